@@ -1,0 +1,94 @@
+/* Serin's request decision: which version, then which endpoint, counted. Plain C ABI, no Python, no allocation and no
+ * lock between srn_decide and srn_done. The same library serves the proxy (cffi) and nginx (LuaJIT FFI).
+ *
+ * Files (docs/run-directory.md has the layouts):
+ *   plan/pools.bin   splits and pools, written by the controller alone, mapped read-only here
+ *   state/state.bin  draw counters, requests in flight, failures, epochs, resolved names
+ *   state/stats.bin  requests by split, version, status class; latency histograms
+ *
+ * Times are microseconds of CLOCK_MONOTONIC and come in as arguments; so does the seed of the random source.
+ */
+#ifndef SERIN_H
+#define SERIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SRN_ABI 1
+#define SRN_MAX_VERSIONS 16
+#define SRN_MAX_TRIED 8
+#define SRN_NO_SLOT UINT32_MAX
+
+/* results of srn_decide and srn_retry; 0 is success */
+#define SRN_NO_ENDPOINT (-1) /* nothing left that has an endpoint: answer 503 */
+#define SRN_STALE (-2)       /* the version list is not the caller's any more: reload the plan or map with srn_versions */
+#define SRN_GONE (-3)        /* the slot does not hold this split (any more) */
+#define SRN_CORRUPT (-4)     /* a block failed its checks */
+
+/* reason: who decided the version */
+#define SRN_BY_DEFAULT 0 /* only one version was possible */
+#define SRN_BY_CALLER 1  /* `forced` */
+#define SRN_BY_WEIGHT 2  /* the stratified draw */
+
+/* flags of srn_decide */
+#define SRN_KEYED 1u        /* `key` chooses the endpoint where the pool hashes */
+#define SRN_STICKY 2u       /* `key` chooses the endpoint whatever the pool's algorithm (cookie affinity) */
+#define SRN_VERSION_ONLY 4u /* stop after the version: `out->version` and `out->reason` only, nothing counted in flight */
+#define SRN_EXACT 8u        /* with SRN_STICKY: `key` is the endpoint's ident (persistent affinity); absent: hashed */
+
+typedef struct srn_worker srn_worker; /* the mapped files and this process's row in them */
+typedef struct srn_pattern srn_pattern;
+
+typedef struct srn_choice {
+    int32_t version;      /* index in the split's version list */
+    int32_t reason;       /* SRN_BY_* */
+    uint64_t endpoint;    /* ident: a hash of address and port */
+    uint64_t pool;        /* id of the pool */
+    uint8_t address[16];  /* IPv4 in the first 4 bytes */
+    uint16_t port;        /* host byte order */
+    uint8_t family;       /* 4 or 6 */
+    uint8_t exact;        /* SRN_EXACT was met: the very endpoint was there */
+    uint32_t endpoint_cell;
+    uint32_t stats_cell;
+    uint64_t started_us;
+    uint32_t tried_count;
+    uint64_t tried[SRN_MAX_TRIED];
+} srn_choice;
+
+uint32_t srn_abi(void);
+
+/* Map DIR/plan/pools.bin, DIR/state/state.bin and DIR/state/stats.bin; NULL and a text in err when one is missing or bad.
+ * `index` is this process's row, given by the parent; `pid` is written to it. */
+srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err, size_t err_len);
+void srn_detach(srn_worker *w);
+/* Map pools.bin again after it was replaced by a larger one; 0, or SRN_CORRUPT and the old one stays in force. */
+int srn_remap(srn_worker *w, char *err, size_t err_len);
+/* Say that no block is held any more; to be called at least once a second by an idle process. */
+void srn_quiet(srn_worker *w);
+
+uint32_t srn_find_split(const srn_worker *w, uint64_t split_id);
+/* The split's version idents in order; their number, or a negative result. */
+int srn_versions(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t out[SRN_MAX_VERSIONS], uint32_t *shape);
+
+/* `shape` is srn_shape of the caller's version list; `forced` an index or -1; `excluded` a bit for each version that is out
+ * of this request. A forced version without endpoints gives SRN_NO_ENDPOINT (the caller may ask again without it). */
+int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded,
+               uint64_t key, uint32_t flags, uint64_t now_us, srn_choice *out);
+/* The attempt in `c` failed: count that, and take another endpoint of the same version that was not tried yet. */
+int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c);
+/* The answer is complete. status 0: no answer from the endpoint. `failed`: counts towards ejection. */
+void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us);
+/* An answer that no split had a part in (404, redirects, 401 …): counted for the process alone. */
+void srn_count(srn_worker *w, int status);
+
+uint32_t srn_shape(const uint64_t *idents, uint32_t n);
+uint64_t srn_hash(const uint8_t *data, size_t len);
+
+/* PCRE2 (libpcre2-8, loaded at first use) with a bound on the work of one search. flags: 1 without regard to case,
+ * 2 anchored at the start. NULL and a text in err: does not compile, or no libpcre2-8 on this machine. */
+srn_pattern *srn_pattern_new(const char *text, size_t len, uint32_t flags, char *err, size_t err_len);
+void srn_pattern_free(srn_pattern *p);
+/* Number of captures + 1 written as offset pairs to `spans` (unset: -1), 0 no match, -1 the bound was met or an error. */
+int srn_pattern_search(srn_pattern *p, const uint8_t *subject, size_t len, int32_t *spans, uint32_t max_spans);
+
+#endif

@@ -1,0 +1,3 @@
+"""Serin: a Kubernetes ingress controller whose first purpose is canary routing."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,131 @@
+"""What passes between the connection code (downstream, upstream) and the gate that decides.
+
+The connection code knows bytes, framing and back-pressure; the gate knows routes, rules and answers. Neither knows
+the other: these values are their whole contract. Built for each request, so slotted and plain (not frozen: freezing
+costs half a microsecond each).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(slots=True)
+class Client:
+    """The connection a request came on."""
+
+    address: str
+    """Text of the peer's address."""
+    port: int
+    tls: bool
+    server_port: int
+    """Port of the listening side that users see: 80 or 443 behind a Service, else the listening one."""
+    block: bytes = b""
+    """X-Real-IP … X-Scheme lines of this connection, made once by the gate and kept here."""
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A request line and its headers, checked: framing is right, Host is one valid name or absent in HTTP/1.0."""
+
+    method: str
+    target: bytes
+    """As sent, in origin form (an absolute form is already reduced to its path and query)."""
+    host: str
+    """From an absolute target, else the Host header: lower-case, without port and trailing dot; empty when absent."""
+    host_header: bytes
+    """The Host header's value as sent."""
+    http10: bool
+    headers: list[tuple[bytes, bytes]]
+    """All headers as sent, in order, with their original names."""
+    lower: list[bytes]
+    """The names in lower case, parallel to `headers`."""
+    content_length: int
+    """-1 when the body is chunked, 0 when there is none."""
+    upgrade: bytes
+    """Value of Upgrade when Connection names it, else empty."""
+    expect_continue: bool
+
+    def get(self, name: bytes) -> bytes | None:
+        """Value of a header by lower-case name, repeated ones joined with `, ` as nginx does; None when absent."""
+        if name not in self.lower:
+            return None
+        values = [v for (_, v), n in zip(self.headers, self.lower, strict=True) if n == name]
+        return values[0] if len(values) == 1 else b", ".join(values)
+
+
+@dataclass(slots=True)
+class Answer:
+    """The gate answers itself: redirect, error page, 401."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Without Content-Length, Date, Connection and Server: the connection code adds them."""
+    body: bytes = b""
+    content_type: bytes = b"text/html"
+    log: "LogContext | None" = None
+    close: bool = False
+
+
+@dataclass(slots=True)
+class LogContext:
+    """What the access log and metrics say of a request beside its HTTP facts. Strings are made once per route, not per request."""
+
+    namespace: str = ""
+    ingress: str = ""
+    service: str = ""
+    port: str = ""
+    upstream: str = ""
+    """`namespace-service-port` of main (ingress-nginx's proxy_upstream_name)."""
+    alternative: str = ""
+    """The same of the canary that served, empty for main."""
+    version: str = ""
+    reason: str = ""
+    """header, cookie, sticky, weight or default."""
+    remote_user: str = ""
+    request_id: str = ""
+
+
+class Choice(Protocol):
+    """An endpoint that was chosen and is counted as in flight until `done`. serin.native gives these."""
+
+    address: str
+    port: int
+    endpoint: int
+
+    def retry(self) -> "Choice | None":
+        """The attempt failed: another endpoint of the same version, or None when all were tried."""
+
+    def done(self, status: int, *, failed: bool = False) -> None:
+        """The exchange is over; `status` 0 when the endpoint gave no answer. To be called exactly once."""
+
+
+@dataclass(slots=True)
+class Forward:
+    """The gate sends the request on.
+
+    The connection code writes `request line(target)`, `Host: host`, the client's headers without hop-by-hop ones, without those
+    named in `drop` and without names that hold `_`, then `prelude`; and to the answer it adds `answer_prelude`.
+    """
+
+    choice: Choice
+    target: bytes
+    host: bytes
+    prelude: bytes
+    """Header lines for the endpoint, each ended by CRLF."""
+    drop: frozenset[bytes]
+    """Lower-case names of the client's headers that are not sent on."""
+    answer_prelude: bytes
+    """Header lines for the client (Set-Cookie, Strict-Transport-Security)."""
+    answer_drop: frozenset[bytes]
+    """Lower-case names of the endpoint's headers that are not passed on (x-accel-*, server …)."""
+    upstream: Any
+    """UpstreamSettings: TLS context or None, timeouts, tries, what to retry on; also part of the pool's key."""
+    max_body: int
+    log: LogContext
+    on_choice: Callable[[Choice], bytes] | None = None
+    """Called with the endpoint that really answered, for a Set-Cookie that names it; gives header lines."""
+
+
+Gate = Callable[[RequestHead, Client], "Answer | Forward | Awaitable[Answer | Forward]"]
+"""The gate of a worker. Awaitable only where it must wait (password hashes)."""

@@ -1,0 +1,154 @@
+"""The views: frozen, slotted, made by `serin.objects.parse` from raw objects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serin.refs import Ref, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What every object has. `created` is seconds since the epoch; objects without a timestamp get the order read.
+
+    `order` breaks ties between objects of the same age (the order in which a file source met them; 0 on a cluster).
+    `version` changes whenever the object's content does (resourceVersion, or a digest for files).
+    """
+
+    ref: Ref
+    created: float = 0.0
+    order: int = 0
+    version: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, path: str) -> Source:
+        return Source(self.ref, path)
+
+    def annotation_source(self, name: str) -> Source:
+        return Source(self.ref, f"metadata.annotations[{name}]")
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePortRef:
+    """A Service and its port as an Ingress names them; `port` by number or by name."""
+
+    service: str
+    port: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class IngressPath:
+    """`path_type` is Exact, Prefix or ImplementationSpecific (also when absent). `backend` None: not usable, a problem says why."""
+
+    path: str
+    path_type: str
+    backend: ServicePortRef | None
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class IngressRule:
+    """`host` is lower-case without trailing dot; empty for any host."""
+
+    host: str
+    paths: tuple[IngressPath, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class IngressTls:
+    hosts: tuple[str, ...]
+    secret: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    meta: Meta
+    class_name: str | None
+    default_backend: ServicePortRef | None
+    rules: tuple[IngressRule, ...]
+    tls: tuple[IngressTls, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IngressClass:
+    meta: Meta
+    controller: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """`target` is a number, the name of a container port, or None for the same number as `port`."""
+
+    name: str
+    port: int
+    target: int | str | None
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`affinity_timeout` in seconds, 0 without sessionAffinity ClientIP. `cluster_ip` is "None" when headless."""
+
+    meta: Meta
+    type: str
+    cluster_ip: str
+    external_name: str
+    ports: tuple[ServicePort, ...]
+    affinity_timeout: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePort:
+    name: str
+    port: int
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceEndpoint:
+    addresses: tuple[str, ...]
+    ready: bool
+    serving: bool
+    terminating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """Also the view of one subset of an Endpoints object (`meta.ref.kind` is then Endpoints)."""
+
+    meta: Meta
+    service: str
+    endpoints: tuple[SliceEndpoint, ...]
+    ports: tuple[SlicePort, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The older form; used for a Service that has no EndpointSlice."""
+
+    meta: Meta
+    subsets: tuple[EndpointSlice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    meta: Meta
+    type: str
+    data: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMap:
+    meta: Meta
+    data: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    meta: Meta
+
+
+View = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Namespace

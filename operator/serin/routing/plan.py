@@ -1,0 +1,363 @@
+"""The plan's values. Frozen, compared by value, written to the run directory as JSON (serin.render.documents).
+
+A Host is one document. What changes often, weights and endpoints, is not in it: that is in Split and Pool, which go to
+shared memory and take effect with the next request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from serin.refs import Ref, Source
+
+
+class PathKind(StrEnum):
+    """EXACT: the whole path. PREFIX: by segments, `/a` takes `/a` and `/a/b`; one that ends in `/` takes what begins with it.
+
+    REGEX: PCRE, searched without regard to case from the start of the path, open at its end (ingress-nginx's regex mode).
+    """
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True)
+class PathMatch:
+    kind: PathKind
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleId:
+    """What a split is named by: the rule as its user wrote it (ImplementationSpecific counts as Prefix, empty path as /)."""
+
+    host: str
+    path: str
+    path_type: str
+
+
+# --- who answers ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRule:
+    """Exactly one meaning, in this order: `value` (equal as a whole), `pattern` (PCRE, searched unanchored), always/never.
+
+    `broken`: the pattern does not compile; then a request that has the header at all takes this canary out.
+    """
+
+    name: str
+    value: str | None = None
+    pattern: str | None = None
+    broken: bool = False
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CookieRule:
+    """always/never in the cookie of this name (name without regard to case, first one counts)."""
+
+    name: str
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HashBy:
+    """The text that chooses an endpoint: literal parts and nginx variables, `("$request_uri",)`; a part that begins with
+    `$` is a variable. `source_hash` and sessionAffinity are HashBy(("$remote_addr",))."""
+
+    parts: tuple[str, ...]
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRoute:
+    """A version of a split as a request meets it: its rules. Index 0 is main; canaries follow, oldest first.
+
+    `ident` names the version for ever (16 hex digits); `sticky`: it takes part in the route's cookie affinity.
+    """
+
+    ident: str
+    name: str
+    ingress: Ref
+    service: str
+    port: str
+    pool: str
+    header: HeaderRule | None = None
+    cookie: CookieRule | None = None
+    sticky: bool = True
+    hash_by: HashBy | None = None
+    source: Source | None = None
+
+
+class Algorithm(StrEnum):
+    """How a pool's endpoint is chosen. HASH and HASH_SUBSET need a key (HashBy); an affinity cookie always hashes."""
+
+    ROUND_ROBIN = "round_robin"
+    RANDOM = "random"
+    LEAST_CONN = "least_conn"
+    EWMA = "ewma"
+    SHORTEST_EXPECTED_DELAY = "shortest_expected_delay"
+    NEVER_QUEUE = "never_queue"
+    HASH = "hash"
+    HASH_SUBSET = "hash_subset"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`address` is an IPv4 or IPv6 text without brackets."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """What a pool is of. `id` is 16 hex digits, made from all other fields."""
+
+    id: str
+    namespace: str
+    service: str
+    port: int | str
+    algorithm: Algorithm = Algorithm.ROUND_ROBIN
+    subset_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A PoolSpec filled in. `external` is a DNS name that the data plane resolves itself; `endpoints` is then empty.
+
+    `client_affinity` in seconds: sessionAffinity ClientIP of the Service; the client's address is then the hash key.
+    """
+
+    spec: PoolSpec
+    endpoints: tuple[Endpoint, ...]
+    external: str = ""
+    external_port: int = 0
+    client_affinity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A version's part of the requests that nothing else decided: `weight` out of the split's `total`."""
+
+    ident: str
+    pool: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Weights in force. `shares` is in the order of the route's versions: index 0 (main) is drawn last.
+
+    `rest`: main's weight is whatever the versions left in the request leave of `total` (canary Ingresses);
+    otherwise every weight stands as written (CanaryRoute). 0 < total < 2**32.
+    """
+
+    id: str
+    rule: RuleId
+    shares: tuple[Share, ...]
+    total: int = 100
+    rest: bool = True
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """The idents of the versions; rules of a route and weights of a split belong together when this is equal."""
+        return tuple(s.ident for s in self.shares)
+
+
+# --- what is done on the way ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Every request is answered with `status` (503): an access rule could not be honoured, or Serin failed on this object."""
+
+    status: int
+    code: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class AppRoot:
+    """302 from `/` to `path`, before the redirect to https."""
+
+    path: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRedirect:
+    """permanent-redirect, temporal-redirect. A `url` that begins with `/` is completed by the request's scheme and host.
+
+    With code 300 there is no Location; the URL is the body (as observed).
+    """
+
+    code: int
+    url: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The path sent on; `pattern` is the rule's path as PCRE, `target` may hold $0…$9. `absolute`: answer 302 to it instead."""
+
+    pattern: str
+    target: str
+    absolute: bool
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRedirect:
+    """Plain requests are answered with `code` and the https address; one trailing slash is dropped unless `keep_slash`."""
+
+    code: int
+    keep_slash: bool
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """`users` names a user file of the plan by its digest."""
+
+    realm: str
+    users: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """Cookie affinity. `path` is the cookie's Path; `expires` and `max_age` in seconds, 0 for a session cookie.
+
+    `persistent`: the cookie names the endpoint itself; else it is hashed, and scaling moves some users.
+    """
+
+    name: str
+    path: str
+    domain: str = ""
+    expires: int = 0
+    max_age: int = 0
+    same_site: str = ""
+    conditional_same_site_none: bool = False
+    secure: bool | None = None
+    persistent: bool = False
+    change_on_failure: bool = False
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """How to speak to the endpoints. Times in seconds; `tries` counts the first attempt too, 0 for no bound.
+
+    `next_upstream` holds nginx's words of `proxy_next_upstream`; ingress-nginx's default is error and timeout.
+    """
+
+    tls: bool = False
+    connect_timeout: float = 5.0
+    send_timeout: float = 60.0
+    read_timeout: float = 60.0
+    tries: int = 3
+    tries_timeout: float = 0.0
+    next_upstream: tuple[str, ...] = ("error", "timeout")
+    vhost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that an Ingress's annotations ask for on its routes; equal for all routes of an Ingress but for paths.
+
+    `max_body` in bytes, 0 for no limit (ingress-nginx: 1 MiB).
+    """
+
+    closed: Closed | None = None
+    app_root: AppRoot | None = None
+    redirect: UrlRedirect | None = None
+    rewrite: Rewrite | None = None
+    tls_redirect: TlsRedirect | None = None
+    auth: BasicAuth | None = None
+    affinity: Affinity | None = None
+    forwarded_prefix: str = ""
+    max_body: int = 1048576
+    upstream: Upstream = field(default_factory=Upstream)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of a host's table; the first whose `match` takes the path serves the request.
+
+    `split` is the id (16 hex digits) of the split that decides the version, None when the route never proxies:
+    then `slash_redirect` (301 to the same path with `/`) or the policy answers.
+    """
+
+    match: PathMatch
+    rule: RuleId
+    ingress: Ref
+    split: str | None
+    versions: tuple[VersionRoute, ...]
+    policy: Policy
+    slash_redirect: bool = False
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WwwRedirect:
+    """The whole host answers with `code` and scheme://`host`:80 or :443 (from-to-www-redirect)."""
+
+    host: str
+    code: int
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One server. `name` is a host, `*.` and a domain for exactly one label, or empty for what no other host takes.
+
+    `certificate` names a certificate of the plan; None: the default one. Routes are in the order to be tried.
+    """
+
+    name: str
+    routes: tuple[Route, ...] = ()
+    aliases: tuple[str, ...] = ()
+    certificate: str | None = None
+    www: WwwRedirect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """`digest` is 32 hex digits over `pem` (chain, then key)."""
+
+    digest: str
+    pem: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UserFile:
+    """An htpasswd text. `digest` is 32 hex digits over it."""
+
+    digest: str
+    text: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What holds for every host. `hsts` is the header's value, empty for none; `https_port` 0: redirects carry no port."""
+
+    hsts: str = "max-age=31536000; includeSubDomains"
+    default_certificate: str | None = None
+    https_port: int = 0
+    www_http_port: int = 80
+    www_https_port: int = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a data plane needs. Mappings are keyed by the value's own name, id or digest; never mutated."""
+
+    hosts: Mapping[str, Host]
+    splits: Mapping[str, Split]
+    pools: Mapping[str, Pool]
+    certificates: Mapping[str, Certificate]
+    users: Mapping[str, UserFile]
+    globals: Globals = field(default_factory=Globals)
