@@ -1,4 +1,4 @@
-"""The C routine's only user: files in shared memory, decisions, patterns; and a pure Python twin that says what is right.
+"""The C routine's only user: shared memory, decisions, patterns; and a pure Python twin that says what is right.
 
 Nothing here knows of Ingresses or HTTP. Nothing above may import `serin.native._ffi`.
 """

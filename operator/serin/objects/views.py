@@ -38,7 +38,10 @@ class ServicePortRef:
 
 @dataclass(frozen=True, slots=True)
 class IngressPath:
-    """`path_type` is Exact, Prefix or ImplementationSpecific (also when absent). `backend` None: not usable, a problem says why."""
+    """`path_type` is Exact, Prefix or ImplementationSpecific (also when absent).
+
+    `backend` None: not usable; a problem says why.
+    """
 
     path: str
     path_type: str

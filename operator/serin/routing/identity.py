@@ -7,7 +7,7 @@ from serin.routing.plan import RuleId
 
 
 def digest64(parts: Iterable[str]) -> str:
-    """16 hex digits: the first 8 bytes of SHA-256 over the parts, each with its length, so that no two lists collide."""
+    """16 hex digits: the first 8 bytes of SHA-256 over the parts, each with its length."""
     h = hashlib.sha256()
     for part in parts:
         data = part.encode()

@@ -12,9 +12,10 @@ from serin.refs import Ref, Source
 
 
 class PathKind(StrEnum):
-    """EXACT: the whole path. PREFIX: by segments, `/a` takes `/a` and `/a/b`; one that ends in `/` takes what begins with it.
+    """EXACT: the whole path.
 
-    REGEX: PCRE, searched without regard to case from the start of the path, open at its end (ingress-nginx's regex mode).
+    PREFIX: by segments, `/a` takes `/a` and `/a/b`; one that ends in `/` takes what begins with it.
+    REGEX: PCRE, without regard to case, from the start of the path, open at its end (ingress-nginx's regex mode).
     """
 
     EXACT = "exact"
@@ -30,19 +31,19 @@ class PathMatch:
 
 @dataclass(frozen=True, slots=True)
 class RuleId:
-    """What a split is named by: the rule as its user wrote it (ImplementationSpecific counts as Prefix, empty path as /)."""
+    """What names a split: the rule as its user wrote it; ImplementationSpecific counts as Prefix, empty path as /."""
 
     host: str
     path: str
     path_type: str
 
 
-# --- who answers ---------------------------------------------------------------------------------------------------
+# --- who answers ---
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderRule:
-    """Exactly one meaning, in this order: `value` (equal as a whole), `pattern` (PCRE, searched unanchored), always/never.
+    """One meaning, in this order: `value` (equal as a whole), `pattern` (PCRE, unanchored), else always/never.
 
     `broken`: the pattern does not compile; then a request that has the header at all takes this canary out.
     """
@@ -64,8 +65,10 @@ class CookieRule:
 
 @dataclass(frozen=True, slots=True)
 class HashBy:
-    """The text that chooses an endpoint: literal parts and nginx variables, `("$request_uri",)`; a part that begins with
-    `$` is a variable. `source_hash` and sessionAffinity are HashBy(("$remote_addr",))."""
+    """The text that chooses an endpoint: literal parts and nginx variables; a part that begins with `$` is a variable.
+
+    `source_hash` and sessionAffinity are HashBy(("$remote_addr",)).
+    """
 
     parts: tuple[str, ...]
     source: Source | None = None
@@ -167,12 +170,12 @@ class Split:
         return tuple(s.ident for s in self.shares)
 
 
-# --- what is done on the way ---------------------------------------------------------------------------------------
+# --- what is done on the way ---
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Every request is answered with `status` (503): an access rule could not be honoured, or Serin failed on this object."""
+    """Every request is answered with `status`: an access rule could not be honoured, or Serin failed on this object."""
 
     status: int
     code: str
@@ -201,7 +204,10 @@ class UrlRedirect:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """The path sent on; `pattern` is the rule's path as PCRE, `target` may hold $0…$9. `absolute`: answer 302 to it instead."""
+    """The path sent on; `pattern` is the rule's path as PCRE, `target` may hold $0…$9.
+
+    `absolute`: answer 302 to it instead.
+    """
 
     pattern: str
     target: str
@@ -211,7 +217,7 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class TlsRedirect:
-    """Plain requests are answered with `code` and the https address; one trailing slash is dropped unless `keep_slash`."""
+    """Plain requests get `code` and the https address; one trailing slash is dropped unless `keep_slash`."""
 
     code: int
     keep_slash: bool
@@ -342,7 +348,7 @@ class UserFile:
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """What holds for every host. `hsts` is the header's value, empty for none; `https_port` 0: redirects carry no port."""
+    """What holds for every host. `hsts`: the header's value, or empty; `https_port` 0: redirects carry no port."""
 
     hsts: str = "max-age=31536000; includeSubDomains"
     default_certificate: str | None = None

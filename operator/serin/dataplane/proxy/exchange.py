@@ -69,7 +69,7 @@ class Answer:
 
 @dataclass(slots=True)
 class LogContext:
-    """What the access log and metrics say of a request beside its HTTP facts. Strings are made once per route, not per request."""
+    """What log and metrics say of a request beside its HTTP facts; made once for a route where they can be."""
 
     namespace: str = ""
     ingress: str = ""
@@ -104,8 +104,8 @@ class Choice(Protocol):
 class Forward:
     """The gate sends the request on.
 
-    The connection code writes `request line(target)`, `Host: host`, the client's headers without hop-by-hop ones, without those
-    named in `drop` and without names that hold `_`, then `prelude`; and to the answer it adds `answer_prelude`.
+    The connection code writes the request line with `target`, `Host: host`, the client's headers without hop-by-hop
+    ones, those named in `drop` and names that hold `_`, then `prelude`; to the answer it adds `answer_prelude`.
     """
 
     choice: Choice
