@@ -1,4 +1,4 @@
-"""From a file's rename to the first request that it decides: weights, endpoints, new hosts, beside 10 and 5,000 Ingresses.
+"""From a file's rename to the first request it decides: weights, endpoints, new hosts, beside 10 and 5,000 Ingresses.
 
 Bars: weight and endpoint changes 99th percentile at most 50 ms at both sizes (ingress-nginx: median 850 ms and 400 ms);
 a new host at 5,000 at most 1 s.
