@@ -1,0 +1,139 @@
+"""nginx variables in user texts (upstream-hash-by, upstream-vhost), compiled once into a function of the request.
+
+The set is what those texts are known to use. A name that is not known is the empty text, as an nginx map without
+default would give; compile warns about it, this module never fails. It must not decide what the text is used for.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from serin.dataplane.proxy.exchange import Client, RequestHead
+
+Evaluate = Callable[[RequestHead, Client, bytes], bytes]
+"""(head, client, path without query as it is sent on) -> text."""
+
+_PART = re.compile(r"\$\{(\w+)\}|\$(\w+)")
+
+
+def split_text(text: str) -> tuple[str, ...]:
+    """Literal parts and variables, the latter beginning with `$` and without braces; the form of HashBy.parts."""
+    parts: list[str] = []
+    end = 0
+    for found in _PART.finditer(text):
+        if found.start() > end:
+            parts.append(text[end : found.start()])
+        parts.append("$" + (found[1] or found[2]))
+        end = found.end()
+    if end < len(text):
+        parts.append(text[end:])
+    return tuple(parts)
+
+
+def compile_parts(parts: Iterable[str], constants: Mapping[str, bytes]) -> Evaluate:
+    """One function for the whole text. `constants` holds what the route fixes ($namespace, $service_name, …)."""
+    steps: list[bytes | Evaluate] = []
+    for part in parts:
+        step = _variable(part[1:].lower(), constants) if part.startswith("$") and len(part) > 1 else part.encode()
+        if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
+            steps[-1] += step
+        else:
+            steps.append(step)
+    if len(steps) == 1:
+        only = steps[0]
+        return _constant(only) if isinstance(only, bytes) else only
+    functions = tuple(_constant(s) if isinstance(s, bytes) else s for s in steps)
+
+    def joined(head: RequestHead, client: Client, path: bytes) -> bytes:
+        return b"".join([f(head, client, path) for f in functions])
+
+    return joined
+
+
+def _constant(text: bytes) -> Evaluate:
+    return lambda head, client, path: text
+
+
+def _variable(name: str, constants: Mapping[str, bytes]) -> bytes | Evaluate:
+    if name in constants:
+        return constants[name]
+    if name in _VARIABLES:
+        return _VARIABLES[name]
+    family, _, rest = name.partition("_")
+    if rest and family in _FAMILIES:
+        return _FAMILIES[family](rest)
+    return b""
+
+
+def _header(name: str) -> Evaluate:
+    wanted = name.replace("_", "-").encode()
+    return lambda head, client, path: head.get(wanted) or b""
+
+
+def _cookie(name: str) -> Evaluate:
+    wanted = name.encode()
+    return lambda head, client, path: cookie_value(head.get(b"cookie"), wanted) or b""
+
+
+def _argument(name: str) -> Evaluate:
+    wanted = name.encode()
+
+    def value(head: RequestHead, client: Client, path: bytes) -> bytes:
+        for pair in _query(head).split(b"&"):
+            key, equals, text = pair.partition(b"=")
+            if equals and key.lower() == wanted:
+                return text
+        return b""
+
+    return value
+
+
+def cookie_value(header: bytes | None, name: bytes) -> bytes | None:
+    """nginx's `$cookie_name`: the first pair of that name, without regard to case; up to `;`, not trimmed at its end."""
+    if not header:
+        return None
+    for pair in header.split(b";"):
+        key, equals, value = pair.partition(b"=")
+        if equals and key.strip(b" ").lower() == name:
+            return value.lstrip(b" ")
+    return None
+
+
+def _query(head: RequestHead) -> bytes:
+    return head.target.partition(b"?")[2].partition(b"#")[0]
+
+
+def _binary_address(head: RequestHead, client: Client, path: bytes) -> bytes:
+    return client.address.encode()  # only equality counts for a key
+
+
+_VARIABLES: dict[str, Evaluate] = {
+    "request_uri": lambda head, client, path: head.target,
+    "uri": lambda head, client, path: path,
+    "document_uri": lambda head, client, path: path,
+    "args": lambda head, client, path: _query(head),
+    "query_string": lambda head, client, path: _query(head),
+    "is_args": lambda head, client, path: b"?" if _query(head) else b"",
+    "host": lambda head, client, path: head.host.encode(),
+    "best_http_host": lambda head, client, path: head.host_header or head.host.encode(),
+    "request_method": lambda head, client, path: head.method.encode(),
+    "request": lambda head, client, path: b"%b %b %b" % (head.method.encode(), head.target, _protocol(head)),
+    "server_protocol": lambda head, client, path: _protocol(head),
+    "scheme": lambda head, client, path: b"https" if client.tls else b"http",
+    "https": lambda head, client, path: b"on" if client.tls else b"",
+    "remote_addr": lambda head, client, path: client.address.encode(),
+    "the_real_ip": lambda head, client, path: client.address.encode(),
+    "binary_remote_addr": _binary_address,
+    "remote_port": lambda head, client, path: b"%d" % client.port,
+    "server_port": lambda head, client, path: b"%d" % client.server_port,
+    "content_type": lambda head, client, path: head.get(b"content-type") or b"",
+    "content_length": lambda head, client, path: head.get(b"content-length") or b"",
+    "proxy_add_x_forwarded_for": lambda head, client, path: b", ".join(
+        [v for v in (head.get(b"x-forwarded-for"), client.address.encode()) if v]
+    ),
+}
+
+_FAMILIES: dict[str, Callable[[str], Evaluate]] = {"http": _header, "cookie": _cookie, "arg": _argument}
+
+
+def _protocol(head: RequestHead) -> bytes:
+    return b"HTTP/1.0" if head.http10 else b"HTTP/1.1"
