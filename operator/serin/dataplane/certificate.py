@@ -4,7 +4,7 @@ Made once by the data plane's parent when the plan names none, kept in state/, s
 ingress-nginx's, which monitoring knows; unlike that one it has a DNS name that modern clients can match.
 """
 
-import datetime
+import datetime as dt
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,13 +14,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ORGANIZATION = "Acme Co"
 COMMON_NAME = "Kubernetes Ingress Controller Fake Certificate"
 DNS_NAME = "ingress.local"
-LIFETIME = datetime.timedelta(days=365)
-CLOCK_SLACK = datetime.timedelta(minutes=5)
+LIFETIME = dt.timedelta(days=365)
+CLOCK_SLACK = dt.timedelta(minutes=5)
 
 
-def default_certificate(now: datetime.datetime | None = None) -> bytes:
+def default_certificate(now: dt.datetime | None = None) -> bytes:
     """PEM: a self-signed RSA certificate of 365 days, then its key. `now` must carry a time zone."""
-    begin = (now or datetime.datetime.now(datetime.UTC)).replace(microsecond=0)
+    begin = (now or dt.datetime.now(dt.UTC)).replace(microsecond=0)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name(
         [

@@ -16,10 +16,9 @@ VARIABLE = "SERIN_WORKER"
 class WorkerSettings:
     """Times in seconds. Descriptors are inherited ones; empty lists: that side is not served.
 
-    `index` is the worker's row in state.bin. `status_fd` is a pipe to the parent: `ready <generation>` once, then
-    `plan <generation>` at each plan taken; when the pipe's other end is gone the worker ends.
-    `user_http_port` and `user_https_port` are the ports that clients see (X-Forwarded-Port): 80 and 443 behind a Service.
-    `default_certificate` is the path of the PEM that serves names without a certificate when the plan names none.
+    `index` is the worker's row in state.bin. `status_fd` is the end of a pipe or socket to the parent, -1 for none:
+    the worker writes `ready <generation>` once it serves a plan, then `plan <generation>` at each plan that it takes.
+    `life_fd` is read only for its end: when the parent is gone, so is the worker; -1 for none.
     """
 
     run_dir: str
@@ -27,30 +26,38 @@ class WorkerSettings:
     http_fds: tuple[int, ...] = ()
     https_fds: tuple[int, ...] = ()
     status_fd: int = -1
-    user_http_port: int = 80
-    user_https_port: int = 443
+    life_fd: int = -1
+    visible_http_port: int = 80
+    visible_https_port: int = 443
+    """What clients see before the Service or hostPort; goes into X-Forwarded-Port."""
     default_certificate: str = ""
-    access_log: bool = True
-    log_format: str = "upstreaminfo"
+    """Path of the PEM for names without a certificate when the plan names none; empty: state/default.pem."""
+    access_log: str = "upstreaminfo"
+    """A value of telemetry's LogFormat."""
+    access_log_path: str = "-"
+    """`-` for standard output, else a file, opened anew on SIGUSR1."""
     log_level: str = "info"
-    drain: float = 30.0
+    shutdown_grace: float = 240.0
+    """How long requests in flight may take after SIGTERM; what is left then is cut."""
     auth_threads: int = 2
     auth_queue: int = 64
+    """Password comparisons that may wait beside those that run; beyond it a request gets 503."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
 
 
 def read_settings(text: str) -> WorkerSettings:
-    """The settings as the parent wrote them; UsageError says which key is wrong."""
+    """The settings as the parent wrote them; UsageError says what is wrong."""
     try:
         raw = json.loads(text)
     except ValueError as error:
         raise UsageError(f"worker settings are not JSON: {error}") from error
-    known = {f.name for f in dataclasses.fields(WorkerSettings)}
-    if not isinstance(raw, dict) or not set(raw) <= known or "run_dir" not in raw:
-        unknown = sorted(set(raw) - known) if isinstance(raw, dict) else "not an object"
-        raise UsageError(f"worker settings need run_dir and no unknown keys: {unknown}")
+    if not isinstance(raw, dict):
+        raise UsageError("worker settings must be a JSON object")
+    unknown = set(raw) - {f.name for f in dataclasses.fields(WorkerSettings)}
+    if unknown or "run_dir" not in raw:
+        raise UsageError(f"worker settings need run_dir and no unknown keys ({', '.join(sorted(unknown)) or 'none'})")
     for name in ("http_fds", "https_fds"):
         raw[name] = tuple(raw.get(name, ()))
     return WorkerSettings(**raw)

@@ -88,7 +88,7 @@ def _argument(name: str) -> Evaluate:
 
 
 def cookie_value(header: bytes | None, name: bytes) -> bytes | None:
-    """nginx's `$cookie_name`: the first pair of that name, without regard to case; up to `;`, not trimmed at its end."""
+    """nginx's `$cookie_name`: the first pair of that name, without regard to case; its end is not trimmed."""
     if not header:
         return None
     for pair in header.split(b";"):
