@@ -1,0 +1,65 @@
+"""What a data plane is told: its ports, its run directory, its log.
+
+Travels as JSON between a command and the data plane it starts; the worker processes get their own, smaller settings
+(proxy.settings) from the parent. No default is looked up elsewhere.
+"""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from serin.errors import UsageError
+from serin.telemetry.access_log import LogFormat
+
+PLANES = ("proxy", "nginx")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlaneSettings:
+    """Times in seconds. Defaults are ingress-nginx's where it has the same setting."""
+
+    run_dir: Path
+    plane: str = "proxy"
+    bind: str = ""
+    """Addresses to listen on, separated by commas; empty: all, of IPv4 and IPv6."""
+    http_port: int = 8080
+    https_port: int = 8443
+    healthz_port: int = 10254
+    """Ports from 1 to 65535; 0 takes a free one, which state/ports.json then names."""
+    workers: int = field(default_factory=_processors)
+    """Worker processes, from 1 to 256; by default one for each processor this process may use."""
+    standalone: bool = False
+    """`serve`: names may resolve to loopback addresses."""
+    access_log: LogFormat = LogFormat.UPSTREAMINFO
+    access_log_path: str = "-"
+    """`-` for standard output, else a file that is opened anew on SIGUSR1."""
+    log_level: str = "info"
+    shutdown_grace: float = 240.0
+    """How long requests in flight may take after SIGTERM (worker-shutdown-timeout); what is left then is cut."""
+    visible_http_port: int = 80
+    visible_https_port: int = 443
+    """What clients see before the Service or hostPort; goes into X-Forwarded-Port."""
+
+    def __post_init__(self) -> None:
+        if self.plane not in PLANES:
+            raise UsageError(f"--plane {self.plane}: expected one of {', '.join(PLANES)}")
+        if not 1 <= self.workers <= 256:
+            raise UsageError(f"--workers {self.workers}: expected a number from 1 to 256")
+        for name in ("http_port", "https_port", "healthz_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected a port from 0 to 65535")
+
+    def to_json(self) -> str:
+        return json.dumps({**dataclasses.asdict(self), "run_dir": str(self.run_dir)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        raw = json.loads(text)
+        return cls(**{**raw, "run_dir": Path(raw["run_dir"]), "access_log": LogFormat(raw["access_log"])})

@@ -1,0 +1,95 @@
+"""The process log: one line for each event, text on a terminal, JSON elsewhere.
+
+Events have names that stay, so that alerts can be made of them; what differs from time to time is in the fields.
+Requests are not logged here, that is the access log.
+"""
+
+import datetime as dt
+import json
+import logging
+import sys
+from typing import Any, TextIO
+
+LISTENING = "listening"
+WAITING_FOR_PLAN = "waiting-for-plan"
+READY = "ready"
+NOT_READY = "not-ready"
+PLAN_TAKEN = "plan-taken"
+WORKER_STARTED = "worker-started"
+WORKER_READY = "worker-ready"
+WORKER_DIED = "worker-died"
+WORKER_ENDED = "worker-ended"
+WORKER_KILLED = "worker-killed"
+WORKER_SAID = "worker-said"
+RESTARTING = "restarting"
+DRAINING = "draining"
+STOPPED = "stopped"
+NAME_RESOLVED = "name-resolved"
+NAME_FAILED = "name-failed"
+ADDRESS_REFUSED = "address-refused"
+RUN_DIRECTORY_FAILED = "run-directory-failed"
+ACCESS_LOG_FAILED = "access-log-failed"
+
+_FIELDS = "serin_fields"
+
+
+def event(logger: logging.Logger, name: str, /, *, level: int = logging.INFO, **fields: object) -> None:
+    """Log one event. `name` is one of this module's constants; fields are JSON values or anything with a text."""
+    logger.log(level, name, extra={_FIELDS: fields})
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:00.000 WARNING worker-died index=0 status=-9`; values with blanks are quoted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = dt.datetime.fromtimestamp(record.created).astimezone()
+        clock = when.strftime("%H:%M:%S.") + f"{when.microsecond // 1000:03d}"
+        parts = [clock, f"{record.levelname:<7}", _one_line(record.getMessage())]
+        parts += [f"{key}={_text(value)}" for key, value in _fields(record).items()]
+        if record.exc_info:
+            parts.append("\n" + self.formatException(record.exc_info))
+        return " ".join(parts)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: `time` (RFC 3339, UTC), `level`, `event`, `logger`, the fields, and `exception` if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = dt.datetime.fromtimestamp(record.created, dt.UTC)
+        line: dict[str, Any] = {
+            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Send the log of this process to `stream` (standard error): once, at the start of a command.
+
+    `level` is debug, info, warning or error.
+    """
+    target = stream or sys.stderr
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(TextFormatter() if target.isatty() else JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = getattr(record, _FIELDS, {})
+    return fields
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and not set(' "=') & set(text) else json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")
