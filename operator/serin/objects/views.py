@@ -8,9 +8,9 @@ from serin.refs import Ref, Source
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What every object has. `created` is seconds since the epoch; objects without a timestamp get the order read.
+    """What every object has. `created` is seconds since the epoch, 0 without a (usable) creationTimestamp.
 
-    `order` breaks ties between objects of the same age (the order in which a file source met them; 0 on a cluster).
+    `order` is the order in which a file source met the objects; 0 on a cluster.
     `version` changes whenever the object's content does (resourceVersion, or a digest for files).
     """
 
@@ -20,6 +20,14 @@ class Meta:
     version: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def age(self) -> tuple[bool, float, int, str, str]:
+        """Sort key, oldest first: objects with a timestamp by it; then those without, in the order read.
+
+        Equal timestamps: the order read, then namespace and name, so that every replica sorts alike.
+        """
+        return (self.created == 0, self.created, self.order, self.ref.namespace, self.ref.name)
 
     def at(self, path: str) -> Source:
         return Source(self.ref, path)
