@@ -1,0 +1,79 @@
+"""How a request target is read for matching, and how a changed path is written for an endpoint.
+
+One meaning for the proxy, `explain` and the tests: nginx's. A target is decoded once, empty and dot segments are taken
+away, and only then is it matched; without a rewrite the endpoint still gets the target as sent.
+This module must not know routes.
+"""
+
+import re
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_SLASHES = re.compile(rb"//+")
+_BYTES = [bytes((n,)) for n in range(256)]
+_PERCENT = [
+    b"%%%02X" % n if n <= 0x20 or n >= 0x7F or n in b'"#%<>?\\^`{|}' else one
+    for n, one in zip(range(256), _BYTES, strict=True)
+]
+_TO_ESCAPE = re.compile(rb'[\x00-\x20"#%<>?\\^`{|}\x7f-\xff]')
+
+
+def normalize(target: bytes) -> bytes | None:
+    """The path of a request target in origin form as nginx reads it; None: answer 400.
+
+    Cut at `?` (or `#`), %XX decoded once, `//` merged, `.` and `..` resolved, also where they came from escapes.
+    None for a target that does not begin with `/`, a bad escape, a NUL, or `..` above the root.
+    """
+    path = target.partition(b"?")[0] if b"?" in target else target
+    if b"//" not in path and b"%" not in path and b"/." not in path and b"#" not in path and b"\0" not in path:
+        return path if path[:1] == b"/" else None
+    return _normalize(path.partition(b"#")[0])
+
+
+def _normalize(path: bytes) -> bytes | None:
+    if path[:1] != b"/":
+        return None
+    if b"%" in path:
+        if _BAD_ESCAPE(path):
+            return None
+        path = _ESCAPE.sub(_decode, path)
+    if b"\0" in path:
+        return None
+    if b"//" in path:
+        path = _SLASHES.sub(b"/", path)
+    return _resolve_dots(path) if b"/." in path else path
+
+
+def query(target: bytes) -> bytes:
+    """The target's query with its `?`, without a fragment; empty when there is none."""
+    _, mark, rest = target.partition(b"#")[0].partition(b"?")
+    return mark + rest
+
+
+def escape(path: bytes) -> bytes:
+    """A path as nginx since 1.21.1 writes a changed URI: space `" # % < > ? \\ ^ ` { | }`, controls, 0x7f-0xff."""
+    return _TO_ESCAPE.sub(_encode, path)
+
+
+def _decode(found: re.Match[bytes]) -> bytes:
+    return _BYTES[int(found[1], 16)]
+
+
+def _encode(found: re.Match[bytes]) -> bytes:
+    return _PERCENT[found[0][0]]
+
+
+def _resolve_dots(path: bytes) -> bytes | None:
+    """Segments `.` and `..` taken out; at the end of a path they leave the slash before them."""
+    kept: list[bytes] = []
+    segments = path.split(b"/")
+    for segment in segments[1:]:
+        if segment == b"..":
+            if not kept:
+                return None
+            kept.pop()
+        elif segment != b".":
+            kept.append(segment)
+    if segments[-1] in (b".", b".."):
+        kept.append(b"")
+    return b"/" + b"/".join(kept)
