@@ -16,9 +16,8 @@ VARIABLE = "SERIN_WORKER"
 class WorkerSettings:
     """Times in seconds. Descriptors are inherited ones; empty lists: that side is not served.
 
-    `index` is the worker's row in state.bin. `status_fd` is the end of a pipe or socket to the parent, -1 for none:
-    the worker writes `ready <generation>` once it serves a plan, then `plan <generation>` at each plan that it takes.
-    `life_fd` is read only for its end: when the parent is gone, so is the worker; -1 for none.
+    `index` is the worker's row in state.bin. `status_fd` is the end of a pipe to the parent, -1 for none: the worker
+    writes `ready <generation>` once it serves a plan, then `plan <generation>` at each plan that it takes.
     """
 
     run_dir: str
@@ -26,7 +25,6 @@ class WorkerSettings:
     http_fds: tuple[int, ...] = ()
     https_fds: tuple[int, ...] = ()
     status_fd: int = -1
-    life_fd: int = -1
     visible_http_port: int = 80
     visible_https_port: int = 443
     """What clients see before the Service or hostPort; goes into X-Forwarded-Port."""

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from serin.dataplane.proxy.exchange import Client, RequestHead
+from serin.dataplane.proxy.headers import cookie_header
+from serin.routing.cookies import cookie_reader
 
 Evaluate = Callable[[RequestHead, Client, bytes], bytes]
 """(head, client, path without query as it is sent on) -> text."""
@@ -66,12 +68,14 @@ def _variable(name: str, constants: Mapping[str, bytes]) -> bytes | Evaluate:
 
 def _header(name: str) -> Evaluate:
     wanted = name.replace("_", "-").encode()
+    if wanted == b"cookie":
+        return lambda head, client, path: cookie_header(head) or b""
     return lambda head, client, path: head.get(wanted) or b""
 
 
 def _cookie(name: str) -> Evaluate:
-    wanted = name.encode()
-    return lambda head, client, path: cookie_value(head.get(b"cookie"), wanted) or b""
+    read = cookie_reader(name.encode())
+    return lambda head, client, path: read(cookie_header(head) or b"") or b""
 
 
 def _argument(name: str) -> Evaluate:
@@ -85,17 +89,6 @@ def _argument(name: str) -> Evaluate:
         return b""
 
     return value
-
-
-def cookie_value(header: bytes | None, name: bytes) -> bytes | None:
-    """nginx's `$cookie_name`: the first pair of that name, without regard to case; its end is not trimmed."""
-    if not header:
-        return None
-    for pair in header.split(b";"):
-        key, equals, value = pair.partition(b"=")
-        if equals and key.strip(b" ").lower() == name:
-            return value.lstrip(b" ")
-    return None
 
 
 def _query(head: RequestHead) -> bytes:

@@ -1,0 +1,111 @@
+"""Header lines that the proxy adds: X-Forwarded-* and their kin towards endpoints, HSTS towards clients.
+
+As ingress-nginx sends them with use-forwarded-headers off: what a client claims about itself is replaced, only its
+X-Forwarded-For is kept, under another name. Must not know routes; what depends on one comes in as an argument.
+"""
+
+import os
+import re
+
+from serin.dataplane.proxy.exchange import Client, RequestHead
+
+DROPPED = frozenset(
+    {
+        b"x-request-id",
+        b"x-real-ip",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-forwarded-scheme",
+        b"x-scheme",
+        b"x-original-forwarded-for",
+        b"proxy",
+    }
+)
+"""Client's headers that are not sent on: those the proxy sets itself, and Proxy (httpoxy, CVE-2016-5385)."""
+
+ANSWER_DROPPED = frozenset(
+    {
+        b"server",
+        b"x-accel-redirect",
+        b"x-accel-expires",
+        b"x-accel-limit-rate",
+        b"x-accel-buffering",
+        b"x-accel-charset",
+    }
+)
+"""Endpoints' headers that are not passed on: orders to nginx, which nobody here obeys, and the server's name."""
+
+HSTS = b"Strict-Transport-Security"
+
+_MAX_REQUEST_ID = 256
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]+").fullmatch
+_ID_BATCH = 256
+
+
+class RequestIds:
+    """Random request ids, 32 hex digits; drawn in batches, since a system call for each would cost more than the rest."""
+
+    __slots__ = ("_ready",)
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[bytes, str]] = []
+
+    def take(self) -> tuple[bytes, str]:
+        """An id as it goes on the wire, and as text for the log."""
+        try:
+            return self._ready.pop()
+        except IndexError:
+            text = os.urandom(16 * _ID_BATCH).hex()
+            ids = [text[i : i + 32] for i in range(0, len(text), 32)]
+            self._ready = [(i.encode(), i) for i in ids]
+            return self._ready.pop()
+
+    def of(self, head: RequestHead) -> tuple[bytes, str]:
+        """The client's own X-Request-ID when it is one (printable, at most 256 bytes), else a new one."""
+        if b"x-request-id" in head.lower:
+            sent = head.get(b"x-request-id") or b""
+            if len(sent) <= _MAX_REQUEST_ID and _REQUEST_ID(sent):
+                return sent, sent.decode("ascii")
+        return self.take()
+
+
+def connection_block(client: Client) -> bytes:
+    """The lines that are the same for all requests of a connection; to be kept in Client.block."""
+    scheme = "https" if client.tls else "http"
+    return (
+        f"X-Real-IP: {client.address}\r\n"
+        f"X-Forwarded-For: {client.address}\r\n"
+        f"X-Forwarded-Port: {client.server_port}\r\n"
+        f"X-Forwarded-Proto: {scheme}\r\n"
+        f"X-Forwarded-Scheme: {scheme}\r\n"
+        f"X-Scheme: {scheme}\r\n"
+    ).encode()
+
+
+def endpoint_lines(head: RequestHead, client: Client, request_id: bytes, more: bytes) -> bytes:
+    """All header lines that the proxy adds for the endpoint; `more` are lines of the route."""
+    block = client.block
+    if not block:
+        block = client.block = connection_block(client)
+    if b"x-forwarded-for" in head.lower:
+        more += b"X-Original-Forwarded-For: %b\r\n" % (head.get(b"x-forwarded-for") or b"")
+    return b"%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b" % (block, visible_host(head), request_id, more)
+
+
+def visible_host(head: RequestHead) -> bytes:
+    """What the endpoint gets as Host: the header as sent, else the target's; `_` when a client of HTTP/1.0 named none."""
+    return head.host_header or head.host.encode() or b"_"
+
+
+def cookie_header(head: RequestHead) -> bytes | None:
+    """The request's Cookie headers joined with `; `, as nginx joins these (others with a comma); None without any."""
+    if b"cookie" not in head.lower:
+        return None
+    values = [value for (_, value), name in zip(head.headers, head.lower, strict=True) if name == b"cookie"]
+    return values[0] if len(values) == 1 else b"; ".join(values)
+
+
+def cookie_line(value: bytes) -> bytes:
+    return b"Set-Cookie: %b\r\n" % value
