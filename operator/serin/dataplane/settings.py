@@ -14,7 +14,7 @@ from typing import Self
 from serin.errors import UsageError
 from serin.telemetry.access_log import LogFormat
 
-PLANES = ("proxy", "nginx")
+PLANES = ("proxy",)
 
 
 def _processors() -> int:
@@ -27,6 +27,7 @@ class DataPlaneSettings:
 
     run_dir: Path
     plane: str = "proxy"
+    """Which data plane; one of PLANES."""
     bind: str = ""
     """Addresses to listen on, separated by commas; empty: all, of IPv4 and IPv6."""
     http_port: int = 8080
