@@ -22,6 +22,8 @@ class Client:
     """Port of the listening side that users see: 80 or 443 behind a Service, else the listening one."""
     block: bytes = b""
     """X-Real-IP … X-Scheme lines of this connection, made once by the gate and kept here."""
+    key: int = 0
+    """Hash of the address, made once by the gate and kept here; 0: not made yet."""
 
 
 @dataclass(slots=True)

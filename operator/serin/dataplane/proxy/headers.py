@@ -45,7 +45,7 @@ _ID_BATCH = 256
 
 
 class RequestIds:
-    """Random request ids, 32 hex digits; drawn in batches, since a system call for each would cost more than the rest."""
+    """Random request ids, 32 hex digits; drawn in batches, a system call for each would cost more than the rest."""
 
     __slots__ = ("_ready",)
 
@@ -95,7 +95,7 @@ def endpoint_lines(head: RequestHead, client: Client, request_id: bytes, more: b
 
 
 def visible_host(head: RequestHead) -> bytes:
-    """What the endpoint gets as Host: the header as sent, else the target's; `_` when a client of HTTP/1.0 named none."""
+    """What the endpoint gets as Host: the header as sent, else the target's; `_` when HTTP/1.0 named none."""
     return head.host_header or head.host.encode() or b"_"
 
 

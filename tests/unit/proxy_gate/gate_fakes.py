@@ -1,0 +1,95 @@
+"""A split without shared memory: enough of srn_decide to see what a picker asks and what it makes of the answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from serin.dataplane.proxy.exchange import Client, RequestHead
+from serin.dataplane.proxy.picking import EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
+
+BY_DEFAULT, BY_CALLER, BY_WEIGHT = 0, 1, 2
+
+
+@dataclass
+class FakeChoice:
+    version: int
+    reason: int
+    endpoint: int = 0
+    exact: bool = False
+    address: str = "192.0.2.1"
+    port: int = 80
+    finished: list[tuple[int, bool]] = field(default_factory=list)
+
+    def retry(self) -> "FakeChoice | None":
+        return None
+
+    def done(self, status: int, *, failed: bool = False) -> None:
+        self.finished.append((status, failed))
+
+
+@dataclass
+class FakeSplit:
+    """`endpoints` has the idents of each version's endpoints; `drawn` is the version that the next draw gives."""
+
+    endpoints: Sequence[Sequence[int]]
+    drawn: int = 0
+    weighted: bool = True
+    turn: int = 0
+    asked: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> FakeChoice | int:
+        self.asked.append((forced, excluded, key, flags))
+        ready = [v for v, ends in enumerate(self.endpoints) if ends and not excluded >> v & 1]
+        if forced >= 0:
+            if forced not in ready:
+                return NO_ENDPOINT
+            version, reason = forced, BY_CALLER
+        elif not ready:
+            return NO_ENDPOINT
+        else:
+            version = self.drawn if self.drawn in ready else ready[0]
+            reason = BY_WEIGHT if len(ready) > 1 and self.weighted else BY_DEFAULT
+        if flags & VERSION_ONLY:
+            return FakeChoice(version, reason)
+        ends = self.endpoints[version]
+        exact = bool(flags & EXACT) and key in ends
+        if exact:
+            endpoint = key
+        elif flags & (STICKY | KEYED):
+            endpoint = ends[key % len(ends)]
+        else:
+            self.turn += 1
+            endpoint = ends[self.turn % len(ends)]
+        return FakeChoice(version, reason, endpoint, exact)
+
+
+def hashed(data: bytes) -> int:
+    """Stable, and small enough to be read in a failing test."""
+    return sum(data) + 1
+
+
+def request(
+    target: bytes = b"/",
+    *headers: tuple[bytes, bytes],
+    host: str = "shop.example",
+    method: str = "GET",
+    length: int = 0,
+    host_header: bytes | None = None,
+) -> RequestHead:
+    sent = host.encode() if host_header is None else host_header
+    every = [(b"Host", sent), *headers]
+    return RequestHead(
+        method=method,
+        target=target,
+        host=host,
+        host_header=sent,
+        http10=False,
+        headers=every,
+        lower=[name.lower() for name, _ in every],
+        content_length=length,
+        upgrade=b"",
+        expect_continue=False,
+    )
+
+
+def client(*, tls: bool = False, address: str = "192.0.2.7") -> Client:
+    return Client(address, 40000, tls, 443 if tls else 80)
