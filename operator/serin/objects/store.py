@@ -120,7 +120,7 @@ class Store:
         ref = view.meta.ref
         table, key = self._tables[_MAPPING_OF[ref.kind]], (ref.namespace, ref.name)
         old = table.get(key)
-        if old is not None and _same_content(old, view):
+        if old is not None and same_content(old, view):
             return False
         table.put(key, view)
         if isinstance(view, EndpointSlice):
@@ -170,7 +170,8 @@ class Store:
         self._slices_of.put(key, tuple(slices) or None)
 
 
-def _same_content(old: View, new: View) -> bool:
+def same_content(old: View, new: View) -> bool:
+    """Whether the two are equal but for metadata's version."""
     if old.meta.version != new.meta.version:
         new = replace(new, meta=replace(new.meta, version=old.meta.version))
     return old == new
