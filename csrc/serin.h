@@ -24,14 +24,15 @@
 #define SRN_STALE (-2)       /* the version list is not the caller's any more: reload the plan or map with srn_versions */
 #define SRN_GONE (-3)        /* the slot does not hold this split (any more) */
 #define SRN_CORRUPT (-4)     /* a block failed its checks */
+#define SRN_MOVED (-5)       /* pools.bin was replaced: srn_remap, srn_find_split, and ask again */
 
 /* reason: who decided the version */
-#define SRN_BY_DEFAULT 0 /* only one version was possible */
+#define SRN_BY_DEFAULT 0 /* only one version was possible: main has all the weight, or is out of this request */
 #define SRN_BY_CALLER 1  /* `forced` */
-#define SRN_BY_WEIGHT 2  /* the stratified draw */
+#define SRN_BY_WEIGHT 2  /* the stratified draw, or a canary that has all the weight */
 
 /* flags of srn_decide */
-#define SRN_KEYED 1u        /* `key` chooses the endpoint where the pool hashes */
+#define SRN_KEYED 1u        /* `key` chooses the endpoint where the pool hashes; without it such a pool takes any */
 #define SRN_STICKY 2u       /* `key` chooses the endpoint whatever the pool's algorithm (cookie affinity) */
 #define SRN_VERSION_ONLY 4u /* stop after the version: `out->version` and `out->reason` only, nothing counted in flight */
 #define SRN_EXACT 8u        /* with SRN_STICKY: `key` is the endpoint's ident (persistent affinity); absent: hashed */
@@ -53,15 +54,26 @@ typedef struct srn_choice {
     uint64_t started_us;
     uint32_t tried_count;
     uint64_t tried[SRN_MAX_TRIED];
+    /* what srn_retry and srn_done need again */
+    uint64_t attempt_us;
+    uint64_t key;
+    uint64_t split;
+    uint64_t version_ident;
+    uint32_t flags;
+    uint32_t pool_slot;
+    uint32_t algorithm;
+    uint32_t open; /* 1 while an attempt is counted in flight */
 } srn_choice;
+
+#pragma GCC visibility push(default)
 
 uint32_t srn_abi(void);
 
 /* Map DIR/plan/pools.bin, DIR/state/state.bin and DIR/state/stats.bin; NULL and a text in err when one is missing or bad.
- * `index` is this process's row, given by the parent; `pid` is written to it. */
+ * `index` is this process's row, given by the parent; its pid is written to it. A worker belongs to one thread. */
 srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err, size_t err_len);
 void srn_detach(srn_worker *w);
-/* Map pools.bin again after it was replaced by a larger one; 0, or SRN_CORRUPT and the old one stays in force. */
+/* Map pools.bin again if it was replaced; 0, or SRN_CORRUPT and the old one stays in force. Slots may have changed. */
 int srn_remap(srn_worker *w, char *err, size_t err_len);
 /* Say that no block is held any more; to be called at least once a second by an idle process. */
 void srn_quiet(srn_worker *w);
@@ -74,7 +86,8 @@ int srn_versions(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t out[S
  * of this request. A forced version without endpoints gives SRN_NO_ENDPOINT (the caller may ask again without it). */
 int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded,
                uint64_t key, uint32_t flags, uint64_t now_us, srn_choice *out);
-/* The attempt in `c` failed: count that, and take another endpoint of the same version that was not tried yet. */
+/* The attempt in `c` failed: count that, and take another endpoint of the same version that was not tried yet.
+ * After SRN_NO_ENDPOINT the choice is still to be ended by srn_done, with the status that the client gets. */
 int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c);
 /* The answer is complete. status 0: no answer from the endpoint. `failed`: counts towards ejection. */
 void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us);
@@ -83,6 +96,13 @@ void srn_count(srn_worker *w, int status);
 
 uint32_t srn_shape(const uint64_t *idents, uint32_t n);
 uint64_t srn_hash(const uint8_t *data, size_t len);
+uint64_t srn_hash_more(uint64_t seed, const uint8_t *data, size_t len);
+/* Upper bounds (inclusive, µs) of the latency buckets; the last bucket has none. Their number without that one. */
+uint32_t srn_bucket_bounds(uint64_t *out, uint32_t max);
+
+/* For the writers of the files: one atomic 64-bit word. */
+uint64_t srn_load(const void *base, size_t offset);
+void srn_store(void *base, size_t offset, uint64_t value);
 
 /* PCRE2 (libpcre2-8, loaded at first use) with a bound on the work of one search. flags: 1 without regard to case,
  * 2 anchored at the start. NULL and a text in err: does not compile, or no libpcre2-8 on this machine. */
@@ -90,5 +110,7 @@ srn_pattern *srn_pattern_new(const char *text, size_t len, uint32_t flags, char 
 void srn_pattern_free(srn_pattern *p);
 /* Number of captures + 1 written as offset pairs to `spans` (unset: -1), 0 no match, -1 the bound was met or an error. */
 int srn_pattern_search(srn_pattern *p, const uint8_t *subject, size_t len, int32_t *spans, uint32_t max_spans);
+
+#pragma GCC visibility pop
 
 #endif

@@ -1,0 +1,206 @@
+/* The decision of a request: which version, then which endpoint, counted in flight. Nothing here allocates or locks. */
+#include <string.h>
+
+#include "internal.h"
+
+static uint32_t bounded(const srn_worker *w, const void *list, size_t size, uint32_t count) {
+    size_t room = (size_t)(w->pools_map.base + w->pools_map.length - (const uint8_t *)list) / size;
+    return count < room ? count : (uint32_t)room;
+}
+
+/* Addresses of an external name, as the parent resolved them last, as endpoints. */
+static uint32_t resolved(const srn_worker *w, const srn_pool *pool, srn_endpoint out[SRN_NAME_ADDRESSES]) {
+    srn_bank bank;
+    const srn_name *name = &w->names[pool->name_cell < w->name_limit ? pool->name_cell : 0];
+    uint32_t name_len = bounded(w, pool->endpoints, 1, pool->name_len);
+    if (atomic_load_explicit(&name->ident, memory_order_acquire) != srn_hash((const uint8_t *)pool->endpoints, name_len))
+        return 0;
+    for (int tries = 0; tries < 8; tries++) {
+        uint64_t version = atomic_load_explicit(&name->version, memory_order_acquire);
+        memcpy(&bank, &name->banks[version & 1u], sizeof bank);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&name->version, memory_order_relaxed) == version)
+            break;
+        bank.count = 0;
+    }
+    uint32_t count = bank.count < SRN_NAME_ADDRESSES ? bank.count : SRN_NAME_ADDRESSES;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(out[i].address, bank.address[i], 16);
+        out[i].family = bank.family[i] == 6 ? 6 : 4;
+        out[i].port = pool->port;
+        out[i].ident = srn_endpoint_ident(out[i].family, out[i].address, pool->port);
+        out[i].cell = pool->base_cell + i;
+    }
+    return count;
+}
+
+static const srn_pool *pool_at(srn_worker *w, uint32_t slot, uint64_t id, int *why) {
+    return (const void *)srn_block_at(w, slot, id, SRN_SLOT_POOL, why);
+}
+
+/* Whether a version's pool has an endpoint; told by its slot alone, but for external names. */
+static bool has_endpoints(srn_worker *w, const srn_version *v) {
+    if (v->pool_slot > w->slot_mask)
+        return false;
+    const srn_slot *slot = &w->slots[v->pool_slot];
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    if (atomic_load_explicit(&slot->id, memory_order_relaxed) != v->pool || (word & SRN_SLOT_POOL) == 0)
+        return false;
+    if ((word & SRN_SLOT_EXTERNAL) == 0)
+        return (word & SRN_SLOT_FILLED) != 0;
+    int why;
+    srn_endpoint list[SRN_NAME_ADDRESSES];
+    const srn_pool *pool = pool_at(w, v->pool_slot, v->pool, &why);
+    return pool != NULL && resolved(w, pool, list) > 0;
+}
+
+static int choose_version(srn_worker *w, const srn_split *split, uint32_t count, uint32_t excluded, int32_t *reason) {
+    uint32_t present = 0;
+    for (uint32_t v = 0; v < count; v++)
+        if (!((excluded >> v) & 1u) && has_endpoints(w, &split->versions[v]))
+            present |= 1u << v;
+    srn_shares shares;
+    srn_share_out(split, present, &shares);
+    if (shares.total == 0)
+        return SRN_NO_ENDPOINT;
+    for (uint32_t v = 0; v < count; v++) {
+        if (shares.weight[v] != shares.total)
+            continue;
+        *reason = v != 0 && (present & 1u) ? SRN_BY_WEIGHT : SRN_BY_DEFAULT;
+        return (int)v;
+    }
+    uint64_t n;
+    if (split->counter < w->counter_limit)
+        n = atomic_fetch_add_explicit(&w->counters[split->counter], 1, memory_order_relaxed);
+    else
+        n = srn_random(w) >> 16;
+    *reason = SRN_BY_WEIGHT;
+    return srn_draw(&shares, count, n, split->seed);
+}
+
+static bool take_exact(const srn_pick *p, uint64_t ident, uint32_t *at) {
+    for (uint32_t i = 0; i < p->tried_count; i++)
+        if (p->tried[i] == ident)
+            return false;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->list[i].ident == ident) {
+            *at = i;
+            return true;
+        }
+    return false;
+}
+
+static int choose_endpoint(srn_worker *w, const srn_pool *pool, uint64_t now_us, srn_choice *c) {
+    srn_endpoint list[SRN_NAME_ADDRESSES];
+    srn_pick p = {.w = w, .now_us = now_us, .tried = c->tried, .tried_count = c->tried_count};
+    if (pool->flags & SRN_POOL_EXTERNAL) {
+        p.list = list;
+        p.count = resolved(w, pool, list);
+    } else {
+        p.list = pool->endpoints;
+        p.count = bounded(w, pool->endpoints, sizeof *p.list, pool->count);
+    }
+    srn_how how = {.algorithm = pool->algorithm, .subset = pool->subset, .counter = pool->counter, .key = c->key};
+    how.keyed = (c->flags & (SRN_KEYED | SRN_STICKY)) != 0;
+    if ((c->flags & SRN_STICKY) || (how.keyed && (pool->flags & SRN_POOL_BY_CLIENT)))
+        how.algorithm = SRN_HASH;
+    if (how.counter >= w->counter_limit && how.algorithm == SRN_ROUND_ROBIN)
+        how.algorithm = SRN_RANDOM;
+    uint32_t at = SRN_NONE;
+    c->exact = (c->flags & SRN_STICKY) && (c->flags & SRN_EXACT) && take_exact(&p, c->key, &at);
+    if (!c->exact)
+        at = srn_pick_endpoint(&p, &how);
+    if (at == SRN_NONE)
+        return SRN_NO_ENDPOINT;
+    const srn_endpoint *e = &p.list[at];
+    c->endpoint = e->ident;
+    memcpy(c->address, e->address, sizeof c->address);
+    c->port = e->port;
+    c->family = e->family;
+    c->endpoint_cell = e->cell;
+    c->algorithm = pool->algorithm;
+    c->attempt_us = now_us;
+    c->open = 1;
+    srn_enter(w, e->ident, e->cell);
+    return 0;
+}
+
+static const srn_split *split_at(srn_worker *w, uint32_t slot, uint64_t id, int *why) {
+    srn_announce(w);
+    if (srn_has_moved(w)) {
+        *why = SRN_MOVED;
+        return NULL;
+    }
+    return (const void *)srn_block_at(w, slot, id, SRN_SLOT_SPLIT, why);
+}
+
+int srn_versions(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t out[SRN_MAX_VERSIONS], uint32_t *shape) {
+    int why;
+    const srn_split *split = split_at(w, slot, split_id, &why);
+    if (split == NULL)
+        return why;
+    uint32_t count = split->count < SRN_MAX_VERSIONS ? split->count : SRN_MAX_VERSIONS;
+    for (uint32_t v = 0; v < count; v++)
+        out[v] = split->versions[v].ident;
+    *shape = split->shape;
+    return (int)count;
+}
+
+int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded, uint64_t key,
+               uint32_t flags, uint64_t now_us, srn_choice *out) {
+    int why;
+    const srn_split *split = split_at(w, slot, split_id, &why);
+    if (split == NULL)
+        return why;
+    if (split->shape != shape)
+        return SRN_STALE;
+    uint32_t count = split->count < SRN_MAX_VERSIONS ? split->count : SRN_MAX_VERSIONS;
+    int version = forced;
+    out->reason = SRN_BY_CALLER;
+    if (forced < 0)
+        version = choose_version(w, split, count, excluded, &out->reason);
+    if (version < 0 || (uint32_t)version >= count)
+        return SRN_NO_ENDPOINT;
+    const srn_version *v = &split->versions[version];
+    out->version = version;
+    out->endpoint = 0;
+    out->exact = 0;
+    out->open = 0;
+    out->tried_count = 0;
+    out->endpoint_cell = SRN_NO_SLOT;
+    out->stats_cell = SRN_NO_SLOT;
+    if (flags & SRN_VERSION_ONLY)
+        return forced < 0 || has_endpoints(w, v) ? 0 : SRN_NO_ENDPOINT;
+    const srn_pool *pool = pool_at(w, v->pool_slot, v->pool, &why);
+    if (pool == NULL)
+        return why == SRN_GONE ? SRN_NO_ENDPOINT : why;
+    out->stats_cell = v->stats_cell;
+    out->pool = v->pool;
+    out->pool_slot = v->pool_slot;
+    out->split = split_id;
+    out->version_ident = v->ident;
+    out->key = key;
+    out->flags = flags;
+    out->started_us = now_us;
+    return choose_endpoint(w, pool, now_us, out);
+}
+
+int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c) {
+    int why;
+    (void)slot;
+    (void)split_id;
+    srn_announce(w);
+    if (!c->open)
+        return SRN_NO_ENDPOINT;
+    c->open = 0;
+    srn_leave(w, c->endpoint, c->endpoint_cell);
+    srn_note_failure(w, c->endpoint, c->endpoint_cell, now_us);
+    srn_count_failure(w, c);
+    if (c->tried_count >= SRN_MAX_TRIED)
+        return SRN_NO_ENDPOINT;
+    c->tried[c->tried_count++] = c->endpoint;
+    const srn_pool *pool = pool_at(w, c->pool_slot, c->pool, &why);
+    if (pool == NULL && why == SRN_GONE) /* another file may be in force since: its slots are others */
+        pool = pool_at(w, srn_find(w, c->pool, SRN_SLOT_POOL), c->pool, &why);
+    return pool == NULL ? SRN_NO_ENDPOINT : choose_endpoint(w, pool, now_us, c);
+}

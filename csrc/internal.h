@@ -1,0 +1,129 @@
+/* What the C files share and nobody else sees. */
+#ifndef SERIN_INTERNAL_H
+#define SERIN_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "layout.h"
+
+typedef struct {
+    uint8_t *base; /* NULL: not mapped */
+    size_t length;
+    int fd;
+} srn_map;
+
+struct srn_worker {
+    char *dir;
+    /* pools.bin */
+    srn_map pools_map;
+    const srn_pools_header *pools;
+    const srn_slot *slots;
+    uint32_t slot_mask;
+    uint64_t *verified;     /* by slot: the last word whose block passed its checks */
+    uint64_t remap_refused; /* the replaced file's `moved` when its successor was bad: go on without it */
+    /* state.bin */
+    srn_map state_map;
+    srn_state_header *state;
+    srn_row *rows;
+    srn_row *row;
+    uint32_t index;
+    srn_word *counters;
+    srn_endpoint_cell *endpoints;
+    srn_word *flight;       /* rows × endpoints: tag of the endpoint (high half), requests (low half) */
+    const srn_name *names;
+    uint32_t counter_limit;
+    uint32_t endpoint_limit; /* cells that may be touched: inside the file, with memory behind them */
+    uint32_t flight_limit;
+    uint32_t name_limit;
+    /* stats.bin */
+    srn_map stats_map;
+    srn_stats_header *stats;
+    srn_stats_row *stats_row;
+    srn_stats_cell *stats_cells;
+    uint32_t stats_limit;
+    uint64_t random;
+};
+
+/* hash.c */
+static inline uint64_t srn_mix64(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+#define SRN_GOLDEN 0x9e3779b97f4a7c15u
+uint64_t srn_endpoint_ident(uint8_t family, const uint8_t address[16], uint16_t port);
+
+static inline uint64_t srn_random(srn_worker *w) {
+    w->random += SRN_GOLDEN;
+    return srn_mix64(w->random);
+}
+
+/* map.c */
+bool srn_map_file(srn_map *m, const char *dir, const char *name, bool writable, char *err, size_t err_len);
+void srn_unmap(srn_map *m);
+void srn_say(char *err, size_t err_len, const char *text, const char *what);
+bool srn_check_pools(const srn_map *m);
+bool srn_check_state(const srn_map *m);
+bool srn_check_stats(const srn_map *m);
+/* Put memory behind the cells that the controller has given out; not for the decide path. */
+void srn_back_cells(srn_worker *w);
+
+/* block.c */
+static inline void srn_announce(srn_worker *w) {
+    uint64_t epoch = atomic_load_explicit(&w->pools->epoch, memory_order_acquire);
+    atomic_store_explicit(&w->row->epoch, epoch, memory_order_release);
+}
+static inline bool srn_has_moved(const srn_worker *w) {
+    uint64_t moved = atomic_load_explicit(&w->pools->moved, memory_order_relaxed);
+    return moved != w->remap_refused;
+}
+uint32_t srn_find(const srn_worker *w, uint64_t id, uint32_t kind);
+bool srn_verify(const srn_worker *w, uint64_t word, uint64_t id);
+/* The block in force of slot and id, or NULL and *why. */
+const srn_block *srn_block_at(srn_worker *w, uint32_t slot, uint64_t id, uint32_t kind, int *why);
+
+/* draw.c */
+typedef struct {
+    uint64_t weight[SRN_MAX_VERSIONS];
+    uint64_t total;
+} srn_shares;
+void srn_share_out(const srn_split *split, uint32_t present, srn_shares *out);
+int srn_draw(const srn_shares *shares, uint32_t count, uint64_t n, uint64_t seed);
+
+/* endpoint.c */
+uint64_t srn_in_flight(const srn_worker *w, const srn_endpoint *e);
+bool srn_is_ejected(const srn_worker *w, const srn_endpoint *e, uint64_t now_us);
+uint64_t srn_pace(const srn_worker *w, const srn_endpoint *e, uint64_t now_us);
+void srn_enter(srn_worker *w, uint64_t ident, uint32_t cell);
+void srn_leave(srn_worker *w, uint64_t ident, uint32_t cell);
+void srn_note_failure(srn_worker *w, uint64_t ident, uint32_t cell, uint64_t now_us);
+void srn_note_answer(srn_worker *w, uint64_t ident, uint32_t cell, uint64_t took_us, uint64_t now_us, bool pace);
+uint64_t srn_pace_after(uint64_t word, uint64_t sample_us, uint64_t now_us);
+
+/* balance.c */
+typedef struct {
+    srn_worker *w;
+    const srn_endpoint *list;
+    uint32_t count;
+    uint32_t tried_count;
+    const uint64_t *tried;
+    bool shun; /* leave ejected endpoints out */
+    uint64_t now_us;
+} srn_pick;
+typedef struct {
+    uint32_t algorithm;
+    uint32_t subset;
+    uint32_t counter;
+    bool keyed; /* `key` is there; hashing ways use it */
+    uint64_t key;
+} srn_how;
+#define SRN_NONE UINT32_MAX
+uint32_t srn_pick_endpoint(srn_pick *p, const srn_how *how);
+
+/* stats.c */
+void srn_count_failure(srn_worker *w, const srn_choice *c);
+
+/* claim.c: make a cell `mine`, its words after the ident zero. False: another process is at it just now. */
+bool srn_claim(srn_worker *w, srn_word *ident, uint64_t mine, uint64_t claim, srn_word *from, size_t words);
+
+#endif

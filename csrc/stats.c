@@ -1,0 +1,75 @@
+/* Counts of answers: by split and version for all processes together, and by process for what no split had a part in. */
+#include "internal.h"
+
+/* µs; every bound of ingress-nginx's request_duration_seconds is among them */
+static const uint64_t bounds[SRN_BUCKETS - 1] = {
+    100,    250,    500,    1000,   2000,   3000,   4000,   5000,    7500,    10000,   15000,   20000,   25000,   35000,    50000,   75000,
+    100000, 150000, 200000, 250000, 350000, 500000, 750000, 1000000, 1500000, 2500000, 3500000, 5000000, 7500000, 10000000, 30000000,
+};
+
+uint32_t srn_bucket_bounds(uint64_t *out, uint32_t max) {
+    for (uint32_t i = 0; i < SRN_BUCKETS - 1 && i < max; i++)
+        out[i] = bounds[i];
+    return SRN_BUCKETS - 1;
+}
+
+static uint32_t bucket_of(uint64_t us) {
+    uint32_t lo = 0, hi = SRN_BUCKETS - 1;
+    while (lo < hi) {
+        uint32_t middle = (lo + hi) / 2;
+        if (us <= bounds[middle])
+            hi = middle;
+        else
+            lo = middle + 1;
+    }
+    return lo;
+}
+
+static uint32_t class_of(int status) { return status >= 100 && status < 600 ? (uint32_t)status / 100 : 0; }
+
+static void add(srn_word *word, uint64_t value) { atomic_fetch_add_explicit(word, value, memory_order_relaxed); }
+
+static srn_stats_cell *cell_of(srn_worker *w, const srn_choice *c) {
+    if (c->stats_cell >= w->stats_limit)
+        return NULL;
+    srn_stats_cell *cell = &w->stats_cells[c->stats_cell];
+    uint64_t key = srn_mix64(c->split ^ srn_mix64(c->version_ident));
+    if (atomic_load_explicit(&cell->key, memory_order_acquire) == key)
+        return cell;
+    size_t words = sizeof *cell / sizeof(srn_word) - 1;
+    if (!srn_claim(w, &cell->key, key, SRN_CLAIM_STATS + 1u + c->stats_cell, &cell->latency_us, words))
+        return NULL;
+    atomic_store_explicit(&cell->split, c->split, memory_order_relaxed);
+    atomic_store_explicit(&cell->version, c->version_ident, memory_order_relaxed);
+    return cell;
+}
+
+void srn_count_failure(srn_worker *w, const srn_choice *c) {
+    srn_stats_cell *cell = cell_of(w, c);
+    if (cell != NULL)
+        add(&cell->failures, 1);
+}
+
+void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us) {
+    if (c->stats_cell == SRN_NO_SLOT)
+        return;
+    srn_stats_cell *cell = cell_of(w, c);
+    if (cell != NULL) {
+        uint64_t took = now_us > c->started_us ? now_us - c->started_us : 0;
+        add(&cell->classes[class_of(status)], 1);
+        add(&cell->latency_us, took);
+        add(&cell->buckets[bucket_of(took)], 1);
+        if (failed && c->open)
+            add(&cell->failures, 1);
+    }
+    if (!c->open)
+        return;
+    srn_leave(w, c->endpoint, c->endpoint_cell);
+    bool pace = c->algorithm == SRN_EWMA || c->algorithm == SRN_SHORTEST_EXPECTED_DELAY || c->algorithm == SRN_NEVER_QUEUE;
+    if (failed)
+        srn_note_failure(w, c->endpoint, c->endpoint_cell, now_us);
+    else if (status > 0)
+        srn_note_answer(w, c->endpoint, c->endpoint_cell, now_us > c->attempt_us ? now_us - c->attempt_us : 0, now_us, pace);
+}
+
+void srn_count(srn_worker *w, int status) { add(&w->stats_row->classes[class_of(status)], 1); }
