@@ -18,3 +18,8 @@ def digest64(parts: Iterable[str]) -> str:
 
 def split_id(rule: RuleId) -> str:
     return digest64((rule.host, rule.path, rule.path_type))
+
+
+def content_digest(data: bytes) -> str:
+    """32 hex digits: the first 16 bytes of SHA-256. Names certificates, user files and documents."""
+    return hashlib.sha256(data).digest()[:16].hex()

@@ -6,45 +6,54 @@ by `paths.normalize`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from serin.routing.plan import Host, PathKind, Route
 from serin.routing.search import PatternMaker, make_searcher
 
+V = TypeVar("V")
+
 _LABEL = re.compile(r"[\w-]+", re.ASCII).fullmatch
 
 
-class HostTable:
-    """The hosts of a plan by every name they answer to. A host's own name wins over another one's alias."""
+class HostTable(Generic[V]):
+    """Values (a Host, or what a worker or a TLS listener keeps for one) by the names that hosts answer to.
+
+    A name is a host, `*.` and a domain for exactly one label, or empty for what no other name takes.
+    """
 
     __slots__ = ("_exact", "_fallback", "_wildcard")
 
-    def __init__(self, hosts: Iterable[Host]) -> None:
-        self._exact: dict[str, Host] = {}
-        self._wildcard: dict[str, Host] = {}
-        self._fallback: Host | None = None
-        hosts = tuple(hosts)
-        for name, host in [(h.name, h) for h in hosts] + [(alias, h) for h in hosts for alias in h.aliases]:
-            if name == "":
-                self._fallback = self._fallback or host
-            elif name.startswith("*."):
-                self._wildcard.setdefault(name[2:], host)
-            else:
-                self._exact.setdefault(name, host)
+    def __init__(self, names: Mapping[str, V]) -> None:
+        self._fallback: V | None = names.get("")
+        self._wildcard = {name[2:]: value for name, value in names.items() if name.startswith("*.")}
+        self._exact = {name: value for name, value in names.items() if name and not name.startswith("*.")}
 
-    def find(self, name: str) -> Host | None:
-        """The exact host, else the wildcard that covers exactly one label, else the host for everything."""
-        host = self._exact.get(name)
-        if host is None and self._wildcard:
+    def find(self, name: str) -> V | None:
+        """The value of the exact host, else of the wildcard, else of the empty name, else None."""
+        value = self._exact.get(name)
+        if value is not None:
+            return value
+        if self._wildcard:
             label, dot, rest = name.partition(".")
             if dot and rest in self._wildcard and _LABEL(label):
                 return self._wildcard[rest]
-        return host or self._fallback
+        return self._fallback
+
+
+def host_names(hosts: Mapping[str, Host]) -> dict[str, Host]:
+    """Every name that a host answers to. A host's own name wins over an alias, of aliases the first by host name."""
+    names = dict(hosts)
+    for _, host in sorted(hosts.items()):
+        for alias in host.aliases:
+            names.setdefault(alias, host)
+    return names
 
 
 def find_host(hosts: Mapping[str, Host], name: str) -> Host | None:
     """The host that serves requests for `name`; None: nothing does, not even a catch-all."""
-    return HostTable(hosts.values()).find(name)
+    return HostTable(host_names(hosts)).find(name)
 
 
 def matches(route: Route, path: bytes, patterns: PatternMaker) -> bool:

@@ -1,0 +1,1 @@
+"""The run directory's documents and the error pages. Decides nothing."""

@@ -1,0 +1,117 @@
+"""Brings the documents of a plan into force, writing only what is new, and takes away what nobody reads any more.
+
+Files are named by their content, so a name that was once written stays right. Order: hosts, certificates and user
+files, then the index, then `generation`: a reader that sees a generation finds all that its index names.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from serin.render.atomic import write_file
+from serin.render.documents import Index, host_document, index_document
+from serin.routing.identity import content_digest
+from serin.routing.match import host_names
+from serin.routing.plan import Host, Plan
+
+FILE_MODE = 0o640
+KEPT_GENERATIONS = 2
+KEPT_SECONDS = 60.0
+"""What a plan left out is kept over this many further plans and at least this long: a worker may still want it."""
+
+
+def host_file(digest: str) -> str:
+    return f"hosts/{digest}.json"
+
+
+def certificate_file(digest: str) -> str:
+    return f"tls/{digest}.pem"
+
+
+def users_file(digest: str) -> str:
+    return f"users/{digest}"
+
+
+class Publication:
+    """State of the one writer of plan/. `clock`: seconds of any clock that does not go back."""
+
+    def __init__(self, plan: Path, generation: int, clock: Callable[[], float]) -> None:
+        """`generation`: the number in force, left by the writer before this one. Its files are looked at one by one."""
+        self._folder = plan
+        self._clock = clock
+        self._generation = generation
+        self._index: Index | None = None
+        self._hosts: dict[str, tuple[Host, str]] = {}
+        self._checked: dict[str, bool] = {}
+        self._unused: dict[str, tuple[int, float]] = {}
+        for folder in ("hosts", "tls", "users"):
+            for path in (plan / folder).iterdir():
+                if path.name.startswith("."):
+                    path.unlink(missing_ok=True)  # a write that its process did not finish
+                else:
+                    self._checked[f"{folder}/{path.name}"] = False
+
+    def publish(self, plan: Plan) -> None:
+        """Does nothing when these documents are in force. OSError (a full disk) leaves the old ones in force."""
+        digests = self._write_hosts(plan.hosts)
+        for certificate in plan.certificates.values():
+            self._put(certificate_file(certificate.digest), certificate.pem)
+        for users in plan.users.values():
+            self._put(users_file(users.digest), users.text)
+        index = make_index(plan, digests, self._generation + 1)
+        if self._index is not None and index == replace(self._index, generation=index.generation):
+            return
+        write_file(self._folder / "index.json", index_document(index), FILE_MODE)
+        write_file(self._folder / "generation", b"%d\n" % index.generation, FILE_MODE)
+        self._generation, self._index = index.generation, index
+        used = {host_file(d) for d in digests.values()}
+        used |= {certificate_file(d) for d in plan.certificates}
+        used |= {users_file(d) for d in plan.users}
+        self._clear(used)
+
+    def _write_hosts(self, hosts: Mapping[str, Host]) -> dict[str, str]:
+        """Digests by name. A host that compile handed on as it was is not rendered again."""
+        known: dict[str, tuple[Host, str]] = {}
+        for name, host in hosts.items():
+            before = self._hosts.get(name)
+            if before is not None and before[0] is host:
+                known[name] = before
+                continue
+            document = host_document(host)
+            digest = content_digest(document)
+            self._put(host_file(digest), document)
+            known[name] = (host, digest)
+        self._hosts = known
+        return {name: digest for name, (_, digest) in known.items()}
+
+    def _put(self, name: str, data: bytes) -> None:
+        """What this process wrote stays right; a file of an earlier one is compared once."""
+        checked = self._checked.get(name)
+        if checked:
+            return
+        path = self._folder / name
+        if checked is None or path.read_bytes() != data:
+            write_file(path, data, FILE_MODE)
+        self._checked[name] = True
+
+    def _clear(self, used: set[str]) -> None:
+        now = self._clock()
+        self._unused = {n: since for n, since in self._unused.items() if n not in used}
+        for name in self._checked.keys() - used - self._unused.keys():
+            self._unused[name] = (self._generation, now)
+        for name, (generation, since) in list(self._unused.items()):
+            if self._generation >= generation + KEPT_GENERATIONS and now >= since + KEPT_SECONDS:
+                (self._folder / name).unlink(missing_ok=True)
+                del self._unused[name], self._checked[name]
+
+
+def make_index(plan: Plan, digests: Mapping[str, str], generation: int) -> Index:
+    """Names, aliases too, to documents and certificates."""
+    owners = host_names(plan.hosts)
+    return Index(
+        generation,
+        {name: digests[host.name] for name, host in owners.items()},
+        {name: host.certificate for name, host in owners.items() if host.certificate is not None},
+        tuple(sorted(plan.users)),
+        plan.globals,
+    )
