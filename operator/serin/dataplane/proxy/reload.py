@@ -1,0 +1,80 @@
+"""Taking a new plan: the index is read, hosts in use are made ready, then the site is changed between two requests.
+
+Work is cut into slices, so that requests go on meanwhile. A plan that cannot be read changes nothing: the last good one
+stays in force, the log says why, and it is tried again each second.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from serin.dataplane.proxy.site import LoadedHosts, Site
+from serin.errors import CorruptFileError
+from serin.render.rundir import RunDirectory
+from serin.telemetry import log
+
+SLICE = 4
+"""Hosts made ready before requests have their turn again."""
+
+_log = logging.getLogger(__name__)
+
+
+class PlanTaker:
+    """`took` gets each new site, and makes it the one that is served. One for a worker."""
+
+    def __init__(self, run_dir: RunDirectory, loaded: LoadedHosts, took: Callable[[Site], None]) -> None:
+        self._run_dir = run_dir
+        self._loaded = loaded
+        self._took = took
+        self._site: Site | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self._failed = ""
+
+    def look(self) -> None:
+        """There may be a new plan: called when the generation changed, and when a document turned out to be gone."""
+        if self._task is not None:
+            self._again = True
+            return
+        self._task = asyncio.get_running_loop().create_task(self._take_all())
+
+    def tick(self) -> None:
+        """Called each second: what failed is tried again."""
+        if self._failed:
+            self.look()
+
+    async def _take_all(self) -> None:
+        try:
+            self._again = True
+            while self._again:
+                self._again = False
+                await self._take()
+        finally:
+            self._task = None
+
+    async def _take(self) -> None:
+        try:
+            index = self._run_dir.read_index()
+            if self._site is not None and index.generation == self._site.generation:
+                self._failed = ""
+                return
+            site = Site(index, self._loaded)
+            names = tuple(self._site.used) if self._site is not None else ()
+            for count, _ in enumerate(site.warm(names), 1):
+                if count % SLICE == 0:
+                    await asyncio.sleep(0)
+        except CorruptFileError as error:
+            self._say(error)
+            return
+        self._failed = ""
+        self._site = site
+        self._took(site)
+        self._loaded.keep(site.digests())
+
+    def _say(self, error: CorruptFileError) -> None:
+        """Once for each reason: it is tried again each second."""
+        text = str(error)
+        if text != self._failed:
+            self._failed = text
+            in_force = 0 if self._site is None else self._site.generation
+            log.event(_log, log.PLAN_REFUSED, level=logging.ERROR, error=text, in_force=in_force)

@@ -1,0 +1,193 @@
+"""Hosts and routes of a plan in the form that requests meet: everything that can be made once is made once.
+
+A route's splits, rules, keys, log names, header lines and endpoint settings are found here ready; what is left for a
+request is to look things up. Nothing here decides what a request gets, that is the gate's order of questions.
+"""
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.headers import DROPPED
+from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
+from serin.dataplane.proxy.sticky import StickyPicker
+from serin.dataplane.proxy.variables import Evaluate, compile_parts, split_text
+from serin.routing.decision import Reason
+from serin.routing.plan import HashBy, Host, Route, Upstream, VersionRoute
+from serin.routing.rules import CompiledRules
+from serin.routing.search import PatternMaker
+from serin.routing.table import RouteTable
+
+LogFields = tuple[str, str, str, str, str, str, str, str]
+"""The first eight fields of LogContext: namespace to reason."""
+
+NO_ROUTE: LogFields = ("", "", "", "", "upstream-default-backend", "", "", "")
+"""What ingress-nginx logs of requests that no Ingress takes."""
+
+_DROPPED = {
+    (prefix, auth): DROPPED | ({b"x-forwarded-prefix"} if prefix else set()) | ({b"authorization"} if auth else set())
+    for prefix in (False, True)
+    for auth in (False, True)
+}
+"""One set for all routes that drop the same names: connections keep what they made for a set by its identity."""
+
+
+class Splits(Protocol):
+    """Where splits come from: serin.native.worker.Worker."""
+
+    def split(self, split_id: str, shape: tuple[str, ...], /) -> Split: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What routes are made with. `hashed` is the routine's hash of a key; `clock` gives seconds since the epoch."""
+
+    splits: Splits
+    patterns: PatternMaker
+    hashed: Hash
+    clock: Callable[[], float] = time.time
+    endpoint_tls: ssl.SSLContext = field(default_factory=lambda: unverified_context())
+
+
+class RuntimeRoute:
+    """A route ready to serve."""
+
+    __slots__ = (
+        "answers_first",
+        "auth",
+        "drop",
+        "fields",
+        "lines",
+        "log",
+        "max_body",
+        "picker",
+        "policy",
+        "route",
+        "split",
+        "upstream",
+        "vhost",
+    )
+
+    def __init__(self, route: Route, made: Workshop) -> None:
+        policy = route.policy
+        main = route.versions[0] if route.versions else None
+        self.route = route
+        self.policy = policy
+        self.max_body = policy.max_body
+        self.auth = policy.auth
+        anything = policy.closed or policy.app_root or policy.redirect or policy.rewrite or route.slash_redirect
+        always = bool(anything) or route.split is None
+        self.answers_first = (always or policy.tls_redirect is not None, always)
+        """Whether anything may answer or change the path before the endpoint is chosen; by plain and TLS."""
+        self.drop = _DROPPED[bool(policy.forwarded_prefix), policy.auth is not None]
+        prefix = policy.forwarded_prefix.encode()
+        self.lines = b"X-Forwarded-Prefix: %b\r\n" % prefix if prefix else b""
+        constants = _constants(route)
+        self.vhost = compile_parts(split_text(policy.upstream.vhost), constants) if policy.upstream.vhost else None
+        self.upstream = upstream_settings(policy.upstream, made.endpoint_tls)
+        self.split = None if route.split is None else made.splits.split(route.split, shape(route))
+        self.picker = None if self.split is None else _picker(route, self.split, made, constants)
+        """None for a route without rules, keys and cookies: its split is asked directly."""
+        self.log = _names(route, main, "", "")
+        self.fields = tuple({r: _names(route, v, v.name, r) for r in Reason} for v in route.versions)
+
+
+class RuntimeHost:
+    """A host ready to serve."""
+
+    __slots__ = ("host", "table")
+
+    def __init__(self, host: Host, made: Workshop) -> None:
+        self.host = host
+        self.table: RouteTable[RuntimeRoute] = RouteTable(host, made.patterns, lambda route: RuntimeRoute(route, made))
+
+
+def shape(route: Route) -> tuple[str, ...]:
+    """The idents of a route's versions in order, by which a split knows whether it is asked about its own."""
+    return tuple(v.ident for v in route.versions)
+
+
+def upstream_settings(upstream: Upstream, tls: ssl.SSLContext) -> UpstreamSettings:
+    return UpstreamSettings(
+        tls=tls if upstream.tls else None,
+        tls_key="unverified" if upstream.tls else "",
+        connect_timeout=upstream.connect_timeout,
+        send_timeout=upstream.send_timeout,
+        read_timeout=upstream.read_timeout,
+        tries=upstream.tries,
+        tries_timeout=upstream.tries_timeout,
+        retry_on=frozenset(upstream.next_upstream) - {"off"},
+    )
+
+
+def unverified_context() -> ssl.SSLContext:
+    """TLS to endpoints as ingress-nginx speaks it by default: no name is sent, no certificate verified."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _picker(route: Route, split: Split, made: Workshop, constants: dict[str, bytes]) -> Picker | None:
+    rules = CompiledRules(route.versions, made.patterns)
+    keys = _keys(route.versions, constants)
+    affinity = route.policy.affinity
+    if affinity is None and rules.empty and not any(keys):
+        return None
+    free = RulesAndKeys(split, rules, keys, made.hashed)
+    if affinity is None:
+        return free
+    return StickyPicker(split, rules, route.versions, affinity, free, made.hashed, made.clock)
+
+
+def _keys(versions: tuple[VersionRoute, ...], constants: dict[str, bytes]) -> tuple[Evaluate | None, ...]:
+    """A function for each version; the same one where the text is the same."""
+    compiled: dict[tuple[str, ...], Evaluate] = {}
+
+    def key(by: HashBy | None) -> Evaluate | None:
+        if by is None:
+            return None
+        if by.parts not in compiled:
+            compiled[by.parts] = compile_parts(by.parts, constants)
+        return compiled[by.parts]
+
+    return tuple(key(v.hash_by) for v in versions)
+
+
+def _constants(route: Route) -> dict[str, bytes]:
+    """nginx variables that a route fixes. They are main's, also when a canary serves."""
+    main = route.versions[0] if route.versions else None
+    return {
+        "namespace": route.ingress.namespace.encode(),
+        "ingress_name": route.ingress.name.encode(),
+        "service_name": main.service.encode() if main else b"",
+        "service_port": main.port.encode() if main else b"",
+        "location_path": route.rule.path.encode(),
+    }
+
+
+def _names(route: Route, version: VersionRoute | None, name: str, reason: str) -> LogFields:
+    """Names are main's, as in ingress-nginx's log and metrics; the canary is in `alternative` alone."""
+    if version is None:
+        return (route.ingress.namespace, route.ingress.name, "", "", "", "", "", "")
+    main = route.versions[0]
+    other = "" if version is main else upstream_name(version)
+    return (
+        route.ingress.namespace,
+        route.ingress.name,
+        main.service,
+        main.port,
+        upstream_name(main),
+        other,
+        name,
+        reason,
+    )
+
+
+def upstream_name(version: VersionRoute) -> str:
+    """ingress-nginx's `namespace-service-port`."""
+    return f"{version.ingress.namespace}-{version.service}-{version.port}"

@@ -1,0 +1,85 @@
+"""A plan as a worker serves it: every name from the index, each host's document only when it is asked for.
+
+A site never changes once it is made; a new plan is a new site, which takes over the hosts whose document is the same.
+"""
+
+from collections.abc import Callable, Container, Iterable, Iterator
+
+from serin.dataplane.proxy.runtime import RuntimeHost
+from serin.render.documents import Index
+from serin.routing.match import HostTable
+
+
+class LoadedHosts:
+    """Hosts made ready, by the digest of their document; shared by the sites that follow each other.
+
+    `load` raises CorruptFileError when a document is not there or not right.
+    """
+
+    __slots__ = ("_hosts", "_load")
+
+    def __init__(self, load: Callable[[str], RuntimeHost]) -> None:
+        self._load = load
+        self._hosts: dict[str, RuntimeHost] = {}
+
+    def get(self, digest: str) -> RuntimeHost:
+        host = self._hosts.get(digest)
+        if host is None:
+            host = self._hosts[digest] = self._load(digest)
+        return host
+
+    def keep(self, digests: Container[str]) -> None:
+        """Forget all others."""
+        self._hosts = {digest: host for digest, host in self._hosts.items() if digest in digests}
+
+
+class Site:
+    """One plan in force."""
+
+    __slots__ = ("_certificates", "_hosts", "_loaded", "_names", "generation", "globals", "hsts", "ready", "used")
+
+    def __init__(self, index: Index, loaded: LoadedHosts) -> None:
+        self.generation = index.generation
+        self.globals = index.globals
+        self.hsts = index.globals.hsts.encode()
+        self._names = HostTable({name: name for name in index.hosts})
+        self._hosts = index.hosts
+        self._certificates = index.certificates
+        self._loaded = loaded
+        self.ready: dict[str, RuntimeHost] = {}
+        """Hosts by a name that was asked for and is exactly theirs: the first place to look."""
+        self.used: set[str] = set()
+        """The plan's names under which hosts were asked for."""
+
+    def find(self, name: str) -> RuntimeHost | None:
+        """The host that serves a name (lower case, without port and trailing dot); None: nothing does."""
+        key = self._names.find(name)
+        if key is None:
+            return None
+        host = self._loaded.get(self._hosts[key])
+        self.used.add(key)
+        if key == name:
+            self.ready[name] = host
+        return host
+
+    def certificate_of(self, name: str) -> str | None:
+        """The digest of the certificate for a name; None: the data plane's own."""
+        key = self._names.find(name)
+        found = None if key is None else self._certificates.get(key)
+        return found or self.globals.default_certificate
+
+    def warm(self, names: Iterable[str]) -> Iterator[None]:
+        """Load the hosts of these names as far as the plan has them, one at each step.
+
+        Called with the names in use before, so that a new plan costs its first requests nothing, and a document that
+        cannot be read is known before the plan is in force: CorruptFileError.
+        """
+        for name in names:
+            if name in self._hosts:
+                self._loaded.get(self._hosts[name])
+                self.used.add(name)
+                yield
+
+    def digests(self) -> frozenset[str]:
+        """The documents of all hosts."""
+        return frozenset(self._hosts.values())
