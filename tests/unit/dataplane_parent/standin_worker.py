@@ -1,0 +1,79 @@
+"""A worker in miniature for the parent's tests: the same settings, status lines and signals; one answer a connection.
+
+Files beside the run directory make it misbehave: `exit` (ends at start with that code), `mute` (never says ready).
+A request for /slow is answered when the file `release` appears; /die kills the process in the middle of it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+SETTINGS = json.loads(os.environ["SERIN_WORKER"])
+RUN_DIR = Path(SETTINGS["run_dir"])
+
+
+def say(line: str) -> None:
+    os.write(SETTINGS["status_fd"], f"{line}\n".encode())
+
+
+def generation() -> str:
+    return (RUN_DIR / "plan" / "generation").read_text().strip()
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET /die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        while head.startswith(b"GET /slow") and not (RUN_DIR / "release").exists():
+            await asyncio.sleep(0.005)
+        body = f"{os.getpid()} {SETTINGS['index']}".encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+    finally:
+        writer.close()
+
+
+async def follow_plan(known: str) -> None:
+    while True:
+        await asyncio.sleep(0.005)
+        if (now := generation()) != known:
+            known = now
+            say(f"plan {now}")
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ending.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: (RUN_DIR / f"usr1-{os.getpid()}").touch())
+    running: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(answer(reader, writer))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    servers = [
+        await asyncio.start_server(connected, sock=socket.socket(fileno=fd))
+        for fd in (*SETTINGS["http_fds"], *SETTINGS["https_fds"])
+    ]
+    plan = asyncio.create_task(follow_plan(generation()))
+    if not (RUN_DIR / "mute").exists():
+        say(f"ready {generation()}")
+    await ending.wait()
+    for server in servers:
+        server.close()
+    await asyncio.sleep(0)
+    if running:
+        await asyncio.wait(running)
+    plan.cancel()
+
+
+code = RUN_DIR / "exit"
+if code.exists():
+    os._exit(int(code.read_text()))
+asyncio.run(main())
