@@ -3,16 +3,37 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
-CSRC   := $(wildcard csrc/*.c csrc/*.h csrc/*.py)
+BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py)
+BENCHES = $(filter-out bench/rig.py bench/plain_proxy.py,$(wildcard bench/*.py))
+SOAK_SECONDS ?= 600
 
-.PHONY: setup demo run test check lint format clean
+.PHONY: setup demo run test check lint format golden bench soak clean
+.DEFAULT_GOAL := demo
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml setup.py $(CSRC)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+# Everything is installed into .venv; done again when what is built or needed has changed.
+$(STAMP): $(BUILT)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'setup: Python 3.11 or newer is needed: make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'setup: this Python cannot make virtual environments: install python3-venv'; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo 'setup: a C compiler is needed: install gcc'; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || { echo 'setup: Python.h is missing: install python3-dev'; exit 1; }
+	@test -x $(BIN)/python || { echo 'setup: making $(VENV)'; $(PYTHON) -m venv $(VENV); }
+	@echo 'setup: installing dependencies, building the C routine (half a minute the first time)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || { echo 'setup: failed; `make clean` starts anew'; exit 1; }
 	@touch $@
+
+demo: setup
+	@$(BIN)/python -m serin.demo examples
+
+run: setup
+	@$(BIN)/python -m serin.demo examples --keep
+
+test: lint
+	$(BIN)/pytest tests
+
+check: lint
+	$(BIN)/pytest tests/unit tests/golden tests/test_architecture.py
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -24,11 +45,15 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: lint
-	$(BIN)/pytest tests/unit
+# Writes the expected texts of tests/golden anew; look at the difference before committing it.
+golden: setup
+	$(BIN)/pytest tests/golden --update-golden
 
-test: lint
-	$(BIN)/pytest tests
+bench: setup
+	@for b in $(BENCHES); do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+soak: setup
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist operator/*.egg-info operator/serin/native/_ffi.*

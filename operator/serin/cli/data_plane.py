@@ -1,0 +1,39 @@
+"""`serin data-plane`: serve what a controller leaves in a run directory."""
+
+import argparse
+import asyncio
+import os
+
+from serin.dataplane import parent
+from serin.dataplane.settings import DataPlaneSettings
+from serin.errors import UsageError
+from serin.native import state
+from serin.telemetry import log
+from serin.telemetry.access_log import LogFormat
+
+
+def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
+    refuse_other_planes(arguments.plane)
+    workers = arguments.workers or len(os.sched_getaffinity(0))
+    return DataPlaneSettings(
+        run_dir=arguments.run_dir,
+        plane=arguments.plane,
+        bind=arguments.bind,
+        http_port=arguments.http_port,
+        https_port=arguments.https_port,
+        healthz_port=arguments.healthz_port,
+        workers=workers,
+        standalone=arguments.standalone,
+        access_log=LogFormat(arguments.access_log),
+        shutdown_grace=arguments.shutdown_grace,
+    )
+
+
+def refuse_other_planes(plane: str) -> None:
+    if plane != "proxy":
+        raise UsageError(f"--plane {plane}: not in this version; the built-in one is --plane proxy")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    log.configure()
+    return asyncio.run(parent.run(settings(arguments), state.create))

@@ -1,0 +1,61 @@
+"""A data plane as child process: started, started again when it dies, ended in order.
+
+It is in a process group of its own: a Ctrl-C on the terminal reaches it only through its parent, once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+
+from serin.telemetry import log
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+STEADY = 30.0
+"""A child that lived so many seconds is started again without delay."""
+
+_log = logging.getLogger("serin.control")
+
+
+class DataPlane:
+    """One child at a time. `settled` says whether it has come so far that its death is worth another start."""
+
+    def __init__(self, command: Sequence[str], settled: Callable[[int], bool]) -> None:
+        self._command = command
+        self._settled = settled
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def run(self) -> int:
+        """Keep one running; the exit code of one that never settled, or of the last one after `end`."""
+        loop = asyncio.get_running_loop()
+        delay, settled = FIRST_DELAY, False
+        while True:
+            started = loop.time()
+            process = await asyncio.create_subprocess_exec(*self._command, process_group=0)
+            self._process = process
+            code = await process.wait()
+            settled = settled or self._settled(process.pid)
+            if self._ending or not settled:
+                return code
+            delay = FIRST_DELAY if loop.time() - started > STEADY else min(delay * 2, LONGEST_DELAY)
+            log.event(
+                _log, log.DATA_PLANE_DIED, level=logging.ERROR, pid=process.pid, status=code, restart_seconds=delay
+            )
+            await asyncio.sleep(delay)
+            if self._ending:
+                return code
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the child to drain; a second time it cuts."""
+        self._ending = True
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)

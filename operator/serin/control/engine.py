@@ -1,0 +1,188 @@
+"""One change after the other: endpoints at once, compile, weights at once, the rest when its batch is due.
+
+No waiting and no reading of files in here: the clock is an argument, so tests walk through time.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from serin.compile.compiler import Compiled, compile_snapshot
+from serin.compile.options import Options
+from serin.compile.pools import fill_pool
+from serin.control.holdoff import Holdoff
+from serin.control.journal import Journal
+from serin.control.publish import Publisher
+from serin.objects.store import Snapshot, Store
+from serin.objects.views import EndpointSlice
+from serin.problems import Problem
+from serin.refs import Ref
+from serin.routing.plan import Plan, Pool, PoolSpec
+from serin.telemetry import log
+
+ENDPOINT_KINDS = frozenset(("EndpointSlice", "Endpoints", "Service"))
+RETRY = 1.0
+"""Seconds until a publication that failed (a full disk) is tried again."""
+
+CheckPattern = Callable[[str, bool], str | None]
+Service = tuple[str, str]
+"""Namespace and name."""
+
+_log = logging.getLogger("serin.control")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the engine has done since it began."""
+
+    compiles: int = 0
+    compile_failures: int = 0
+    publications: int = 0
+    publication_failures: int = 0
+    endpoint_changes: int = 0
+    compile_ms: float = 0.0
+    """Of the last compile."""
+    revision: int = 0
+    """Of the objects that the last compile read."""
+
+
+class Engine:
+    def __init__(
+        self,
+        store: Store,
+        options: Options,
+        publisher: Publisher,
+        check_pattern: CheckPattern,
+        clock: Callable[[], float],
+    ) -> None:
+        self.counts = Counts()
+        self._store = store
+        self._options = options
+        self._publisher = publisher
+        self._check_pattern = check_pattern
+        self._clock = clock
+        self._journal = Journal(_log)
+        self._holdoff = Holdoff()
+        self._compiled: Compiled | None = None
+        self._seen: Snapshot | None = None
+        self._source_problems: tuple[Problem, ...] = ()
+        self._failed_at: float | None = None
+        self._pools_of: dict[Service, list[PoolSpec]] = {}
+        self._pools_of_plan: Plan | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """What was compiled last; its documents may still wait for their batch."""
+        return self._compiled.plan if self._compiled else None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Of the objects and of where they come from, sorted."""
+        found = self._compiled.problems if self._compiled else ()
+        return tuple(sorted({*self._source_problems, *found}))
+
+    @property
+    def due(self) -> float | None:
+        """When `run_due` has something to do; None: not before the next change."""
+        if self._failed_at is not None:
+            return self._failed_at + RETRY
+        waiting = [at for at in (self._holdoff.due, self._publisher.sweep_due) if at is not None]
+        return min(waiting, default=None)
+
+    def changed(self, source_problems: Iterable[Problem] = ()) -> None:
+        """The store's objects, or the problems of their source, are not what they were."""
+        self._source_problems = tuple(source_problems)
+        snapshot = self._store.snapshot()
+        if self._seen is not None and snapshot.revision == self._seen.revision:
+            self._journal.record(self.problems)
+            return
+        refs = None if self._seen is None else snapshot.changed_since(self._seen.revision)
+        try:
+            if refs is not None:
+                self._endpoints(snapshot, refs)
+            if refs is None or any(ref.kind not in ENDPOINT_KINDS for ref in refs):
+                self._compile(snapshot)
+        except OSError as error:
+            self._publication_failed(error)
+        self._seen = snapshot
+        self._holdoff.changed(self._clock())
+
+    def run_due(self) -> None:
+        """Publish what waits, if its time has come, and drop what has left."""
+        now = self._clock()
+        if self._failed_at is not None and now < self._failed_at + RETRY:
+            return
+        try:
+            if self._failed_at is not None or (self._holdoff.due is not None and now >= self._holdoff.due):
+                self.publish()
+            if self._publisher.sweep_due is not None and now >= self._publisher.sweep_due:
+                self._publisher.sweep()
+        except OSError as error:
+            self._publication_failed(error)
+
+    def publish(self) -> None:
+        """Bring everything known into force now."""
+        snapshot = self._store.snapshot()
+        if self._compiled is None or self.counts.revision != snapshot.revision:
+            self._compile(snapshot)
+        plan = self.plan
+        if plan is not None and self._publisher.at_once(plan):
+            self._publisher.batch(plan)
+            self.counts.publications += 1
+            log.event(_log, log.PLAN_PUBLISHED, hosts=len(plan.hosts), revision=self.counts.revision)
+        self._failed_at = None
+        self._holdoff.published(self._clock())
+
+    def _compile(self, snapshot: Snapshot) -> None:
+        """The last good plan stays in force when compile itself fails: that is our mistake, not the user's."""
+        started = self._clock()
+        self.counts.revision = snapshot.revision
+        try:
+            compiled = compile_snapshot(snapshot, self._options, self._check_pattern, self._compiled)
+        except Exception as error:
+            self.counts.compile_failures += 1
+            text = "".join(traceback.format_exception(error))
+            log.event(_log, log.COMPILE_FAILED, level=logging.ERROR, revision=snapshot.revision, error=text)
+            return
+        self.counts.compiles += 1
+        self.counts.compile_ms = (self._clock() - started) * 1000
+        self._compiled = compiled
+        self._journal.record(self.problems)
+        if self._publisher.plan is not None:
+            self._publisher.at_once(compiled.plan)
+
+    def _endpoints(self, snapshot: Snapshot, refs: Iterable[Ref]) -> None:
+        plan = self.plan
+        if plan is None:
+            return
+        services = {service for ref in refs for service in self._services(snapshot, ref)}
+        if not services:
+            return
+        if self._pools_of_plan is not plan:
+            self._pools_of = pools_by_service(plan)
+            self._pools_of_plan = plan
+        specs = [spec for service in services for spec in self._pools_of.get(service, ())]
+        filled: list[Pool] = [fill_pool(snapshot, spec)[0] for spec in specs]
+        self.counts.endpoint_changes += self._publisher.endpoints(filled)
+
+    def _services(self, snapshot: Snapshot, ref: Ref) -> set[Service]:
+        """The Services whose endpoints a change of `ref` may move; a slice may have belonged to another one before."""
+        if ref.kind in ("Service", "Endpoints"):
+            return {(ref.namespace, ref.name)}
+        if ref.kind != "EndpointSlice":
+            return set()
+        views = [s.find(ref) for s in (snapshot, self._seen) if s is not None]
+        return {(ref.namespace, view.service) for view in views if isinstance(view, EndpointSlice)}
+
+    def _publication_failed(self, error: OSError) -> None:
+        self.counts.publication_failures += 1
+        self._failed_at = self._clock()
+        log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error), retry_seconds=RETRY)
+
+
+def pools_by_service(plan: Plan) -> dict[Service, list[PoolSpec]]:
+    found: dict[Service, list[PoolSpec]] = {}
+    for pool in plan.pools.values():
+        found.setdefault((pool.spec.namespace, pool.spec.service), []).append(pool.spec)
+    return found

@@ -1,0 +1,31 @@
+"""Tells of each problem twice: when it appears and when it is gone."""
+
+import logging
+from collections.abc import Iterable
+
+from serin.problems import Problem, Severity
+from serin.telemetry import log
+
+LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING}
+
+
+class Journal:
+    """Remembers what it has told; `logger` gets events with code, object, field and text."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._log = logger
+        self._known: frozenset[Problem] = frozenset()
+
+    def record(self, problems: Iterable[Problem]) -> None:
+        """`problems`: all there are now."""
+        current = frozenset(problems)
+        for problem in sorted(current - self._known):
+            level = LEVELS[problem.severity]
+            log.event(self._log, log.PROBLEM, level=level, **_fields(problem), text=problem.text)
+        for problem in sorted(self._known - current):
+            log.event(self._log, log.PROBLEM_GONE, **_fields(problem))
+        self._known = current
+
+
+def _fields(problem: Problem) -> dict[str, object]:
+    return {"code": problem.code, "object": str(problem.source.ref), "field": problem.source.field}

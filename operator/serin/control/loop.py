@@ -1,0 +1,113 @@
+"""Waits: for changes, for a batch to be due, for the next writing of the figures. What is done then is the engine's."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from serin.compile.options import Options
+from serin.control.engine import CheckPattern, Engine
+from serin.control.figures import metrics_text
+from serin.control.publish import Blocks, Publisher
+from serin.objects.store import Store
+from serin.objects.views import View
+from serin.problems import Problem
+from serin.refs import Ref
+from serin.render.atomic import write_file
+from serin.render.rundir import RunDirectory
+from serin.telemetry import log
+
+FIGURES_EVERY = 3.0
+"""Seconds between two writings of plan/metrics."""
+FIGURES_MODE = 0o640
+
+_log = logging.getLogger("serin.control")
+
+
+class Changes(Protocol):
+    @property
+    def applied(self) -> tuple[View, ...]: ...
+    @property
+    def deleted(self) -> tuple[Ref, ...]: ...
+
+
+class Source(Protocol):
+    """Where objects come from (serin.files.FileSource)."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the source itself, and with what it cannot make objects of."""
+
+    def load(self) -> Changes:
+        """Everything that is there; called once, before `changes`."""
+
+    def changes(self) -> AsyncIterator[Changes]:
+        """What changes from then on."""
+
+
+class Control:
+    """`run_dir` is created and locked already."""
+
+    def __init__(
+        self,
+        source: Source,
+        options: Options,
+        run_dir: RunDirectory,
+        blocks: Blocks,
+        check_pattern: CheckPattern,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._store = Store()
+        self._run_dir = run_dir
+        self._clock = clock
+        self._changed = asyncio.Event()
+        self.engine = Engine(self._store, options, Publisher(blocks, run_dir, clock), check_pattern, clock)
+
+    def start(self) -> None:
+        """Read, compile and publish what is there. OSError when it cannot be written."""
+        self._take(self._source.load())
+        self.engine.publish()
+        self._write_figures()
+
+    async def run(self) -> None:
+        """Follow the source until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._publish())
+            tasks.create_task(self._figures())
+
+    async def _follow(self) -> None:
+        async for changes in self._source.changes():
+            self._take(changes)
+            self._changed.set()
+
+    def _take(self, changes: Changes) -> None:
+        for ref in changes.deleted:
+            self._store.delete(ref)
+        for view in changes.applied:
+            self._store.apply(view)
+        self.engine.changed(self._source.problems)
+
+    async def _publish(self) -> None:
+        while True:
+            due = self.engine.due
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if due is None else max(0.0, due - self._clock())):
+                    await self._changed.wait()
+            self._changed.clear()
+            self.engine.run_due()
+
+    async def _figures(self) -> None:
+        while True:
+            await asyncio.sleep(FIGURES_EVERY)
+            self._write_figures()
+
+    def _write_figures(self) -> None:
+        text = metrics_text(self.engine.counts, self.engine.plan, self.engine.problems, time.time())
+        try:
+            write_file(self._run_dir.plan / "metrics", text.encode(), FIGURES_MODE)
+        except OSError as error:
+            log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.WARNING, error=str(error))

@@ -1,0 +1,127 @@
+"""Brings a plan into force: what may change under running requests at once, the rest with the next batch.
+
+Order is everything here. A block is in shared memory before a document names it, and leaves only when no worker can
+hold a document that does. What a plan means is not looked at.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, TypeVar
+
+from serin.routing.plan import Plan, Pool, Split
+
+LEAVING = 30.0
+"""Seconds a pool or split outlives the last plan that named it; workers take a new plan within one or two."""
+
+T = TypeVar("T")
+
+
+class Blocks(Protocol):
+    """The shared memory of weights and endpoints (serin.native.pools.PoolsFile)."""
+
+    def put_pool(self, pool: Pool) -> None: ...
+    def put_split(self, split: Split) -> None: ...
+    def drop(self, ident: str) -> None: ...
+
+
+class Documents(Protocol):
+    """Routes and policies (serin.render.rundir.RunDirectory)."""
+
+    def publish(self, plan: Plan) -> None: ...
+
+
+class Publisher:
+    def __init__(self, blocks: Blocks, documents: Documents, clock: Callable[[], float]) -> None:
+        self._blocks = blocks
+        self._documents = documents
+        self._clock = clock
+        self._pools: dict[str, Pool] = {}
+        self._splits: dict[str, Split] = {}
+        self._leaving: dict[str, float] = {}
+        self._plan: Plan | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan whose documents are in force."""
+        return self._plan
+
+    def endpoints(self, pools: Iterable[Pool]) -> int:
+        """Pools that are in force get these endpoints with the next request; the number that changed."""
+        changed = 0
+        for pool in pools:
+            if pool.spec.id in self._pools and self._pools[pool.spec.id] != pool:
+                self._put_pool(pool)
+                changed += 1
+        return changed
+
+    def at_once(self, plan: Plan) -> bool:
+        """Endpoints and weights of `plan` that fit the documents in force; whether anything is left for `batch`.
+
+        A split whose list of versions changes waits: its rules and weights are taken together.
+        """
+        for pool in plan.pools.values():
+            if differs(self._pools.get(pool.spec.id), pool):
+                self._put_pool(pool)
+        for split in plan.splits.values():
+            old = self._splits.get(split.id)
+            if old is not None and differs(old, split) and old.shape == split.shape:
+                self._put_split(split)
+        return self._plan is None or not same_documents(self._plan, plan)
+
+    def batch(self, plan: Plan) -> None:
+        """Everything of `plan` in force, in an order that is right at each moment in between."""
+        self.at_once(plan)
+        for split in plan.splits.values():
+            if differs(self._splits.get(split.id), split):
+                self._put_split(split)
+        self._documents.publish(plan)
+        self._plan = plan
+        now = self._clock()
+        for ident in [*self._splits, *self._pools]:
+            if ident not in plan.splits and ident not in plan.pools:
+                self._leaving.setdefault(ident, now)
+        for ident in [i for i in self._leaving if i in plan.splits or i in plan.pools]:
+            del self._leaving[ident]
+
+    @property
+    def sweep_due(self) -> float | None:
+        return min(self._leaving.values()) + LEAVING if self._leaving else None
+
+    def sweep(self) -> None:
+        """Drop what no worker can name any more: splits first, since they name pools."""
+        now = self._clock()
+        gone = [ident for ident, since in self._leaving.items() if now >= since + LEAVING]
+        for ident in sorted(gone, key=lambda i: i in self._pools):
+            self._blocks.drop(ident)
+            self._pools.pop(ident, None)
+            self._splits.pop(ident, None)
+            del self._leaving[ident]
+
+    def _put_pool(self, pool: Pool) -> None:
+        self._blocks.put_pool(pool)
+        self._pools[pool.spec.id] = pool
+
+    def _put_split(self, split: Split) -> None:
+        self._blocks.put_split(split)
+        self._splits[split.id] = split
+
+
+def same_documents(old: Plan, new: Plan) -> bool:
+    """Whether the documents of both are equal: everything but weights and endpoints."""
+    return (
+        old.globals == new.globals
+        and same(old.hosts, new.hosts)
+        and same(old.certificates, new.certificates)
+        and same(old.users, new.users)
+        and old.splits.keys() == new.splits.keys()
+        and old.pools.keys() == new.pools.keys()
+    )
+
+
+def same(old: Mapping[str, T], new: Mapping[str, T]) -> bool:
+    """Equal, fast where compile has handed on the same values."""
+    return old is new or (len(old) == len(new) and not any(differs(old.get(name), now) for name, now in new.items()))
+
+
+def differs(old: object, new: object) -> bool:
+    """Looks at identity first: values are mostly handed on, and comparing thousands of them by field takes long."""
+    return old is not new and old != new

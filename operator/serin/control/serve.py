@@ -1,0 +1,70 @@
+"""Control and a data plane of its own on one machine, until told to end; then the data plane drains."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from serin.control.child import DataPlane
+from serin.control.loop import Control
+from serin.render.rundir import RunDirectory
+
+LOOK_EVERY = 0.02
+"""Seconds between two looks for the ports of a data plane that is starting."""
+
+
+class Serve:
+    """`listening` is told the data plane's ports (`http`, `https`, `healthz`) once they are open."""
+
+    def __init__(
+        self,
+        control: Control,
+        command: Sequence[str],
+        run_dir: RunDirectory,
+        listening: Callable[[Mapping[str, int]], None],
+    ) -> None:
+        self._control = control
+        self._run_dir = run_dir
+        self._listening = listening
+        self._child = DataPlane(command, lambda pid: self._ports(pid) is not None)
+
+    async def run(self) -> int:
+        """0 after SIGTERM or SIGINT and an orderly end; otherwise what the data plane that could not start said."""
+        control = asyncio.create_task(self._control.run())
+        child = asyncio.create_task(self._child.run())
+        told = asyncio.create_task(self._tell())
+        try:
+            with self._signals():
+                await asyncio.wait((control, child), return_when=asyncio.FIRST_COMPLETED)
+                if control.done():
+                    self._child.end()
+                return await child
+        finally:
+            told.cancel()
+            control.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await control
+
+    async def _tell(self) -> None:
+        while self._child.pid is None or (ports := self._ports(self._child.pid)) is None:
+            await asyncio.sleep(LOOK_EVERY)
+        self._listening(ports)
+
+    def _ports(self, pid: int) -> Mapping[str, int] | None:
+        """What the data plane with this process id has said; it says it again at each start."""
+        with contextlib.suppress(OSError, ValueError):
+            ports: dict[str, int] = json.loads((self._run_dir.state / "ports.json").read_bytes())
+            return ports if ports.get("pid") == pid else None
+        return None
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._child.end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)

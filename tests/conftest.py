@@ -1,0 +1,46 @@
+"""What holds for every test: with CI=true a skipped test is a failed one, unless skips.txt says why."""
+
+import fnmatch
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+
+
+def allowed_skips() -> list[str]:
+    """Patterns of test ids; each line is `PATTERN reason`."""
+    lines = (HERE / "skips.txt").read_text().splitlines()
+    found = []
+    for line in lines:
+        if line.strip() and not line.startswith("#"):
+            pattern, _, reason = line.partition(" ")
+            if not reason.strip():
+                raise pytest.UsageError(f"skips.txt: {pattern} has no reason")
+            found.append(pattern)
+    return found
+
+
+def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome != "skipped" or os.environ.get("CI") != "true":
+        return
+    if any(fnmatch.fnmatchcase(report.nodeid, pattern) for pattern in allowed_skips()):
+        return
+    report.outcome = "failed"
+    report.longrepr = f"skipped, which tests/skips.txt does not allow: {report.nodeid}: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    fail_if_skipped(report)
+    return report  # type: ignore[return-value]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report: pytest.CollectReport = yield  # type: ignore[assignment]
+    fail_if_skipped(report)
+    return report  # type: ignore[return-value]
