@@ -1,0 +1,85 @@
+"""Times, limits and rules of the connection code, and how to speak to the endpoints of a route.
+
+Values only: nothing here opens or reads anything. Defaults are ingress-nginx's where it has the same setting.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+NO_WORDS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Times in seconds, sizes in bytes. One value for a worker."""
+
+    page: Callable[[int], bytes]
+    """The body of an error page by status; 494 is nginx's own number for "Request Header Or Cookie Too Large"."""
+    header_timeout: float = 60.0
+    """For a whole head, from its first byte; bytes that trickle in do not extend it."""
+    body_timeout: float = 60.0
+    """Between two reads of a request body."""
+    keepalive_timeout: float = 75.0
+    keepalive_requests: int = 1000
+    """Requests served on one client connection before it is closed."""
+    send_timeout: float = 60.0
+    """Without any byte taken by the client."""
+    linger_timeout: float = 5.0
+    """Between two reads while what a refused client still sends is thrown away."""
+    linger_time: float = 30.0
+    """The same, altogether."""
+    request_line: int = 8192
+    header_line: int = 8192
+    """Longest request line and header line, each with its CRLF (large_client_header_buffers 4 8k)."""
+    head: int = 32768
+    """Longest head of a request, and of an answer."""
+    replay: int = 65536
+    """Body bytes kept so that a request can be sent again; also what is read ahead of the endpoint or the next turn."""
+    drain_body: int = 1048576
+    """Unread rest of a body that is thrown away to keep the connection; above it the connection is closed."""
+    max_connections: int = 16384
+    """Client connections of a worker; one more is closed at once (worker_connections)."""
+    sweep: float = 0.5
+    """How often deadlines are looked at: a time-out comes late by this much at most."""
+    drain_idle: float = 1.0
+    """While draining, how long an idle connection may still bring one more request before it is closed."""
+    pool_size: int = 320
+    """Idle endpoint connections kept by a worker (upstream-keepalive-connections)."""
+    pool_timeout: float = 60.0
+    pool_requests: int = 10000
+    pool_time: float = 3600.0
+    """Longest life of an endpoint connection (upstream-keepalive-time)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """How to speak to a route's endpoints. Times in seconds.
+
+    Made once for a route and shared: connections are pooled by address, `tls_key` and `server_name`.
+    """
+
+    tls: ssl.SSLContext | None = None
+    tls_key: str = ""
+    """Names what `tls` presents and verifies; contexts of one key are interchangeable. Empty for plain connections."""
+    server_name: str = ""
+    """SNI and the name that is verified; empty: none is sent (proxy_ssl_server_name off)."""
+    connect_timeout: float = 5.0
+    """Including the TLS handshake."""
+    send_timeout: float = 60.0
+    read_timeout: float = 60.0
+    """Between two reads of an answer; for an upgraded connection, without a byte in either direction."""
+    tries: int = 3
+    """Attempts, the first one counted; 0 for no bound."""
+    tries_timeout: float = 0.0
+    """No further attempt after this much time; 0 for no bound."""
+    retry_on: frozenset[str] = frozenset({"error", "timeout"})
+    """nginx's words of proxy_next_upstream: error, timeout, invalid_header, http_500 …, non_idempotent; empty: off."""
+    retry_statuses: frozenset[int] = field(init=False, default=frozenset())
+    key: tuple[bool, str, str] = field(init=False, default=(False, "", ""))
+    """The part of the pool's key that is not the address."""
+
+    def __post_init__(self) -> None:
+        words = (w[5:] for w in self.retry_on if w.startswith("http_"))
+        object.__setattr__(self, "retry_statuses", frozenset(int(w) for w in words if w.isdigit()))
+        object.__setattr__(self, "key", (self.tls is not None, self.tls_key, self.server_name))

@@ -1,0 +1,253 @@
+"""Request heads: what HTTP forbids is refused here, what is left becomes a RequestHead.
+
+The request line is always read by the strict patterns below. The header block goes through aiohttp's parser and the
+checks that it leaves to us (reference: RFC 9112, sections 3, 5 and 6); the result depends on the block's bytes alone,
+so a connection may keep it and skip the work when the same block comes again.
+"""
+
+import re
+
+from serin.dataplane.proxy.exchange import RequestHead
+from serin.dataplane.proxy.parsers import BadHeadError, HeadParser
+
+TOO_LARGE = 494
+"""nginx's number for a head that is too large: the answer is 400 with a page of its own."""
+CHUNKED = -1
+
+_NO_OPTIONS: frozenset[bytes] = frozenset()
+_METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
+
+read_common_line = re.compile(rb'([A-Z][A-Z_-]*) (/[!"$-~]*) HTTP/1\.1').fullmatch
+"""Nearly every request line: origin form, HTTP/1.1. Groups: method, target. Anything else goes through `read_line`."""
+_token = re.compile(rb"[A-Z][A-Z_-]*").fullmatch
+_version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
+_origin = re.compile(rb'/[!"$-~]*').fullmatch
+_absolute = re.compile(rb'https?://([^/?#]*)((?:[/?][!"$-~]*)?)', re.IGNORECASE).fullmatch
+_host = re.compile(
+    rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?\])(?::[A-Za-z0-9._~-]*)?"
+).fullmatch
+
+_DECIDING = frozenset(
+    (b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"referer", b"user-agent")
+)
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"expect",
+        b"host",
+    )
+)
+"""Never passed on as sent: RFC 9110, section 7.6.1; Expect is answered here, Host is the gate's."""
+_FRAMING = frozenset((b"content-length", b"host"))
+"""Not dropped when Connection names them: the endpoint would see another message than we did."""
+
+
+class RefusedError(Exception):
+    """The request is answered with `status` (or page 494) and the connection closed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Fields:
+    """A header block, read and checked."""
+
+    __slots__ = (
+        "close",
+        "content_length",
+        "expect_continue",
+        "headers",
+        "host",
+        "host_header",
+        "keep_alive",
+        "lower",
+        "options",
+        "passed",
+        "passed_without",
+        "referer",
+        "upgrade",
+        "user_agent",
+    )
+
+    def __init__(self, headers: list[tuple[bytes, bytes]], lower: list[bytes]) -> None:
+        self.headers = headers
+        self.lower = lower
+        self.host = ""
+        self.host_header = b""
+        self.content_length = 0
+        self.upgrade = b""
+        self.expect_continue = False
+        self.close = False
+        self.keep_alive = False
+        self.options = _NO_OPTIONS
+        """What Connection names, but close and keep-alive."""
+        self.referer: bytes | None = None
+        self.user_agent: bytes | None = None
+        self.passed = b""
+        """The lines sent on when the names in `passed_without` are dropped."""
+        self.passed_without: frozenset[bytes] | None = None
+
+
+def read_line(line: bytes) -> tuple[bytes, bytes, bytes | None, bool]:
+    """Method, target in origin form, authority of an absolute target or None, whether it is HTTP/1.0.
+
+    Raises RefusedError as nginx answers: 400, 405 for TRACE, 505.
+    """
+    parts = line.split(b" ")
+    if len(parts) != 3 or _token(parts[0]) is None or _version(parts[2]) is None:
+        raise RefusedError(400)
+    method, target, version = parts
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise RefusedError(505)
+    authority = None
+    if _origin(target) is None:
+        match = _absolute(target)
+        if match is None:
+            raise RefusedError(400)
+        authority, target = match.groups()
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    return method, target, authority, version == b"HTTP/1.0"
+
+
+def method_name(method: bytes) -> str:
+    """Methods nobody has heard of are passed on; CONNECT is not for a gateway, TRACE would show headers of ours."""
+    name = _METHODS.get(method)
+    if name is None:
+        if method == b"CONNECT":
+            raise RefusedError(400)
+        if method == b"TRACE":
+            raise RefusedError(405)
+        name = method.decode("ascii")
+    return name
+
+
+def host_name(value: bytes) -> str:
+    """A Host value without port and trailing dot, in lower case; raises RefusedError when it is not one name.
+
+    Any port text is taken and no character of RFC 3986's reg-name refused, as nginx does; two dots in a row are.
+    """
+    match = _host(value)
+    if match is None or b".." in value or value.startswith(b".:") or value == b".":
+        raise RefusedError(400)
+    name: str = match[1].decode("ascii").lower()
+    return name.removesuffix(".")
+
+
+class HeadReader:
+    """Reads header blocks. One for a worker."""
+
+    def __init__(self, max_line: int) -> None:
+        self._parser = HeadParser(answers=False)
+        self._max_line = max_line
+
+    def fields(self, block: bytes, *, http10: bool) -> Fields:
+        """`block` ends with its empty line. Raises RefusedError."""
+        if len(block) > self._max_line and max(map(len, block.split(b"\r\n"))) + 2 > self._max_line:
+            raise RefusedError(TOO_LARGE)
+        # The parser sees a line of ours: it knows too few methods, and the real line is checked elsewhere.
+        line = b"GET / HTTP/1.0\r\n" if http10 else b"GET / HTTP/1.1\r\n"
+        try:
+            headers = list(self._parser.read(line + block).raw_headers)
+        except BadHeadError as error:
+            raise RefusedError(400) from error
+        fields = Fields(headers, [name.lower() for name, _ in headers])
+        self._host(fields, http10=http10)
+        for name in _DECIDING.intersection(fields.lower):
+            self._read(fields, name, http10=http10)
+        if http10 or fields.content_length or b"upgrade" not in fields.options:
+            fields.upgrade = b""
+        return fields
+
+    def _host(self, fields: Fields, *, http10: bool) -> None:
+        hosts = fields.lower.count(b"host")
+        if hosts == 1:
+            fields.host_header = fields.headers[fields.lower.index(b"host")][1]
+            fields.host = host_name(fields.host_header)
+        elif hosts or not http10:
+            raise RefusedError(400)
+
+    def _read(self, fields: Fields, name: bytes, *, http10: bool) -> None:
+        values = [v for (_, v), n in zip(fields.headers, fields.lower, strict=True) if n == name]
+        match name:
+            case b"connection":
+                self._connection(fields, b",".join(values))
+            case b"content-length":
+                if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 18:
+                    raise RefusedError(400)
+                fields.content_length = int(values[0])
+            case b"transfer-encoding":
+                if len(values) > 1 or values[0].lower() != b"chunked" or http10 or b"content-length" in fields.lower:
+                    raise RefusedError(400)
+                fields.content_length = CHUNKED
+            case b"upgrade":
+                # h2c would carry requests past every rule of the gate
+                tokens = [t.strip(b" \t").lower() for t in b",".join(values).split(b",")]
+                fields.upgrade = b"" if b"h2c" in tokens else values[0]
+            case b"expect":
+                fields.expect_continue = not http10 and values[0].lower() == b"100-continue"
+            case b"referer":
+                fields.referer = values[0]
+            case _:
+                fields.user_agent = values[0]
+
+    @staticmethod
+    def _connection(fields: Fields, value: bytes) -> None:
+        options = {token.strip(b" \t").lower() for token in value.split(b",")}
+        fields.close = b"close" in options
+        fields.keep_alive = b"keep-alive" in options
+        fields.options = frozenset(options - {b"close", b"keep-alive", b""} - _FRAMING)
+
+
+def request_head(fields: Fields, method: str, target: bytes, host: str, *, http10: bool) -> RequestHead:
+    return RequestHead(
+        method,
+        target,
+        host,
+        fields.host_header,
+        http10,
+        fields.headers,
+        fields.lower,
+        fields.content_length,
+        fields.upgrade,
+        fields.expect_continue,
+    )
+
+
+_without: dict[frozenset[bytes], frozenset[bytes]] = {}
+_MAX_WITHOUT = 256
+
+
+def passed_lines(fields: Fields, drop: frozenset[bytes]) -> bytes:
+    """The client's lines for the endpoint, as sent and in order; then what frames or upgrades our own message."""
+    if fields.passed_without is drop:
+        return fields.passed
+    without = _without.get(drop)
+    if without is None:
+        if len(_without) >= _MAX_WITHOUT:
+            _without.clear()
+        without = _without[drop] = drop | HOP_BY_HOP
+    if fields.options:
+        without = without | fields.options
+    lines = [
+        b": ".join(pair)
+        for pair, name in zip(fields.headers, fields.lower, strict=True)
+        if name not in without and b"_" not in name
+    ]
+    if fields.content_length == CHUNKED:
+        lines.append(b"Transfer-Encoding: chunked")
+    if fields.upgrade:
+        lines.append(b"Upgrade: %b\r\nConnection: upgrade" % fields.upgrade)
+    lines.append(b"")
+    fields.passed = b"\r\n".join(lines)
+    fields.passed_without = drop
+    return fields.passed

@@ -1,0 +1,128 @@
+"""Connections to endpoints: opened with a time-out, kept while idle, handed out last in first out.
+
+Keyed by address and the TLS settings, never by address alone: a connection opened with TLS must not carry a request of
+a route that speaks plain HTTP. It must not know what is sent on them.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from serin.dataplane.proxy.answers import AnswerReader
+from serin.dataplane.proxy.connection_settings import ConnectionSettings, UpstreamSettings
+from serin.dataplane.proxy.exchange import Choice
+from serin.dataplane.proxy.upstream import PoolKey, Upstream
+
+_log = logging.getLogger(__name__)
+
+
+class UpstreamPool:
+    """One for a worker."""
+
+    def __init__(self, settings: ConnectionSettings, loop: asyncio.AbstractEventLoop) -> None:
+        self._settings = settings
+        self._loop = loop
+        self._idle: dict[PoolKey, list[Upstream]] = {}
+        self._ages: OrderedDict[Upstream, None] = OrderedDict()
+        """All idle connections, the one that is idle for longest first."""
+        self.answers = AnswerReader()
+        self.head_limit = settings.head
+        self.open: set[Upstream] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle(self) -> int:
+        return len(self._ages)
+
+    def take(self, choice: Choice, settings: UpstreamSettings) -> Upstream | None:
+        """An idle connection to that endpoint, or None."""
+        kept = self._idle.get((choice.address, choice.port, settings.key))
+        while kept:
+            upstream = kept.pop()
+            del self._ages[upstream]
+            if not upstream.closing:
+                return upstream
+        return None
+
+    def give_back(self, upstream: Upstream) -> None:
+        """Keep a connection whose exchange is over and which may carry another one."""
+        settings = self._settings
+        now = time.monotonic()
+        if upstream.served >= settings.pool_requests or now - upstream.opened > settings.pool_time:
+            upstream.close()
+            return
+        upstream.deadline = now + settings.pool_timeout
+        self._idle.setdefault(upstream.key, []).append(upstream)
+        self._ages[upstream] = None
+        if len(self._ages) > settings.pool_size:
+            self.forget(oldest := next(iter(self._ages)))
+            oldest.close()
+
+    def forget(self, upstream: Upstream) -> None:
+        """It is no longer there to be taken."""
+        if upstream in self._ages:
+            del self._ages[upstream]
+            kept = self._idle[upstream.key]
+            kept.remove(upstream)
+            if not kept:
+                del self._idle[upstream.key]
+
+    def connect(
+        self,
+        choice: Choice,
+        settings: UpstreamSettings,
+        opened: Callable[[Upstream], None],
+        failed: Callable[[str], None],
+    ) -> "asyncio.Task[None]":
+        """Open a connection; `failed` gets nginx's word, error or timeout. Cancelling the task gives it up."""
+        task = self._loop.create_task(self._open(choice, settings, opened, failed))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return task
+
+    async def _open(
+        self,
+        choice: Choice,
+        settings: UpstreamSettings,
+        opened: Callable[[Upstream], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        upstream = Upstream(self, (choice.address, choice.port, settings.key))
+        word = "cancelled"
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                await self._loop.create_connection(
+                    lambda: upstream,
+                    choice.address,
+                    choice.port,
+                    ssl=settings.tls,
+                    server_hostname=settings.server_name if settings.tls else None,
+                )
+            word = ""
+        except TimeoutError:
+            word = "timeout"
+        except Exception as error:  # the exchange must get its answer, whatever the event loop raises
+            word = "error"
+            if not isinstance(error, OSError):  # ssl.SSLError is one
+                _log.exception("connecting to %s failed", upstream.name)
+        finally:
+            if word and upstream.connected:
+                upstream.close()
+        if word:
+            failed(word)
+        else:
+            opened(upstream)
+
+    def sweep(self, now: float) -> None:
+        for upstream in tuple(self.open):
+            if upstream.deadline < now:
+                upstream.expired(now)
+
+    def close(self) -> None:
+        """Cut every connection, busy or not."""
+        for task in tuple(self._connecting):
+            task.cancel()
+        for upstream in tuple(self.open):
+            upstream.abort()

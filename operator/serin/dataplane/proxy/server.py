@@ -1,0 +1,98 @@
+"""The proxy of one worker: makes client connections, watches deadlines, ends in order.
+
+Holds what all connections share. Listening sockets, processes and plans are the worker's own business.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from serin.dataplane.proxy.completed import Completed
+from serin.dataplane.proxy.connection_settings import ConnectionSettings
+from serin.dataplane.proxy.downstream import Downstream
+from serin.dataplane.proxy.exchange import Gate
+from serin.dataplane.proxy.heads import HeadReader
+from serin.dataplane.proxy.pool import UpstreamPool
+from serin.dataplane.proxy.tunnel import Tunnel
+
+
+class Server:
+    """`gate` may be replaced at any time: the next request goes to the new one.
+
+    `on_complete` is called once for each exchange when it is over; its record is not to be kept. To be made in the
+    thread of the event loop that its connections run on.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        settings: ConnectionSettings,
+        on_complete: Callable[[Completed], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.gate = gate
+        self.settings = settings
+        self.on_complete = on_complete
+        self.draining = False
+        self.heads = HeadReader(settings.header_line)
+        self._loop = loop or asyncio.get_running_loop()
+        self.pool = UpstreamPool(settings, self._loop)
+        self.connections: set[Downstream] = set()
+        self.tunnels: set[Tunnel] = set()
+        self._timer = self._loop.call_later(settings.sweep, self._sweep)
+
+    @property
+    def active(self) -> int:
+        """Client connections, upgraded ones included."""
+        return len(self.connections) + len(self.tunnels)
+
+    def protocol_factory(self, *, tls: bool, server_port: int = 0) -> Callable[[], Downstream]:
+        """For loop.create_server. `server_port` is what clients see; 0 means 443 with TLS and 80 without."""
+        port = server_port or (443 if tls else 80)
+        return lambda: Downstream(self, tls=tls, server_port=port)
+
+    def admit(self, connection: Downstream) -> bool:
+        if len(self.connections) >= self.settings.max_connections:
+            return False
+        self.connections.add(connection)
+        return True
+
+    def forget(self, connection: Downstream) -> None:
+        self.connections.discard(connection)
+
+    async def drain(self, timeout: float) -> int:
+        """Finish what is in flight, for `timeout` seconds at most, then cut the rest: the number of those cut.
+
+        The caller has stopped accepting. A connection between two requests may bring one more for a moment
+        (ConnectionSettings.drain_idle), since its client may have sent one already.
+        """
+        self.draining = True
+        now = time.monotonic()
+        for connection in tuple(self.connections):
+            connection.drain(now)
+        end = now + timeout
+        while self.active and time.monotonic() < end:
+            await asyncio.sleep(min(self.settings.sweep, 0.1))
+        left = self.active
+        self.close()
+        return left
+
+    def close(self) -> None:
+        """Cut everything."""
+        self._timer.cancel()
+        for connection in tuple(self.connections):
+            connection.transport.abort()
+        for tunnel in tuple(self.tunnels):
+            tunnel.abort()
+        self.pool.close()
+
+    def _sweep(self) -> None:
+        self._timer = self._loop.call_later(self.settings.sweep, self._sweep)
+        now = time.monotonic()
+        for connection in tuple(self.connections):
+            if connection.deadline < now:
+                connection.expired(now)
+        for tunnel in tuple(self.tunnels):
+            if tunnel.deadline < now:
+                tunnel.expired(now)
+        self.pool.sweep(now)

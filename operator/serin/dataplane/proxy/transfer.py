@@ -1,0 +1,375 @@
+"""One forwarded exchange: sends the request to an endpoint, brings the answer to the client, tries again where allowed.
+
+Stands between one client connection and one endpoint connection at a time. It is also the record that the log gets when
+it is over. The gate has decided everything about the route before; what a failure means is all that is decided here.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from serin.dataplane.proxy.answers import CHUNKED_LINE, CLOSE, KEEP_ALIVE, AnswerHead, date_line
+from serin.dataplane.proxy.client_link import HOLD_CONNECTING, HOLD_UPLOAD
+from serin.dataplane.proxy.completed import Attempt, Completed
+from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.exchange import Choice, Forward, RequestHead
+from serin.dataplane.proxy.framing import LAST_CHUNK, chunk
+from serin.dataplane.proxy.heads import CHUNKED, Fields, passed_lines
+from serin.dataplane.proxy.retries import STATUS_OF, may_renew, may_retry
+from serin.dataplane.proxy.tunnel import open_tunnel
+from serin.dataplane.proxy.upstream import NEVER, Upstream, endpoint_name
+
+if TYPE_CHECKING:
+    from serin.dataplane.proxy.downstream import Downstream
+
+CLIENT_CLOSED = 499
+"""nginx's status for a client that went away before the answer."""
+
+
+class Transfer(Completed):
+    __slots__ = (
+        "_attempt_started",
+        "_body",
+        "_body_size",
+        "_chunked_out",
+        "_connecting",
+        "_down",
+        "_fields",
+        "_framed",
+        "_head",
+        "_head_sent",
+        "_over",
+        "_renewed",
+        "_replayable",
+        "_started",
+        "_tries",
+        "_upstream",
+        "bodiless",
+        "body_done",
+        "choice",
+        "forward",
+        "reusable",
+        "settings",
+    )
+
+    def __init__(
+        self, down: "Downstream", head: RequestHead, fields: Fields, forward: Forward, line: bytes, started: float
+    ) -> None:
+        self.remote_addr = down.client.address
+        self.request = line
+        self.status = 0
+        self.body_bytes = 0
+        self.request_length = 0
+        self.request_time = 0.0
+        self.log = forward.log
+        self.referer = fields.referer
+        self.user_agent = fields.user_agent
+        self.host = head.host
+        self.upstream_addr = ""
+        self.upstream_length = 0
+        self.upstream_time = 0.0
+        self.upstream_status = 0
+        self.earlier = ()
+        self.forward = forward
+        self.choice = forward.choice
+        self.settings: UpstreamSettings = forward.upstream
+        self.bodiless = head.method == "HEAD"
+        self.body_done = False
+        """The whole request body has been given to the endpoint's connection."""
+        self.reusable = False
+        """The endpoint's head allows another exchange on its connection."""
+        self._down = down
+        self._head = head
+        self._fields = fields
+        self._started = self._attempt_started = started
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._tries = 1
+        self._renewed = False
+        self._body: list[bytes] = []
+        """What was sent of the body, as it was sent, as long as it may have to be sent again."""
+        self._body_size = 0
+        self._replayable = True
+        self._head_sent = False
+        self._chunked_out = False
+        self._framed = True
+        """The client can see that an answer is not whole."""
+        self._over = False
+
+    # --- the request, called by the client's connection ---
+
+    def start(self, part: bytes, *, done: bool) -> None:
+        """Send the request with what has been read of its body."""
+        if part or self._head.content_length:
+            self._keep(part, done=done)
+        else:
+            self.body_done = True
+        self._attempt()
+
+    def body(self, part: bytes, *, done: bool) -> None:
+        """More of the request's body."""
+        pieces = self._keep(part, done=done)
+        upstream = self._upstream
+        if upstream is not None:
+            for piece in pieces:
+                upstream.write(piece)
+            if done and not upstream.write_paused:
+                upstream.deadline = self.read_deadline()
+            self._forget_long_body()
+        elif self._body_size > self._down.settings.replay:
+            self._down.hold(HOLD_CONNECTING, on=True)
+
+    def _keep(self, part: bytes, *, done: bool) -> list[bytes]:
+        self.body_done = done
+        if self._head.content_length != CHUNKED:
+            pieces = [part] if part else []
+        else:
+            pieces = chunk(part)
+            if done:
+                pieces.append(LAST_CHUNK)
+        if self._replayable:
+            self._body += pieces
+            self._body_size += len(part)
+        return pieces
+
+    def _forget_long_body(self) -> None:
+        """What is too long to be kept cannot be sent again."""
+        if self._replayable and self._body_size > self._down.settings.replay:
+            self._replayable = False
+            self._body = []
+
+    def _attempt(self) -> None:
+        upstream = self._down.pool.take(self.choice, self.settings)
+        if upstream is None:
+            self._connect()
+        else:
+            self.upstream_addr = upstream.name
+            self._send(upstream, self._attempt_started)
+
+    def _connect(self) -> None:
+        self.upstream_addr = endpoint_name(self.choice.address, self.choice.port)
+        self._connecting = self._down.pool.connect(self.choice, self.settings, self._opened, self._not_opened)
+
+    def _opened(self, upstream: Upstream) -> None:
+        self._connecting = None
+        self._send(upstream, time.monotonic())
+        self._down.hold(HOLD_CONNECTING, on=False)
+
+    def _not_opened(self, word: str) -> None:
+        self._connecting = None
+        self.failed(word, sent=False)
+
+    def _send(self, upstream: Upstream, now: float) -> None:
+        forward = self.forward
+        head = self._head
+        self._upstream = upstream
+        request = b"".join(
+            (
+                head.method.encode("ascii"),
+                b" ",
+                forward.target,
+                b" HTTP/1.1\r\nHost: ",
+                forward.host,
+                b"\r\n",
+                passed_lines(self._fields, forward.drop),
+                forward.prelude,
+                b"\r\n",
+                *self._body,
+            )
+        )
+        if self._body_size:
+            self._forget_long_body()
+        deadline = now + self.settings.read_timeout if self.body_done else NEVER
+        if not upstream.begin(self, request, deadline):
+            upstream.close()
+            self.failed("error", sent=False)
+
+    def upload_paused(self) -> None:
+        self._down.hold(HOLD_UPLOAD, on=True)
+
+    def upload_resumed(self) -> None:
+        if self._upstream is not None:
+            self._upstream.deadline = self.read_deadline()
+        self._down.hold(HOLD_UPLOAD, on=False)
+
+    def read_deadline(self) -> float:
+        """Until when the endpoint may be silent; while the client still sends its body it may be."""
+        return time.monotonic() + self.settings.read_timeout if self.body_done else NEVER
+
+    # --- the answer, called by the endpoint's connection ---
+
+    def accepts(self, status: int) -> bool:
+        """False when the answer is thrown away for another attempt; the endpoint's connection is then closed."""
+        if status not in self.settings.retry_statuses:
+            return True
+        choice = self._next_choice(f"http_{status}", sent=True)
+        if choice is None:
+            return True
+        if self._upstream is not None:
+            self._upstream.close()
+        self._again(choice, status)
+        return False
+
+    def interim(self, answer: AnswerHead) -> None:
+        """103 and the like; HTTP/1.0 does not know them."""
+        if not self._head.http10:
+            self._head_sent = True
+            self._down.write(answer.lines + b"\r\n")
+
+    def answered(self, answer: AnswerHead, part: bytes, *, whole: bool) -> None:
+        """The head and what came of the body with it; `whole`: all of it, and `complete` follows."""
+        self.reusable = answer.keep_alive
+        self._head_sent = True
+        self.status = self.upstream_status = answer.status
+        self.upstream_length = self.body_bytes = len(part)
+        down, forward = self._down, self.forward
+        if answer.length < 0 and not self.bodiless and answer.status not in (204, 304):
+            self._chunked_out = not self._head.http10
+            if self._head.http10:
+                down.keep_alive = self._framed = False
+        pieces = [answer.lines, KEEP_ALIVE if down.keep_alive else CLOSE, forward.answer_prelude]
+        if not answer.dated:
+            pieces.append(date_line())
+        if forward.on_choice is not None:
+            pieces.append(forward.on_choice(self.choice))
+        if not self._chunked_out:
+            pieces += (b"\r\n", part)
+        else:
+            pieces += (CHUNKED_LINE, b"\r\n", *chunk(part))
+            if whole:
+                pieces.append(LAST_CHUNK)
+        down.write(b"".join(pieces))
+
+    def part(self, data: bytes, *, last: bool) -> None:
+        """More of the body; after the `last` part `complete` follows."""
+        size = len(data)
+        self.upstream_length += size
+        self.body_bytes += size
+        if not self._chunked_out:
+            self._down.write(data)
+        else:
+            self._down.write(b"".join([*chunk(data), LAST_CHUNK] if last else chunk(data)))
+
+    def complete(self) -> None:
+        """The answer is with the client's transport."""
+        self._upstream = None
+        self._settle(self.status, failed=False)
+        self._down.completed(self)
+        self._down.over()
+
+    def switched(self, answer: AnswerHead, early: bytes) -> None:
+        """101: from here on the two connections are one tunnel."""
+        upstream = self._upstream
+        assert upstream is not None
+        if not self._head.upgrade:
+            upstream.close()
+            self.failed("invalid_header")
+            return
+        self._head_sent = True
+        self.status = self.upstream_status = 101
+        forward = self.forward
+        cookie = forward.on_choice(self.choice) if forward.on_choice is not None else b""
+        head = b"".join((answer.lines, b"Connection: upgrade\r\n", forward.answer_prelude, cookie, b"\r\n", early))
+        self.upstream_length = self.body_bytes = len(early)
+        open_tunnel(self, self._down, upstream, head)
+
+    def tunnel_closed(self, received: int, *, failed: bool) -> None:
+        """`received`: bytes that came from the endpoint, those beside its head not counted."""
+        self.upstream_length += received
+        self.body_bytes += received
+        self._settle(101, failed=failed)
+        self._down.completed(self)
+
+    # --- failures ---
+
+    def failed(self, word: str, *, sent: bool = True) -> None:
+        """The attempt is lost: nginx's word for why, and whether anything of the request may have arrived.
+
+        The endpoint's connection is closed already.
+        """
+        upstream, self._upstream = self._upstream, None
+        if self._over:
+            return
+        if self._head_sent:
+            self._settle(self.status, failed=True)
+            self._down.completed(self)
+            self._down.cut(framed=self._framed)
+            return
+        method = self._head.method
+        if (
+            upstream is not None
+            and self._replayable
+            and not self._renewed
+            and may_renew(word, method, sent=sent, served=upstream.served, silent=upstream.silent)
+        ):
+            self._renewed = True
+            self._connect()
+            return
+        choice = self._next_choice(word, sent=sent)
+        status = STATUS_OF[word]
+        if choice is not None:
+            self._again(choice, status)
+            return
+        self.status = self.upstream_status = status
+        self._settle(0, failed=True)
+        self._down.fail(self, status, self.forward.answer_prelude)
+
+    def abort(self, status: int) -> None:
+        """The client is gone; `status` is for the log when no answer was begun."""
+        if not self._over:
+            self._leave(status)
+            self._down.completed(self)
+
+    def refuse(self, status: int) -> None:
+        """The client's body cannot be taken to its end."""
+        self._leave(status)
+        if self._head_sent:
+            self._down.completed(self)
+            self._down.cut(framed=self._framed)
+        else:
+            self._down.fail(self, status, self.forward.answer_prelude)
+
+    def _leave(self, status: int) -> None:
+        """Stop asking the endpoint, for no fault of its own."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        self.status = self.status or status
+        self._settle(self.status, failed=False)
+
+    def hold_answer(self, *, on: bool) -> None:
+        """The client does not take what it gets, or does again."""
+        if self._upstream is not None:
+            if on:
+                self._upstream.pause_reading()
+            else:
+                self._upstream.resume_reading()
+
+    def _next_choice(self, word: str, *, sent: bool) -> Choice | None:
+        if self._head_sent or not self._replayable:
+            return None
+        elapsed = time.monotonic() - self._started
+        if not may_retry(self.settings, word, self._head.method, sent=sent, tries=self._tries, elapsed=elapsed):
+            return None
+        return self.choice.retry()
+
+    def _again(self, choice: Choice, status: int) -> None:
+        """`status`: how the attempt before ended."""
+        now = time.monotonic()
+        self.earlier = (*self.earlier, Attempt(self.upstream_addr, 0, now - self._attempt_started, status))
+        self.choice = choice
+        self._attempt_started = now
+        self._tries += 1
+        self._renewed = False
+        self._attempt()
+
+    def _settle(self, status: int, *, failed: bool) -> None:
+        """The endpoint is not asked any more; `status` is for the statistics of its version."""
+        self._over = True
+        now = time.monotonic()
+        self.request_time = now - self._started
+        self.upstream_time = now - self._attempt_started
+        self.choice.done(status, failed=failed)

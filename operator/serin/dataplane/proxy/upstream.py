@@ -1,0 +1,322 @@
+"""One connection to an endpoint: reads answers, finds where they end, says when it breaks.
+
+Linked to the transfer that uses it, or idle in the pool. It knows nothing of clients: what it reads goes to the
+transfer, which also decides what a failure means.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from serin.dataplane.proxy.answers import CHUNKED, AnswerHead, AnswerReader
+from serin.dataplane.proxy.framing import BadChunkError, ChunkDecoder
+from serin.dataplane.proxy.parsers import BadHeadError
+
+if TYPE_CHECKING:
+    from serin.dataplane.proxy.transfer import Transfer
+
+PoolKey = tuple[str, int, tuple[bool, str, str]]
+NEVER = float("inf")
+MAX_INTERIM = 16
+"""Answers below 200 before the final one."""
+
+_HEAD, _COUNTED, _CHUNKED, _UNTIL_END = range(4)
+
+
+def endpoint_name(address: str, port: int) -> str:
+    """As the access log writes it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+class Keeper(Protocol):
+    """The pool, as a connection sees it."""
+
+    answers: AnswerReader
+    head_limit: int
+    open: set["Upstream"]
+
+    def give_back(self, upstream: "Upstream") -> None: ...
+    def forget(self, upstream: "Upstream") -> None: ...
+
+
+class Upstream(asyncio.Protocol):
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_interim",
+        "_left",
+        "_mode",
+        "_pool",
+        "_queued",
+        "_read_paused",
+        "closing",
+        "connected",
+        "deadline",
+        "key",
+        "name",
+        "opened",
+        "served",
+        "silent",
+        "transfer",
+        "transport",
+        "write_paused",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: Keeper, key: PoolKey) -> None:
+        self._pool = pool
+        self.key = key
+        self.name = endpoint_name(key[0], key[1])
+        self.transfer: Transfer | None = None
+        self.connected = False
+        self.closing = False
+        self.deadline = NEVER
+        """When to act next, on time.monotonic()'s clock."""
+        self.opened = time.monotonic()
+        self.served = 0
+        """Exchanges begun on it."""
+        self.silent = True
+        """Nothing of the answer has been read."""
+        self.write_paused = False
+        self._read_paused = False
+        self._mode = _HEAD
+        self._left = 0
+        self._interim = 0
+        self._queued = 0
+        self._decoder: ChunkDecoder | None = None
+        self._buffer = b""
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self.connected = True
+        self._pool.open.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        transfer = self.transfer
+        if transfer is None:
+            self.close()  # bytes that nobody asked for
+            return
+        mode = self._mode
+        try:
+            if mode == _HEAD:
+                self.silent = False
+                self._take_head(transfer, self._buffer + data if self._buffer else data)
+            elif mode == _COUNTED:
+                self._take_counted(transfer, data)
+            elif mode == _CHUNKED:
+                self._take_chunked(transfer, data)
+            else:
+                self.deadline = transfer.read_deadline()
+                transfer.part(data, last=False)
+        except (BadHeadError, BadChunkError):
+            self.close()
+            transfer.failed("invalid_header")
+
+    def eof_received(self) -> None:
+        """The transport closes itself; connection_lost follows."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        self._pool.open.discard(self)
+        self._pool.forget(self)
+        transfer = self.transfer
+        if transfer is None:
+            return
+        self.transfer = None
+        if self._mode == _UNTIL_END and exc is None:
+            transfer.part(b"", last=True)
+            transfer.complete()
+        else:
+            transfer.failed("error")
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        if self.transfer is not None:
+            self._queued = self.transport.get_write_buffer_size()
+            self.deadline = time.monotonic() + self.transfer.settings.send_timeout
+            self.transfer.upload_paused()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self.transfer is not None:
+            self.transfer.upload_resumed()
+
+    # --- the transfer's side ---
+
+    def begin(self, transfer: "Transfer", request: bytes, deadline: float) -> bool:
+        """Send a request; False when the connection turns out to be closed and nothing was sent."""
+        self.transfer = transfer
+        self.silent = True
+        self._mode = _HEAD
+        self._buffer = b""
+        self._interim = 0
+        self.deadline = deadline
+        self.served += 1
+        return self.write(request)
+
+    def write(self, data: bytes) -> bool:
+        """False when the connection is closed. connection_lost follows, if it has not come already."""
+        try:
+            self.transport.write(data)
+        except RuntimeError:  # uvloop: closed, connection_lost not yet called
+            return False
+        return True
+
+    def pause_reading(self) -> None:
+        if not self._read_paused and not self.closing:
+            self._read_paused = True
+            self.deadline = NEVER  # the client's send time-out counts now
+            if not self.transport.is_closing():
+                self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._read_paused:
+            self._read_paused = False
+            if self.transfer is not None:
+                self.deadline = self.transfer.read_deadline()
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def take_transport(self) -> asyncio.Transport:
+        """Hand the connection over to a tunnel: nothing of it comes here any more."""
+        self.transfer = None
+        self.closing = True
+        self.deadline = NEVER
+        self._pool.open.discard(self)
+        return self.transport
+
+    def close(self) -> None:
+        """Never used again; what is left to be sent is not waited for."""
+        self.transfer = None
+        self.closing = True
+        self._pool.forget(self)
+        self.transport.abort()
+
+    abort = close
+
+    def expired(self, now: float) -> None:
+        """The deadline has passed."""
+        transfer = self.transfer
+        if transfer is None:
+            self.close()
+            return
+        if self.write_paused:
+            queued = self.transport.get_write_buffer_size()
+            if queued < self._queued:
+                self._queued = queued
+                self.deadline = now + transfer.settings.send_timeout
+                return
+        self.close()
+        transfer.failed("timeout")
+
+    # --- reading an answer ---
+
+    def _take_head(self, transfer: "Transfer", data: bytes) -> None:
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end < 0 or end + 4 > self._pool.head_limit:
+                self._keep_partial(data, whole=end >= 0)
+                return
+            end += 4
+            answer = self._pool.answers.read(data[:end], transfer.forward.answer_drop)
+            status = answer.status
+            if status >= 200:
+                break
+            data = data[end:]
+            if status == 101:
+                self._buffer = b""
+                transfer.switched(answer, data)
+                return
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise BadHeadError("too many interim answers")
+            if status != 100:
+                transfer.interim(answer)
+            if not data:
+                self._buffer = b""
+                return
+        if not transfer.accepts(status):
+            return
+        rest = data[end:]
+        if transfer.bodiless or status in (204, 304):
+            self._finish(transfer, answer, b"", reusable=answer.keep_alive and not rest)
+        else:
+            self._start_body(transfer, answer, rest)
+
+    def _keep_partial(self, data: bytes, *, whole: bool) -> None:
+        if whole or len(data) > self._pool.head_limit:
+            raise BadHeadError("too large a head")
+        if not b"HTTP/1.".startswith(data[:7]):
+            raise BadHeadError("not HTTP/1")
+        if data.count(b"\n") != data.count(b"\r\n"):
+            raise BadHeadError("bare line feed")
+        self._buffer = data
+
+    def _start_body(self, transfer: "Transfer", answer: AnswerHead, rest: bytes) -> None:
+        self._buffer = b""
+        length = answer.length
+        if length >= 0:
+            size = len(rest)
+            if size >= length:
+                body = rest if size == length else rest[:length]
+                self._finish(transfer, answer, body, reusable=answer.keep_alive and size == length)
+                return
+            self._mode = _COUNTED
+            self._left = length - size
+        elif length == CHUNKED:
+            self._decoder = decoder = ChunkDecoder(padded=True)
+            rest = decoder.feed(rest) if rest else b""
+            if decoder.done:
+                self._finish(transfer, answer, rest, reusable=answer.keep_alive and not decoder.rest)
+                return
+            self._mode = _CHUNKED
+        else:
+            self._mode = _UNTIL_END
+        self.deadline = transfer.read_deadline()
+        transfer.answered(answer, rest, whole=False)
+
+    def _finish(self, transfer: "Transfer", answer: AnswerHead, body: bytes, *, reusable: bool) -> None:
+        """Head and whole body came in one read."""
+        self.transfer = None
+        transfer.answered(answer, body, whole=True)
+        self._release(transfer, reusable=reusable)
+        transfer.complete()
+
+    def _take_counted(self, transfer: "Transfer", data: bytes) -> None:
+        left = self._left - len(data)
+        self._left = left
+        if left > 0:
+            self.deadline = transfer.read_deadline()
+            transfer.part(data, last=False)
+        else:
+            self._end(transfer, data if left == 0 else data[:left], clean=left == 0)
+
+    def _take_chunked(self, transfer: "Transfer", data: bytes) -> None:
+        decoder = self._decoder
+        assert decoder is not None
+        payload = decoder.feed(data)
+        if decoder.done:
+            self._end(transfer, payload, clean=not decoder.rest)
+            return
+        self.deadline = transfer.read_deadline()
+        if payload:
+            transfer.part(payload, last=False)
+
+    def _end(self, transfer: "Transfer", last: bytes, *, clean: bool) -> None:
+        self.transfer = None
+        transfer.part(last, last=True)
+        self._release(transfer, reusable=clean and transfer.reusable)
+        transfer.complete()
+
+    def _release(self, transfer: "Transfer", *, reusable: bool) -> None:
+        """Back to the pool before the client's next request looks for a connection there."""
+        self._decoder = None
+        if self._read_paused:
+            self.resume_reading()
+        if reusable and transfer.body_done and not self.closing and not self.write_paused:
+            self._pool.give_back(self)
+        else:
+            self.close()
