@@ -44,13 +44,15 @@ class GenerationWatch:
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def _follow(self) -> None:
-        """Watch the directory that is at the path now; the kernel gives the same number when it is the same."""
-        with contextlib.suppress(OSError):
-            self._inotify.add_watch(str(self._run_dir / "plan"), flags.MOVED_TO | flags.CLOSE_WRITE)
+        """Watch the directories that are at the paths now; watching one again changes nothing."""
+        for path in (self._run_dir, self._run_dir / "plan"):
+            with contextlib.suppress(OSError):
+                self._inotify.add_watch(str(path), flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE)
 
     def _told(self) -> None:
         for _ in self._inotify.read(timeout=0):
             pass
+        self._follow()
         self._check()
 
     def _check(self) -> None:

@@ -15,6 +15,8 @@ from serin.errors import UsageError
 from serin.telemetry.access_log import LogFormat
 
 PLANES = ("proxy",)
+MAX_WORKERS = 60
+"""The shared memory has 64 rows; some are for successors while the workers are replaced."""
 
 
 def _processors() -> int:
@@ -35,7 +37,7 @@ class DataPlaneSettings:
     healthz_port: int = 10254
     """Ports from 1 to 65535; 0 takes a free one, which state/ports.json then names."""
     workers: int = field(default_factory=_processors)
-    """Worker processes, from 1 to 256; by default one for each processor this process may use."""
+    """Worker processes, from 1 to 60; by default one for each processor this process may use."""
     standalone: bool = False
     """`serve`: names may resolve to loopback addresses."""
     access_log: LogFormat = LogFormat.UPSTREAMINFO
@@ -51,8 +53,8 @@ class DataPlaneSettings:
     def __post_init__(self) -> None:
         if self.plane not in PLANES:
             raise UsageError(f"--plane {self.plane}: expected one of {', '.join(PLANES)}")
-        if not 1 <= self.workers <= 256:
-            raise UsageError(f"--workers {self.workers}: expected a number from 1 to 256")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise UsageError(f"--workers {self.workers}: expected a number from 1 to {MAX_WORKERS}")
         for name in ("http_port", "https_port", "healthz_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected a port from 0 to 65535")

@@ -18,6 +18,8 @@ from serin.telemetry import log
 
 START_SECONDS = 60.0
 """A successor that is not ready after this time is given up; the old one goes on."""
+MAX_ROWS = 64
+"""What the shared memory has."""
 KILL_MARGIN = 2.0
 """Seconds beyond the grace that a worker itself observes, before it is killed."""
 
@@ -206,8 +208,11 @@ class Workers:
             log.event(_log, log.WORKER_DIED, level=logging.ERROR, place=number, error=str(error))
             return
         ready = asyncio.ensure_future(successor.ready.wait())
-        await asyncio.wait((ready, successor.child.exited), timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
+        try:
+            ends = (ready, successor.child.exited)
+            await asyncio.wait(ends, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
         if place.successor is not successor:
             return  # the old one died meanwhile and this one has taken its place, or is gone too
         place.successor = None
@@ -250,5 +255,5 @@ class Workers:
 
 
 def row_count(workers: int) -> int:
-    """Rows that the shared memory needs: while all are replaced, each old process still has its own."""
-    return 2 * workers
+    """Rows to be used: while all are replaced, each old process still has its own; then a successor waits for one."""
+    return min(2 * workers, MAX_ROWS)
