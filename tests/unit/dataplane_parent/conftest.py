@@ -1,6 +1,7 @@
 """Data planes for tests, gone with all their processes when the test is over."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ async def make_dataplane(tmp_path: Path) -> AsyncIterator[Callable[..., DataPlan
             plane.process.kill()
             plane.process.wait()
             pids = [event["pid"] for event in plane.happened("worker-started")]
-            await until(lambda pids=pids: all_gone(pids))
+            await until(partial(all_gone, pids))
 
 
 @pytest.fixture

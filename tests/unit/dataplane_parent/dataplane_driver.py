@@ -45,6 +45,11 @@ class DataPlane:
         return process.returncode
 
     @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
     def events(self) -> list[dict[str, Any]]:
         """Whole lines only: the last one may be half written."""
         text = self.stderr.read_text() if self.stderr.exists() else ""

@@ -37,7 +37,7 @@ async def test_all_workers_serve(dataplane: DataPlane) -> None:
 
 async def test_ports_are_told(dataplane: DataPlane) -> None:
     ports = dataplane.ports
-    assert ports["pid"] == dataplane.process.pid
+    assert ports["pid"] == dataplane.pid
     (listening,) = dataplane.happened("listening")
     assert {k: listening[k] for k in ("http", "https", "healthz")} == {k: v for k, v in ports.items() if k != "pid"}
 
@@ -240,7 +240,7 @@ async def test_a_port_in_use_is_named(make_dataplane: MakeDataPlane, dataplane: 
 
 
 async def test_one_data_plane_to_a_directory(make_dataplane: MakeDataPlane, dataplane: DataPlane) -> None:
-    with pytest.raises(RunDirectoryError, match=f"process {dataplane.process.pid}"):
+    with pytest.raises(RunDirectoryError, match=f"process {dataplane.pid}"):
         lock.hold(dataplane.run_dir)
     assert (await dataplane.get())[0] == 200
 
