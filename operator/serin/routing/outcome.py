@@ -34,6 +34,7 @@ class Cause(StrEnum):
     APP_ROOT = "app-root"
     REDIRECT = "redirect"
     REWRITE = "rewrite"
+    PATTERN = "pattern-failed"
     TLS = "tls-redirect"
 
 
@@ -142,7 +143,7 @@ def _rewrite(rewrite: Rewrite, asked: Asked, searcher: Searcher) -> Reply | Pass
     try:
         spans = searcher.search(asked.path)
     except SerinError:
-        return Reply(500, Cause.REWRITE, source=rewrite.source)
+        return Reply(500, Cause.PATTERN, source=rewrite.source)
     if spans is None:
         return Pass(asked.target)
     if rewrite.absolute:
