@@ -51,8 +51,6 @@ void srn_count_failure(srn_worker *w, const srn_choice *c) {
 }
 
 void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us) {
-    if (c->stats_cell == SRN_NO_SLOT)
-        return;
     srn_stats_cell *cell = cell_of(w, c);
     if (cell != NULL) {
         uint64_t took = now_us > c->started_us ? now_us - c->started_us : 0;

@@ -1,0 +1,156 @@
+"""Layouts of pools.bin, state.bin and stats.bin in Python: the same numbers as csrc/layout.h.
+
+For the writers of the files, the readers of counts and the twin. Knows bytes only, opens nothing.
+docs/run-directory.md says the same in words.
+"""
+
+import socket
+import struct
+from enum import IntEnum, IntFlag
+
+from serin.routing.plan import Algorithm
+
+LAYOUT = 1
+HEADER_SIZE = 4096
+GRANULE = 64
+"""Blocks begin at multiples of this many bytes."""
+
+POOLS_MAGIC = int.from_bytes(b"SRNPOOL1", "little")
+STATE_MAGIC = int.from_bytes(b"SRNSTAT1", "little")
+STATS_MAGIC = int.from_bytes(b"SRNCUNT1", "little")
+BLOCK_MAGIC = int.from_bytes(b"SBLK", "little")
+
+MAX_VERSIONS = 16
+MAX_SUBSET = 64
+NAME_ADDRESSES = 16
+CLASSES = 6
+BUCKETS = 32
+
+POOLS_HEADER = struct.Struct("<QIIQQIIQQ")
+"""magic, layout, header size, length, instance, slots, 0, slot offset, heap offset; then the checksum of these."""
+POOLS_CHECKSUM = 56
+POOLS_EPOCH = 64
+POOLS_MOVED = 72
+POOLS_COUNTERS_USED = 128
+POOLS_ENDPOINTS_USED = 136
+POOLS_STATS_USED = 144
+
+SLOT = struct.Struct("<QQ")
+"""id, word"""
+BLOCK = struct.Struct("<IHHIIQQ")
+"""magic, kind, layout, length, generation, id, checksum"""
+BLOCK_CHECKED_HEAD = 24
+SPLIT = struct.Struct("<QIIIIII")
+"""After BLOCK: seed, shape, total, flags, counter, count, 0"""
+VERSION = struct.Struct("<QQIIII")
+"""ident, pool, pool slot, weight, stats cell, pool's counter"""
+POOL = struct.Struct("<IIIIIIHHI")
+"""After BLOCK: algorithm, subset, flags, count, counter, name cell, port, length of name, base cell"""
+ENDPOINT = struct.Struct("<Q16sHBBI")
+"""ident, address, port, family, 0, cell"""
+BODY = BLOCK.size + SPLIT.size
+"""Where a block's versions, endpoints or name begin; the same for both kinds."""
+
+STATE_HEADER = struct.Struct("<QIIQQIIIIQQQQQ")
+"""magic, layout, header size, length, instance, rows, counters, endpoints, names; offsets of rows, counters, names,
+endpoints, in-flight matrix; then the checksum of these."""
+STATE_CHECKSUM = 88
+STATE_ROWS_USED = 128
+STATE_ENDPOINTS_BACKED = 136
+STATE_EJECTED_LATEST = 144
+
+ROW = struct.Struct("<QQQQ32x")
+"""pid, epoch, claiming, in-flight cells with memory"""
+CLAIM_STATS = 1 << 32
+ENDPOINT_CELL = struct.Struct("<QQQQ")
+"""ident, ejected until, pace, failures"""
+FLIGHT_CELL = 8
+COUNTER_CELL = 8
+BANK = struct.Struct("<B16s7x256s")
+"""count, families, addresses"""
+NAME_SIZE = 640
+NAME_BANKS = 16
+
+STATS_HEADER = struct.Struct("<QIIQQIIQQ")
+"""magic, layout, header size, length, instance, rows, cells; offsets of rows, cells; then the checksum of these."""
+STATS_CHECKSUM = 56
+STATS_BACKED = 64
+STATS_ROW = struct.Struct(f"<{CLASSES}Q16x")
+STATS_CELL = struct.Struct(f"<QQ{CLASSES}Q{BUCKETS}QQQQ40x")
+"""key, sum of latencies, classes, buckets, failures, split, version"""
+
+BUCKET_BOUNDS_US = (
+    *(100, 250, 500, 1000, 2000, 3000, 4000, 5000, 7500, 10_000, 15_000, 20_000, 25_000, 35_000, 50_000, 75_000),
+    *(100_000, 150_000, 200_000, 250_000, 350_000, 500_000, 750_000, 1_000_000, 1_500_000, 2_500_000, 3_500_000),
+    *(5_000_000, 7_500_000, 10_000_000, 30_000_000),
+)
+"""Inclusive upper bounds of the latency buckets in µs, those of ingress-nginx among them; the last bucket has none."""
+
+NO_CELL = 0xFFFFFFFF
+WORKER_ROWS = 64
+COUNTERS = 1 << 17
+ENDPOINTS = 1 << 20
+NAMES = 1024
+STATS_CELLS = 1 << 16
+
+
+class SlotFlag(IntFlag):
+    """Lowest bits of a slot's word."""
+
+    SPLIT = 1
+    POOL = 2
+    FILLED = 4
+    EXTERNAL = 8
+    KIND = 3
+
+
+class PoolFlag(IntFlag):
+    EXTERNAL = 1
+    BY_CLIENT = 2
+
+
+SPLIT_REST = 1
+
+
+class AlgorithmCode(IntEnum):
+    ROUND_ROBIN = 0
+    RANDOM = 1
+    LEAST_CONN = 2
+    EWMA = 3
+    SHORTEST_EXPECTED_DELAY = 4
+    NEVER_QUEUE = 5
+    HASH = 6
+    HASH_SUBSET = 7
+
+    @staticmethod
+    def of(algorithm: Algorithm) -> "AlgorithmCode":
+        return AlgorithmCode[algorithm.name]
+
+
+def align(size: int, to: int) -> int:
+    return -(-size // to) * to
+
+
+def slot_word(offset: int, generation: int, flags: int) -> int:
+    """A slot's word: offset in granules, 24 bits of generation, flags."""
+    return (offset // GRANULE) << 32 | (generation & 0xFFFFFF) << 8 | flags
+
+
+def word_offset(word: int) -> int:
+    return (word >> 32) * GRANULE
+
+
+def pack_address(address: str) -> tuple[int, bytes]:
+    """Family (4 or 6) and the address in 16 bytes, an IPv4 one in the first four. ValueError when it is neither."""
+    try:
+        if ":" in address:
+            return 6, socket.inet_pton(socket.AF_INET6, address)
+        return 4, socket.inet_pton(socket.AF_INET, address) + bytes(12)
+    except OSError as e:
+        raise ValueError(f"not an IPv4 or IPv6 address: {address!r}") from e
+
+
+def unpack_address(family: int, packed: bytes) -> str:
+    if family == 6:
+        return socket.inet_ntop(socket.AF_INET6, packed)
+    return socket.inet_ntop(socket.AF_INET, packed[:4])

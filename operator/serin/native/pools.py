@@ -1,0 +1,306 @@
+"""The controller's hand on pools.bin: splits and pools of the plan as blocks in shared memory.
+
+A put takes effect with the next request of every worker. Ids keep their slots and cells over changes and restarts.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from serin.native import layout
+from serin.native.cells import Cells, NoCellLeft
+from serin.native.hashing import endpoint_ident, hash_more
+from serin.native.image import Full, Image
+from serin.native.layout import AlgorithmCode, SlotFlag, pack_address
+from serin.native.twin.blocks import (
+    BadBlock,
+    EndpointBlock,
+    PoolBlock,
+    SplitBlock,
+    VersionBlock,
+    decode,
+    encode_body,
+    slot_flags,
+)
+from serin.routing.plan import Pool, Split
+
+MIN_SLOTS = 1 << 15
+MIN_HEAP = 16 << 20
+
+
+class UnknownPool(ValueError):
+    """A split names a pool that was not put before it."""
+
+
+class PoolsFile:
+    """pools.bin, open for writing; only one process at a time."""
+
+    def __init__(self, path: Path, random64: Callable[[], int], clock: Callable[[], float], state: Path) -> None:
+        self._path = path
+        self._state = state
+        self._random64 = random64
+        self._clock = clock
+        self._counters = Cells(layout.COUNTERS)
+        self._endpoints = Cells(layout.ENDPOINTS)
+        self._stats = Cells(layout.STATS_CELLS)
+        self._names = Cells(layout.NAMES)
+        self._users: dict[int, int] = {}
+        self._doomed: set[int] = set()
+        adopted = Image.adopt(path, state, clock())
+        if adopted is None:
+            self._image = self._fresh(MIN_SLOTS, MIN_HEAP, epoch=1)
+            self._image.replace()
+        else:
+            self._image = adopted
+            self._adopt_blocks()
+
+    @classmethod
+    def open(cls, path: Path, random64: Callable[[], int], clock: Callable[[], float]) -> "PoolsFile":
+        """Take over the file at RUN_DIR/plan/pools.bin, or make a new one when there is none that checks.
+
+        `random64` gives 64 random bits, `clock` monotonic seconds. BlockingIOError: another process writes it.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return cls(path, random64, clock, path.parent.parent / "state" / "state.bin")
+
+    @property
+    def splits(self) -> frozenset[str]:
+        """Ids in force."""
+        return frozenset(f"{i:016x}" for i in self._image.ids(SlotFlag.SPLIT))
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """Ids in force."""
+        return frozenset(f"{i:016x}" for i in self._image.ids(SlotFlag.POOL))
+
+    def put_pool(self, pool: Pool) -> bool:
+        """Put a pool's endpoints in force; False when nothing changes. ValueError for an address that is none."""
+        packed = [(*pack_address(e.address), e.port) for e in pool.endpoints]
+        identity, now = int(pool.spec.id, 16), self._clock()
+        self._doomed.discard(identity)
+        before = self._block(SlotFlag.POOL, identity)
+        return self._put(self._pool_block(identity, pool, packed, now), before, now)
+
+    def put_split(self, split: Split) -> bool:
+        """Put a split's weights in force; False when nothing changes. Its pools have to be there already."""
+        total = sum(s.weight for s in split.shares)
+        if not 0 < split.total < 1 << 32 or total >= 1 << 32 or not 0 < len(split.shares) <= layout.MAX_VERSIONS:
+            raise ValueError(f"split {split.id}: {len(split.shares)} versions, weights {total} of {split.total}")
+        pools = [int(s.pool, 16) for s in split.shares]
+        unknown = [f"{p:016x}" for p in pools if self._image.slot(SlotFlag.POOL, p) is None]
+        if unknown:
+            raise UnknownPool(f"split {split.id} names pools that are not there: {', '.join(unknown)}")
+        identity, now = int(split.id, 16), self._clock()
+        before = self._block(SlotFlag.SPLIT, identity)
+        return self._put(self._split_block(identity, split, pools, before, now), before, now)
+
+    def drop(self, identity: str) -> None:
+        """Take a split or pool out of force. A pool that a split still names goes when the last such split does."""
+        number, now = int(identity, 16), self._clock()
+        if self._block(SlotFlag.SPLIT, number) is not None:
+            self._withdraw(SlotFlag.SPLIT, number, now)
+        if self._users.get(number):
+            self._doomed.add(number)
+        elif self._block(SlotFlag.POOL, number) is not None:
+            self._withdraw(SlotFlag.POOL, number, now)
+
+    def close(self) -> None:
+        self._image.close()
+
+    # --- plan values to blocks ---
+
+    def _pool_block(self, identity: int, pool: Pool, packed: list[tuple[int, bytes, int]], now: float) -> PoolBlock:
+        counter = self._counters.acquire((SlotFlag.POOL, identity), now)
+        algorithm = AlgorithmCode.of(pool.spec.algorithm)
+        by_client = pool.client_affinity > 0
+        if pool.external:
+            name = pool.external.encode()
+            name_cell = self._names.acquire(name, now)
+            base = self._endpoint_cell(("name", identity), now, layout.NAME_ADDRESSES)
+            port = pool.external_port
+            return PoolBlock(
+                identity, algorithm, pool.spec.subset_size, by_client, counter, (), name, name_cell, base, port
+            )
+        endpoints = []
+        for family, address, port in packed:
+            ident = endpoint_ident(family, address, port)
+            endpoints.append(EndpointBlock(ident, address, port, family, self._endpoint_cell(ident, now)))
+        return PoolBlock(identity, algorithm, pool.spec.subset_size, by_client, counter, tuple(endpoints))
+
+    def _endpoint_cell(self, key: object, now: float, size: int = 1) -> int:
+        try:
+            return self._endpoints.acquire(key, now, size)
+        except NoCellLeft:
+            return layout.NO_CELL
+
+    def _split_block(
+        self, identity: int, split: Split, pools: list[int], before: SplitBlock | PoolBlock | None, now: float
+    ) -> SplitBlock:
+        versions = []
+        for share, pool in zip(split.shares, pools, strict=True):
+            ident, slot = int(share.ident, 16), self._image.slot(SlotFlag.POOL, pool)
+            assert slot is not None
+            self._users[pool] = self._users.get(pool, 0) + 1
+            pool_counter = self._counters.acquire((SlotFlag.POOL, pool), now)
+            versions.append(
+                VersionBlock(ident, pool, slot, share.weight, self._stats_cell(identity, ident, now), pool_counter)
+            )
+        counter = self._counters.acquire((SlotFlag.SPLIT, identity), now)
+        seed = before.seed if isinstance(before, SplitBlock) and _same_weights(before, split) else self._random64()
+        return SplitBlock(identity, seed, split.total, split.rest, counter, tuple(versions))
+
+    def _stats_cell(self, split: int, version: int, now: float) -> int:
+        try:
+            return self._stats.acquire((split, version), now)
+        except NoCellLeft:
+            return layout.NO_CELL
+
+    def _release(self, block: SplitBlock | PoolBlock, now: float) -> None:
+        """Undo what a block's encoding or adoption acquired."""
+        if isinstance(block, SplitBlock):
+            self._counters.release((SlotFlag.SPLIT, block.id), now)
+            for v in block.versions:
+                self._counters.release((SlotFlag.POOL, v.pool), now)
+                self._stats.release((block.id, v.ident), now)
+                self._leave_pool(v.pool, now)
+            return
+        self._counters.release((SlotFlag.POOL, block.id), now)
+        for e in block.endpoints:
+            self._endpoints.release(e.ident, now)
+        if block.name:
+            self._names.release(block.name, now)
+            self._endpoints.release(("name", block.id), now)
+
+    def _leave_pool(self, pool: int, now: float) -> None:
+        self._users[pool] = self._users.get(pool, 1) - 1
+        if self._users[pool] > 0:
+            return
+        del self._users[pool]
+        if pool in self._doomed:
+            self._doomed.discard(pool)
+            self._withdraw(SlotFlag.POOL, pool, now)
+
+    # --- blocks to the file ---
+
+    def _block(self, kind: int, identity: int) -> SplitBlock | PoolBlock | None:
+        data = self._image.block(kind, identity)
+        if data is None:
+            return None
+        try:
+            return decode(data, hash_more)
+        except BadBlock:
+            return None
+
+    def _put(self, block: SplitBlock | PoolBlock, before: SplitBlock | PoolBlock | None, now: float) -> bool:
+        try:
+            if block != before:
+                self._publish(block, now)
+        except BaseException:
+            self._release(block, now)
+            raise
+        if before is not None:
+            self._release(before, now)
+        return block != before
+
+    def _publish(self, block: SplitBlock | PoolBlock, now: float) -> None:
+        self._show_used()
+        try:
+            self._image.publish(_kind(block), block.id, slot_flags(block), encode_body(block), now)
+        except Full:
+            self._grow(block, now)
+
+    def _withdraw(self, kind: int, identity: int, now: float) -> None:
+        before = self._block(kind, identity)
+        self._image.withdraw(kind, identity, now)
+        if before is not None:
+            self._release(before, now)
+
+    def _show_used(self) -> None:
+        words = self._image.words
+        words.store(layout.POOLS_COUNTERS_USED, self._counters.used)
+        words.store(layout.POOLS_ENDPOINTS_USED, self._endpoints.used)
+        words.store(layout.POOLS_STATS_USED, self._stats.used)
+
+    def _fresh(self, slots: int, heap: int, epoch: int) -> Image:
+        instance = self._random64()
+        now = self._clock()
+        return Image.create(self._path, self._state, slots=slots, heap=heap, instance=instance, epoch=epoch, now=now)
+
+    def _grow(self, block: SplitBlock | PoolBlock, now: float) -> None:
+        """A larger file with all blocks in force and `block`, then its name; readers of the old one are told."""
+        old = self._image
+        blocks = [b for kind in (SlotFlag.POOL, SlotFlag.SPLIT) for i in old.ids(kind) if (b := self._block(kind, i))]
+        blocks = [b for b in blocks if (type(b), b.id) != (type(block), block.id)] + [block]
+        slots = 1 << max(MIN_SLOTS, 4 * len(blocks) - 1).bit_length()
+        heap = max(MIN_HEAP, 3 * old.bytes_in_force() + 4 * len(encode_body(block)))
+        self._image = new = self._fresh(slots, heap, old.epoch + 1)
+        try:
+            self._show_used()
+            for b in sorted(blocks, key=_kind, reverse=True):
+                new.publish(_kind(b), b.id, slot_flags(b), encode_body(self._moved(b)), now)
+            new.replace()
+        except BaseException:
+            self._image = old
+            new.close()
+            raise
+        old.retire()
+        old.close()
+
+    def _moved(self, block: SplitBlock | PoolBlock) -> SplitBlock | PoolBlock:
+        """The block with the slots that its pools have in the file of now."""
+        if isinstance(block, PoolBlock):
+            return block
+        versions = tuple(
+            VersionBlock(
+                v.ident,
+                v.pool,
+                self._image.slot(SlotFlag.POOL, v.pool) or 0,
+                v.weight,
+                v.stats_cell,
+                v.pool_counter,
+            )
+            for v in block.versions
+        )
+        return SplitBlock(block.id, block.seed, block.total, block.rest, block.counter, versions)
+
+    def _adopt_blocks(self) -> None:
+        now = self._clock()
+        for kind in (SlotFlag.POOL, SlotFlag.SPLIT):
+            for identity in list(self._image.ids(kind)):
+                block = self._block(kind, identity)
+                if block is None:
+                    self._image.withdraw(kind, identity, now)
+                elif isinstance(block, SplitBlock):
+                    self._adopt_split(block)
+                else:
+                    self._adopt_pool(block)
+        words = self._image.words
+        self._counters.reserve_gaps(words.load(layout.POOLS_COUNTERS_USED), now)
+        self._endpoints.reserve_gaps(words.load(layout.POOLS_ENDPOINTS_USED), now)
+        self._stats.reserve_gaps(words.load(layout.POOLS_STATS_USED), now)
+        self._names.reserve_gaps(0, now)
+
+    def _adopt_split(self, block: SplitBlock) -> None:
+        self._counters.adopt((SlotFlag.SPLIT, block.id), block.counter)
+        for v in block.versions:
+            self._counters.adopt((SlotFlag.POOL, v.pool), v.pool_counter)
+            self._stats.adopt((block.id, v.ident), v.stats_cell)
+            self._users[v.pool] = self._users.get(v.pool, 0) + 1
+
+    def _adopt_pool(self, block: PoolBlock) -> None:
+        self._counters.adopt((SlotFlag.POOL, block.id), block.counter)
+        for e in block.endpoints:
+            self._endpoints.adopt(e.ident, e.cell)
+        if block.name:
+            self._names.adopt(block.name, block.name_cell)
+            self._endpoints.adopt(("name", block.id), block.base_cell, layout.NAME_ADDRESSES)
+
+
+def _same_weights(block: SplitBlock, split: Split) -> bool:
+    new = [(int(s.ident, 16), s.weight) for s in split.shares]
+    return (block.total, block.rest) == (split.total, split.rest) and [
+        (v.ident, v.weight) for v in block.versions
+    ] == new
+
+
+def _kind(block: SplitBlock | PoolBlock) -> int:
+    return SlotFlag.SPLIT if isinstance(block, SplitBlock) else SlotFlag.POOL
