@@ -1,10 +1,20 @@
 """A split without shared memory: enough of srn_decide to see what a picker asks and what it makes of the answers."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.exchange import Client, RequestHead
+from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.picking import EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
+from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
+from serin.dataplane.proxy.site import LoadedHosts, Site
+from serin.errors import SerinError
+from serin.render.documents import Index
+from serin.routing.match import host_names
+from serin.routing.plan import Globals, Host
+from serin.routing.search import Spans
 
 BY_DEFAULT, BY_CALLER, BY_WEIGHT = 0, 1, 2
 
@@ -93,3 +103,54 @@ def request(
 
 def client(*, tls: bool = False, address: str = "192.0.2.7") -> Client:
     return Client(address, 40000, tls, 443 if tls else 80)
+
+
+class RePattern:
+    """Python's re in the place of PCRE: the same for the patterns that these tests use."""
+
+    def __init__(self, text: str, *, ignore_case: bool = False, anchored: bool = False) -> None:
+        try:
+            compiled = re.compile(text.encode(), re.IGNORECASE if ignore_case else 0)
+        except re.error as error:
+            raise SerinError(str(error)) from error
+        self._search = compiled.match if anchored else compiled.search
+
+    def search(self, subject: bytes, /) -> Spans | None:
+        found = self._search(subject)
+        return None if found is None else tuple(found.span(n) for n in range(len(found.groups()) + 1))
+
+
+@dataclass
+class FakeSplits:
+    """One endpoint for each version of every split, unless `empty` names the split."""
+
+    empty: set[str] = field(default_factory=set)
+    made: dict[str, FakeSplit] = field(default_factory=dict)
+
+    def split(self, split_id: str, shape: tuple[str, ...], /) -> FakeSplit:
+        ends = [[] if split_id in self.empty else [n + 1] for n in range(len(shape))]
+        return self.made.setdefault(split_id, FakeSplit(ends))
+
+
+@dataclass
+class Served:
+    """A gate over a plan that never touches a file. `looks` counts how often it asked for a new plan."""
+
+    gate: Gate
+    splits: FakeSplits
+    auth: Authenticator
+    looks: list[None]
+
+
+def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", empty: tuple[str, ...] = ()) -> Served:
+    plan = {host.name: host for host in hosts}
+    names = {name: host.name or "everything" for name, host in host_names(plan).items()}
+    documents = {host.name or "everything": host for host in hosts}
+    splits = FakeSplits(set(empty))
+    workshop = Workshop(splits, RePattern, hashed, lambda: 0.0)
+    loaded = LoadedHosts(lambda digest: RuntimeHost(documents[digest], workshop))
+    site = Site(Index(1, names, {}, (), settings or Globals()), loaded)
+    auth = Authenticator(lambda digest: users, compare=lambda stored, given: stored == "{PLAIN}" + given.decode())
+    looks: list[None] = []
+    gate = Gate(site, lambda status: b"page %d" % status, auth, hashed, lambda: looks.append(None))
+    return Served(gate, splits, auth, looks)

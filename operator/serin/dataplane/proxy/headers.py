@@ -39,6 +39,9 @@ ANSWER_DROPPED = frozenset(
 
 HSTS = b"Strict-Transport-Security"
 
+ANSWER_DROPPED_TLS = ANSWER_DROPPED | {HSTS.lower()}
+"""Over TLS the endpoint's own HSTS gives way to the one of the settings (ingress-nginx sets it after the endpoint)."""
+
 _MAX_REQUEST_ID = 256
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]+").fullmatch
 _ID_BATCH = 256

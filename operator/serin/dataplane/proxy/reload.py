@@ -20,12 +20,15 @@ _log = logging.getLogger(__name__)
 
 
 class PlanTaker:
-    """`took` gets each new site, and makes it the one that is served. One for a worker."""
+    """One for a worker. `took` gets each new site and makes it the one that is served; `kept`: one was refused."""
 
-    def __init__(self, run_dir: RunDirectory, loaded: LoadedHosts, took: Callable[[Site], None]) -> None:
+    def __init__(
+        self, run_dir: RunDirectory, loaded: LoadedHosts, took: Callable[[Site], None], kept: Callable[[], None]
+    ) -> None:
         self._run_dir = run_dir
         self._loaded = loaded
         self._took = took
+        self._kept = kept
         self._site: Site | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -40,6 +43,7 @@ class PlanTaker:
 
     def tick(self) -> None:
         """Called each second: what failed is tried again."""
+        self._loaded.retry()
         if self._failed:
             self.look()
 
@@ -78,3 +82,4 @@ class PlanTaker:
             self._failed = text
             in_force = 0 if self._site is None else self._site.generation
             log.event(_log, log.PLAN_REFUSED, level=logging.ERROR, error=text, in_force=in_force)
+            self._kept()

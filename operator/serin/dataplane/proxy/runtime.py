@@ -16,6 +16,7 @@ from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
 from serin.dataplane.proxy.sticky import StickyPicker
 from serin.dataplane.proxy.variables import Evaluate, compile_parts, split_text
 from serin.routing.decision import Reason
+from serin.routing.outcome import rewrite_searcher
 from serin.routing.plan import HashBy, Host, Route, Upstream, VersionRoute
 from serin.routing.rules import CompiledRules
 from serin.routing.search import PatternMaker
@@ -64,7 +65,7 @@ class RuntimeRoute:
         "log",
         "max_body",
         "picker",
-        "policy",
+        "rewrite",
         "route",
         "split",
         "upstream",
@@ -75,11 +76,11 @@ class RuntimeRoute:
         policy = route.policy
         main = route.versions[0] if route.versions else None
         self.route = route
-        self.policy = policy
         self.max_body = policy.max_body
         self.auth = policy.auth
         anything = policy.closed or policy.app_root or policy.redirect or policy.rewrite or route.slash_redirect
         always = bool(anything) or route.split is None
+        self.rewrite = rewrite_searcher(route, made.patterns)
         self.answers_first = (always or policy.tls_redirect is not None, always)
         """Whether anything may answer or change the path before the endpoint is chosen; by plain and TLS."""
         self.drop = _DROPPED[bool(policy.forwarded_prefix), policy.auth is not None]
@@ -98,10 +99,12 @@ class RuntimeRoute:
 class RuntimeHost:
     """A host ready to serve."""
 
-    __slots__ = ("host", "table")
+    __slots__ = ("host", "special", "table")
 
     def __init__(self, host: Host, made: Workshop) -> None:
         self.host = host
+        self.special = host.name == "" or host.www is not None
+        """Whether anything may answer before the routes are looked at."""
         self.table: RouteTable[RuntimeRoute] = RouteTable(host, made.patterns, lambda route: RuntimeRoute(route, made))
 
 

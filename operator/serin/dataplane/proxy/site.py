@@ -3,45 +3,75 @@
 A site never changes once it is made; a new plan is a new site, which takes over the hosts whose document is the same.
 """
 
+import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 
+from serin.dataplane.proxy.headers import HSTS
 from serin.dataplane.proxy.runtime import RuntimeHost
+from serin.errors import CorruptFileError
 from serin.render.documents import Index
 from serin.routing.match import HostTable
+from serin.telemetry import log
+
+_log = logging.getLogger(__name__)
 
 
 class LoadedHosts:
     """Hosts made ready, by the digest of their document; shared by the sites that follow each other.
 
-    `load` raises CorruptFileError when a document is not there or not right.
+    `load` raises CorruptFileError when a document is not there or not right; it is not read again before `retry`.
     """
 
-    __slots__ = ("_hosts", "_load")
+    __slots__ = ("_failed", "_hosts", "_load")
 
     def __init__(self, load: Callable[[str], RuntimeHost]) -> None:
         self._load = load
         self._hosts: dict[str, RuntimeHost] = {}
+        self._failed: dict[str, CorruptFileError] = {}
 
     def get(self, digest: str) -> RuntimeHost:
         host = self._hosts.get(digest)
         if host is None:
-            host = self._hosts[digest] = self._load(digest)
+            if digest in self._failed:
+                raise self._failed[digest]
+            try:
+                host = self._hosts[digest] = self._load(digest)
+            except CorruptFileError as error:
+                self._failed[digest] = error
+                log.event(_log, log.DOCUMENT_REFUSED, level=logging.ERROR, error=str(error))
+                raise
         return host
 
     def keep(self, digests: Container[str]) -> None:
         """Forget all others."""
         self._hosts = {digest: host for digest, host in self._hosts.items() if digest in digests}
 
+    def retry(self) -> None:
+        """What could not be read may be tried again."""
+        self._failed.clear()
+
 
 class Site:
     """One plan in force."""
 
-    __slots__ = ("_certificates", "_hosts", "_loaded", "_names", "generation", "globals", "hsts", "ready", "used")
+    __slots__ = (
+        "_certificates",
+        "_hosts",
+        "_loaded",
+        "_names",
+        "generation",
+        "globals",
+        "hsts",
+        "hsts_line",
+        "ready",
+        "used",
+    )
 
     def __init__(self, index: Index, loaded: LoadedHosts) -> None:
         self.generation = index.generation
         self.globals = index.globals
         self.hsts = index.globals.hsts.encode()
+        self.hsts_line = b"%b: %b\r\n" % (HSTS, self.hsts) if self.hsts else b""
         self._names = HostTable({name: name for name in index.hosts})
         self._hosts = index.hosts
         self._certificates = index.certificates
