@@ -1,5 +1,6 @@
 """Patterns of users (header-pattern, regex paths, rewrites): PCRE's meaning, a bound on the time of each search."""
 
+from serin.errors import SerinError
 from serin.native._ffi import ffi, lib
 
 MAX_GROUPS = 32
@@ -8,11 +9,11 @@ _IGNORE_CASE = 1
 _ANCHORED = 2
 
 
-class PatternError(ValueError):
+class PatternError(SerinError, ValueError):
     """The pattern does not compile, or this machine has no libpcre2-8; the text says which and where."""
 
 
-class PatternLimit(Exception):
+class PatternLimit(SerinError):  # noqa: N818 - a bound that was met is no defect of the pattern
     """A search met the bound on its work: neither a match nor none."""
 
 
