@@ -10,8 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from serin.dataplane.readiness import View, alive, reasons, warnings
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from serin.telemetry.exposition import CONTENT_TYPE
 
 
 def make_app(view: Callable[[], View], metrics: Callable[[], bytes]) -> web.Application:
@@ -28,7 +27,7 @@ def make_app(view: Callable[[], View], metrics: Callable[[], bytes]) -> web.Appl
         return web.Response(text=_lines(("ok", *warnings(now))))
 
     async def metrics_page(_: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(metrics), headers={"Content-Type": METRICS_TYPE})
+        return web.Response(body=await asyncio.to_thread(metrics), headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)

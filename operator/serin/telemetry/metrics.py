@@ -1,0 +1,175 @@
+"""The page at /metrics: a data plane's figures in Prometheus' text format. docs/observability.md lists them.
+
+Pure: everything comes in as values. Counts of the same names are added up, so that one series is one (namespace,
+ingress, service, version), however many rules and hosts it has.
+"""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from serin import __version__
+from serin.telemetry.exposition import Page, label_text
+from serin.telemetry.route_names import Key, Names
+
+CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+"""By the status' first digit; none: the client was gone before there was an answer."""
+ALWAYS = frozenset({"2xx", "5xx"})
+"""Classes shown even when zero, for versions that had any request: ratios of errors are made of these."""
+BOUNDS_US = (1000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000)
+"""Upper bounds shown, a selection of those that are counted: each costs a series for every version."""
+CONTROLLER_PREFIX = "serin_controller_"
+_LE = tuple(f"{us / 1e6:g}" for us in BOUNDS_US)
+
+
+class Counts(Protocol):
+    """What shared memory has of one version of one split. `split` and `version` in 16 hex digits."""
+
+    @property
+    def split(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def classes(self) -> Sequence[int]: ...
+    @property
+    def buckets(self) -> Sequence[int]: ...
+    @property
+    def latency_us(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """`versions` by split and version; `other` by class: answers that no split had a part in.
+
+    `bounds_us` are the buckets' upper bounds in microseconds, one less than buckets.
+    """
+
+    versions: Iterable[Counts]
+    other: Sequence[int]
+    bounds_us: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalName:
+    addresses: int
+    failures: int
+    """Lookups that failed since the last that did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlane:
+    """The parent's own view. `workers` has the generation served by each place, None while it is being replaced."""
+
+    ready: bool
+    generation: int
+    workers: tuple[int | None, ...]
+    processes: int
+    died: int
+    replaced: int
+    connections: Mapping[str, int]
+    external: Mapping[str, ExternalName] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """plan/metrics as the controller left it, and its age in seconds."""
+
+    text: str
+    age: float
+
+
+@dataclass(slots=True)
+class _Sum:
+    classes: list[int]
+    cumulative: list[int]
+    latency_us: int = 0
+    failures: int = 0
+
+
+def metrics_page(
+    traffic: Traffic, names: Mapping[Key, Names], dataplane: DataPlane, controller: Controller | None
+) -> bytes:
+    page = Page()
+    page.family("serin_build_info", "gauge", "Version of Serin; always 1")
+    page.sample("serin_build_info", label_text({"version": __version__, "python": platform.python_version()}), 1)
+    _requests(page, add_up(traffic, names), traffic.other)
+    _dataplane(page, dataplane)
+    if controller is not None:
+        age = "serin_controller_metrics_age_seconds"
+        page.gauge(age, "How old the figures of the controller are", round(controller.age, 3))
+        page.text(controller_lines(controller.text))
+    return page.encode()
+
+
+def add_up(traffic: Traffic, names: Mapping[Key, Names]) -> dict[Names, _Sum]:
+    """Sums by names, in their order. Counts without a name are of rules that are gone, and left out."""
+    upto = [traffic.bounds_us.index(us) + 1 for us in BOUNDS_US]
+    sums: dict[Names, _Sum] = {}
+    for counts in traffic.versions:
+        whose = names.get((counts.split, counts.version))
+        if whose is None:
+            continue
+        s = sums.get(whose)
+        if s is None:
+            s = sums[whose] = _Sum([0] * len(CLASSES), [0] * (len(upto) + 1))
+        s.classes = [a + b for a, b in zip(s.classes, counts.classes, strict=True)]
+        buckets = counts.buckets
+        shown = [*(sum(buckets[:end]) for end in upto), sum(buckets)]
+        s.cumulative = [a + b for a, b in zip(s.cumulative, shown, strict=True)]
+        s.latency_us += counts.latency_us
+        s.failures += counts.failures
+    return dict(sorted(sums.items()))
+
+
+def controller_lines(text: str) -> str:
+    """Only what bears the controller's own prefix: nothing in that file can stand for the data plane's figures."""
+    prefixes = (CONTROLLER_PREFIX, f"# HELP {CONTROLLER_PREFIX}", f"# TYPE {CONTROLLER_PREFIX}")
+    return "".join(line + "\n" for line in text.split("\n") if line.startswith(prefixes))
+
+
+def _requests(page: Page, sums: Mapping[Names, _Sum], other: Sequence[int]) -> None:
+    labels = {names: names.labels for names in sums}
+    name = "serin_requests_total"
+    page.family(name, "counter", "Requests answered, by class of the status; without names: those that no rule took")
+    for names, s in sums.items():
+        for code, count in zip(CLASSES, s.classes, strict=True):
+            if count or code in ALWAYS:
+                page.sample(name, f'{labels[names]},class="{code}"', count)
+    nobody = Names("", "", "", "").labels
+    for code, count in zip(CLASSES, other, strict=True):
+        if count:
+            page.sample(name, f'{nobody},class="{code}"', count)
+    name = "serin_request_duration_seconds"
+    page.family(name, "histogram", "From the choice of an endpoint to the end of its answer")
+    for names, s in sums.items():
+        page.histogram(name, labels[names], _LE, s.cumulative, s.latency_us / 1e6)
+    name = "serin_upstream_failures_total"
+    page.family(name, "counter", "Attempts at endpoints that failed, those that were tried again included")
+    for names, s in sums.items():
+        page.sample(name, labels[names], s.failures)
+
+
+def _dataplane(page: Page, d: DataPlane) -> None:
+    page.gauge("serin_ready", "1 when /readyz answers 200", int(d.ready))
+    page.gauge("serin_plan_generation", "Number of the newest plan", d.generation)
+    page.family("serin_worker_plan_generation", "gauge", "Number of the plan that a worker serves")
+    for number, generation in enumerate(d.workers):
+        if generation is not None:
+            page.sample("serin_worker_plan_generation", f'worker="{number}"', generation)
+    page.gauge("serin_worker_processes", "Worker processes, those that are ending included", d.processes)
+    page.family("serin_worker_restarts_total", "counter", "Workers replaced, after their death or in order")
+    for reason, count in (("died", d.died), ("orderly", d.replaced)):
+        page.sample("serin_worker_restarts_total", f'reason="{reason}"', count)
+    page.family("serin_connections", "gauge", "Open connections: of clients, by what they do, and to endpoints")
+    for state, count in d.connections.items():
+        page.sample("serin_connections", f'state="{state}"', count)
+    if d.external:
+        page.family("serin_external_name_addresses", "gauge", "Addresses in force of an ExternalName")
+        for name, external in sorted(d.external.items()):
+            page.sample("serin_external_name_addresses", label_text({"name": name}), external.addresses)
+        page.family("serin_external_name_failures", "gauge", "Failed lookups since the last good one")
+        for name, external in sorted(d.external.items()):
+            page.sample("serin_external_name_failures", label_text({"name": name}), external.failures)
