@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from serin.cli.paths import existing
 from serin.cli.selection import options
 from serin.compile.compiler import compile_snapshot
+from serin.control.patterns import check_pattern
 from serin.files import FileSource
-from serin.native.pattern import check_pattern
 from serin.objects.store import Store
 from serin.problems import Problem
 from serin.routing.plan import Plan

@@ -2,17 +2,19 @@
 
 import argparse
 import asyncio
+import secrets
 import sys
+import time
 
 from serin.cli.banner import Banner
 from serin.cli.data_plane import refuse_other_planes
 from serin.cli.paths import existing
 from serin.cli.selection import options
 from serin.control.loop import Control
+from serin.control.patterns import check_pattern
 from serin.control.serve import Serve
 from serin.files import FileSource
-from serin.native.pattern import check_pattern
-from serin.native.pools import open_pools
+from serin.native.pools import PoolsFile
 from serin.render.rundir import RunDirectory, default_path
 from serin.telemetry import log
 
@@ -28,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDirectory) -> int:
-    source, blocks = FileSource(paths), open_pools(run_dir.path)
+    source = FileSource(paths)
+    blocks = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
     try:
         control = Control(source, options(arguments), run_dir, blocks, check_pattern)
         control.start()

@@ -163,7 +163,7 @@ class Engine:
             self._pools_of = pools_by_service(plan)
             self._pools_of_plan = plan
         specs = [spec for service in services for spec in self._pools_of.get(service, ())]
-        filled: list[Pool] = [fill_pool(snapshot, spec)[0] for spec in specs]
+        filled: list[Pool] = [fill_pool(snapshot, spec, self._options)[0] for spec in specs]
         self.counts.endpoint_changes += self._publisher.endpoints(filled)
 
     def _services(self, snapshot: Snapshot, ref: Ref) -> set[Service]:

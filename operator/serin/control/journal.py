@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from serin.problems import Problem, Severity
 from serin.telemetry import log
@@ -21,11 +22,11 @@ class Journal:
         current = frozenset(problems)
         for problem in sorted(current - self._known):
             level = LEVELS[problem.severity]
-            log.event(self._log, log.PROBLEM, level=level, **_fields(problem), text=problem.text)
+            log.event(self._log, log.PROBLEM, level=level, text=problem.text, **_fields(problem))
         for problem in sorted(self._known - current):
             log.event(self._log, log.PROBLEM_GONE, **_fields(problem))
         self._known = current
 
 
-def _fields(problem: Problem) -> dict[str, object]:
+def _fields(problem: Problem) -> dict[str, Any]:
     return {"code": problem.code, "object": str(problem.source.ref), "field": problem.source.field}

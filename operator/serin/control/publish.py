@@ -18,8 +18,12 @@ T = TypeVar("T")
 class Blocks(Protocol):
     """The shared memory of weights and endpoints (serin.native.pools.PoolsFile)."""
 
-    def put_pool(self, pool: Pool) -> None: ...
-    def put_split(self, split: Split) -> None: ...
+    @property
+    def splits(self) -> frozenset[str]: ...
+    @property
+    def pools(self) -> frozenset[str]: ...
+    def put_pool(self, pool: Pool) -> bool: ...
+    def put_split(self, split: Split) -> bool: ...
     def drop(self, ident: str) -> None: ...
 
 
@@ -76,7 +80,7 @@ class Publisher:
         self._documents.publish(plan)
         self._plan = plan
         now = self._clock()
-        for ident in [*self._splits, *self._pools]:
+        for ident in self._blocks.splits | self._blocks.pools:
             if ident not in plan.splits and ident not in plan.pools:
                 self._leaving.setdefault(ident, now)
         for ident in [i for i in self._leaving if i in plan.splits or i in plan.pools]:
@@ -87,10 +91,10 @@ class Publisher:
         return min(self._leaving.values()) + LEAVING if self._leaving else None
 
     def sweep(self) -> None:
-        """Drop what no worker can name any more: splits first, since they name pools."""
+        """Drop what no worker can name any more."""
         now = self._clock()
         gone = [ident for ident, since in self._leaving.items() if now >= since + LEAVING]
-        for ident in sorted(gone, key=lambda i: i in self._pools):
+        for ident in gone:
             self._blocks.drop(ident)
             self._pools.pop(ident, None)
             self._splits.pop(ident, None)

@@ -1,0 +1,104 @@
+"""Processes end, in order and out of order: what is lost is what the dead one had in flight, and nothing more."""
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import time
+
+from harness.load import load
+from harness.manifests import canary, put
+from harness.serving import await_ready, launch
+from harness.waiting import until
+from harness.wire import Request
+from harness.world import HOST, World
+
+CONNECTIONS = 6
+
+
+def test_killed_worker_loses_only_what_it_had_in_flight(world: World) -> None:
+    serving = world.serve()
+    with load(serving.door, HOST, connections=CONNECTIONS) as running:
+        until(lambda: running.count > 100, "requests")
+        victim = serving.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: victim not in serving.workers() and len(serving.workers()) == 2, "another worker")
+        until(serving.is_ready, "readiness")
+        world.settle(serving, "main")
+        after = time.monotonic()
+        until(lambda: sum(running.since(after).values()) > 100, "requests")
+    assert len(running.lost()) <= CONNECTIONS, "at most one request for each connection"
+    assert set(running.since(after)) == {"200 main"}
+
+
+def test_workers_replaced_in_order_lose_nothing(world: World) -> None:
+    serving = world.serve()
+    before = set(serving.workers())
+    with load(serving.door, HOST, path="/?sleep=5ms") as running:
+        until(lambda: running.count > 20, "requests")
+        os.kill(serving.data_plane(), signal.SIGHUP)
+        until(lambda: not before & set(serving.workers()) and len(serving.workers()) == 2, "new workers")
+        until(serving.is_ready, "readiness")
+    assert not running.lost()
+
+
+def test_sigterm_answers_what_is_in_flight(world: World) -> None:
+    serving = world.serve()
+    slow = Request(host=HOST, path="/?sleep=700ms")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = world.backends.requests
+        replies = [pool.submit(serving.door.send, slow) for _ in range(8)]
+        until(lambda: world.backends.requests >= asked + 8, "all requests to arrive")
+        assert serving.stop() == 0
+        assert {future.result().status for future in replies} == {200}
+    assert serving.door.send(Request(host=HOST)).status == 0, "nobody listens any more"
+
+
+def test_data_plane_serves_on_without_its_controller(world: World) -> None:
+    put(world.folder / "canary.yaml", canary("canary", HOST, "canary", weight="10"))
+    serving = world.serve()
+    data_plane = serving.data_plane()
+    try:
+        with load(serving.door, HOST) as running:
+            until(lambda: running.count > 100, "requests")
+            serving.process.kill()
+            serving.process.wait()
+            after = time.monotonic()
+            until(lambda: sum(running.since(after).values()) > 300, "requests")
+        assert not running.lost()
+        counts = running.since(0)
+        assert set(counts) == {"200 main", "200 canary"}
+        assert serving.is_ready()
+    finally:
+        os.kill(data_plane, signal.SIGTERM)
+        until(lambda: not pathlib.Path(f"/proc/{data_plane}").exists(), "the data plane to end")
+
+
+def test_data_plane_that_dies_is_started_again(world: World) -> None:
+    serving = world.serve()
+    first = serving.data_plane()
+    workers = serving.workers()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: serving.data_plane() != first, "another data plane")
+    again = await_ready(serving)
+    world.settle(again, "main")
+    until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in workers), "orphaned workers to end")
+
+
+def test_second_serve_on_the_same_run_directory_is_refused(world: World) -> None:
+    serving = world.serve()
+    other = launch(world.folder, run_dir=serving.run_dir)
+    assert other.process.wait(30) == 2
+    assert f"process {serving.process.pid}" in other.output()
+    assert world.backend(serving) == "main"
+
+
+def test_restart_goes_on_where_it_ended(world: World) -> None:
+    """The draw's place and the plan are kept in the run directory."""
+    put(world.folder / "canary.yaml", canary("canary", HOST, "canary", weight="50"))
+    first = world.serve()
+    assert {world.backend(first) for _ in range(20)} == {"main", "canary"}
+    assert first.stop() == 0
+    second = world.serve()
+    answers = [world.backend(second) for _ in range(40)]
+    assert answers.count("canary") in range(18, 23)

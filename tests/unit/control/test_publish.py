@@ -1,0 +1,177 @@
+"""The order in which a plan comes into force, told by the calls that reach shared memory and documents."""
+
+import dataclasses
+
+import pytest
+
+from serin.control.publish import LEAVING, Publisher
+from serin.routing.plan import Endpoint, Host, Plan, Pool, PoolSpec, RuleId, Share, Split
+
+Call = tuple[str, str]
+
+
+class Calls:
+    """Blocks and documents that only write down what they are asked to do."""
+
+    def __init__(self, *held: str) -> None:
+        self.made: list[Call] = []
+        self.held = set(held)
+        self.full = False
+
+    @property
+    def splits(self) -> frozenset[str]:
+        return frozenset(i for i in self.held if i.startswith("s"))
+
+    @property
+    def pools(self) -> frozenset[str]:
+        return frozenset(i for i in self.held if i.startswith("p"))
+
+    def put_pool(self, pool: Pool) -> bool:
+        self.made.append(("pool", pool.spec.id))
+        self.held.add(pool.spec.id)
+        return True
+
+    def put_split(self, split: Split) -> bool:
+        assert {share.pool for share in split.shares} <= self.pools, "a split before its pools"
+        self.made.append(("split", split.id))
+        self.held.add(split.id)
+        return True
+
+    def drop(self, ident: str) -> None:
+        self.made.append(("drop", ident))
+        self.held.discard(ident)
+
+    def publish(self, plan: Plan) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        assert set(plan.splits) | set(plan.pools) <= self.held, "documents before their blocks"
+        self.made.append(("publish", ""))
+
+    def taken(self) -> list[Call]:
+        made, self.made = self.made, []
+        return made
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pool(ident: str, *ports: int) -> Pool:
+    return Pool(PoolSpec(ident, "shop", ident, 80), tuple(Endpoint("192.0.2.1", port) for port in ports))
+
+
+def split(ident: str, *shares: tuple[str, int]) -> Split:
+    rule = RuleId("shop.example", "/", "Prefix")
+    return Split(ident, rule, tuple(Share(f"v-{name}", name, weight) for name, weight in shares))
+
+
+def plan(*parts: Pool | Split, host: str = "shop.example") -> Plan:
+    return Plan(
+        hosts={host: Host(host)},
+        splits={part.id: part for part in parts if isinstance(part, Split)},
+        pools={part.spec.id: part for part in parts if isinstance(part, Pool)},
+        certificates={},
+        users={},
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def publisher(calls: Calls, clock: Clock) -> Publisher:
+    return Publisher(calls, calls, clock)
+
+
+FIRST = plan(pool("p1", 1), pool("p2", 2), split("s1", ("p1", 0), ("p2", 10)))
+
+
+def test_blocks_come_before_the_documents_that_name_them(publisher: Publisher, calls: Calls) -> None:
+    publisher.batch(FIRST)
+    assert calls.taken() == [("pool", "p1"), ("pool", "p2"), ("split", "s1"), ("publish", "")]
+
+
+def test_weights_alone_go_out_at_once_and_need_no_documents(publisher: Publisher, calls: Calls) -> None:
+    publisher.batch(FIRST)
+    calls.taken()
+    changed = plan(*FIRST.pools.values(), split("s1", ("p1", 0), ("p2", 50)))
+    assert publisher.at_once(changed) is False
+    assert calls.taken() == [("split", "s1")]
+
+
+def test_endpoints_alone_go_out_at_once(publisher: Publisher, calls: Calls) -> None:
+    publisher.batch(FIRST)
+    calls.taken()
+    assert publisher.endpoints([pool("p1", 1, 7), pool("p2", 2), pool("p9", 9)]) == 1
+    assert calls.taken() == [("pool", "p1")], "p2 is as it was, p9 is in no plan"
+
+
+def test_split_with_another_list_of_versions_waits_for_the_documents(publisher: Publisher, calls: Calls) -> None:
+    publisher.batch(FIRST)
+    calls.taken()
+    grown = plan(*FIRST.pools.values(), pool("p3", 3), split("s1", ("p1", 0), ("p2", 10), ("p3", 5)), host="more")
+    assert publisher.at_once(grown) is True
+    assert calls.taken() == [("pool", "p3")]
+    publisher.batch(grown)
+    assert calls.taken() == [("split", "s1"), ("publish", "")]
+
+
+def test_equal_plan_touches_nothing(publisher: Publisher, calls: Calls) -> None:
+    publisher.batch(FIRST)
+    calls.taken()
+    assert publisher.at_once(dataclasses.replace(FIRST, hosts=dict(FIRST.hosts))) is False
+    assert calls.taken() == []
+
+
+def test_what_left_the_plan_is_dropped_later(publisher: Publisher, calls: Calls, clock: Clock) -> None:
+    publisher.batch(FIRST)
+    publisher.batch(plan(pool("p1", 1)))
+    calls.taken()
+    assert publisher.sweep_due == clock.now + LEAVING
+    publisher.sweep()
+    assert calls.taken() == []
+    clock.now += LEAVING
+    publisher.sweep()
+    assert sorted(calls.taken()) == [("drop", "p2"), ("drop", "s1")]
+    assert publisher.sweep_due is None
+
+
+def test_what_comes_back_in_time_stays(publisher: Publisher, calls: Calls, clock: Clock) -> None:
+    publisher.batch(FIRST)
+    publisher.batch(plan(pool("p1", 1)))
+    publisher.batch(FIRST)
+    clock.now += 10 * LEAVING
+    publisher.sweep()
+    assert calls.held == {"p1", "p2", "s1"}
+
+
+def test_blocks_of_an_earlier_run_are_dropped(clock: Clock) -> None:
+    calls = Calls("p1", "p-old", "s-old")
+    publisher = Publisher(calls, calls, clock)
+    publisher.batch(FIRST)
+    clock.now += LEAVING
+    publisher.sweep()
+    assert calls.held == {"p1", "p2", "s1"}
+
+
+def test_full_disk_keeps_the_plan_in_force_and_can_be_tried_again(publisher: Publisher, calls: Calls) -> None:
+    publisher.batch(FIRST)
+    more = plan(*FIRST.pools.values(), *FIRST.splits.values(), host="more")
+    calls.full = True
+    with pytest.raises(OSError, match="No space left"):
+        publisher.batch(more)
+    assert publisher.plan is FIRST
+    calls.full = False
+    assert publisher.at_once(more) is True
+    publisher.batch(more)
+    assert publisher.plan is more
