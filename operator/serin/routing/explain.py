@@ -138,7 +138,7 @@ def _on_route(
     """The version: rules first, then the shares of the draw."""
     split = None if route.split is None else plan.splits.get(route.split)
     if split is None:
-        return replace(told, status=503, because=(*told.because, Note("this rule has no service to send to")))
+        return replace(told, status=404, because=(*told.because, Note("no service is behind this rule")))
     there = tuple(answers(plan.pools.get(version.pool)) for version in route.versions)
     judgement = judge(route.versions, request.get, request.cookie(), patterns, _pinned(route, request))
     told = replace(
@@ -201,6 +201,7 @@ _CAUSES = {
     Cause.REWRITE: "the rewrite has an absolute target",
     Cause.PATTERN: "the rewrite's pattern cannot be run, so nobody knows the path",
     Cause.TLS: "plain requests are redirected to https",
+    Cause.NO_SERVICE: "no service is behind this rule",
 }
 
 

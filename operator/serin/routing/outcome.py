@@ -2,7 +2,8 @@
 
 Observed on ingress-nginx: methods and built-in paths, from-to-www, then on its route: body limit, closed, slash
 redirect, app-root, permanent or temporal redirect, rewrite to an absolute URL, and only then the redirect to https.
-What passes goes on to authentication (not here) and to the endpoint, with its target as sent or rewritten.
+What passes goes on to authentication (not here) and to the endpoint, with its target as sent or rewritten; where there
+is nothing to go on to, the answer is 404.
 """
 
 import re
@@ -14,9 +15,6 @@ from serin.refs import Source
 from serin.routing.paths import escape, query
 from serin.routing.plan import Globals, Host, Rewrite, Route
 from serin.routing.search import PatternMaker, Searcher, Spans, make_searcher
-
-ACME = "/.well-known/acme-challenge"
-"""Rules whose path begins so are never redirected to https (ingress-nginx's no-tls-redirect-locations)."""
 
 _GROUP = re.compile(rb"\$([0-9])")
 _PORT = re.compile(rb":[^:\]]*\Z")
@@ -36,6 +34,7 @@ class Cause(StrEnum):
     REWRITE = "rewrite"
     PATTERN = "pattern-failed"
     TLS = "tls-redirect"
+    NO_SERVICE = "no-service"
 
 
 @dataclass(slots=True)
@@ -122,10 +121,12 @@ def before_proxying(route: Route, asked: Asked, settings: Globals, rewrite: Sear
         if isinstance(rewritten, Reply):
             return rewritten
         passed = rewritten
-    if policy.tls_redirect is not None and not asked.tls and not route.rule.path.startswith(ACME):
+    if policy.tls_redirect is not None and not asked.tls:
         return _to_https(
             policy.tls_redirect.code, policy.tls_redirect.keep_slash, policy.tls_redirect.source, asked, settings
         )
+    if route.split is None and policy.auth is None:
+        return Reply(404, Cause.NO_SERVICE, source=route.source)
     return passed
 
 

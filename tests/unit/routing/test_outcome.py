@@ -10,6 +10,7 @@ from serin.routing.outcome import Asked, Cause, Pass, Reply, before_proxying, be
 from serin.routing.paths import normalize
 from serin.routing.plan import (
     AppRoot,
+    BasicAuth,
     Closed,
     Globals,
     Host,
@@ -100,11 +101,17 @@ def test_redirect_to_https_with_its_options(patterns: PatternMaker) -> None:
     assert location(meet(route(TO_TLS), asked("/a"), patterns, port), 308) == "https://h.example:8443/a"
 
 
-def test_no_redirect_to_https_over_tls_and_for_acme_rules(patterns: PatternMaker) -> None:
+def test_no_redirect_to_https_over_tls(patterns: PatternMaker) -> None:
     assert meet(route(TO_TLS), asked("/a", tls=True), patterns) == Pass(b"/a")
-    acme = "/.well-known/acme-challenge/token"
-    assert meet(route(TO_TLS, acme), asked(acme), patterns) == Pass(acme.encode())
-    assert location(meet(route(TO_TLS), asked(acme), patterns), 308) == f"https://h.example{acme}"
+
+
+def test_a_rule_without_service_answers_404_after_everything_else(patterns: PatternMaker) -> None:
+    """[host-default-backend-and-rules]; credentials are asked first, and that is not done here"""
+    nothing = replace(route(TO_TLS), split=None)
+    assert location(meet(nothing, asked("/a"), patterns), 308) == "https://h.example/a"
+    assert meet(nothing, asked("/a", tls=True), patterns) == Reply(404, Cause.NO_SERVICE)
+    closed = replace(nothing, policy=Policy(auth=BasicAuth("", "d" * 32, SOURCE)))
+    assert meet(closed, asked("/a"), patterns) == Pass(b"/a")
 
 
 @pytest.mark.parametrize(
