@@ -48,7 +48,10 @@ class ExplainRequest:
 
     def asked(self) -> Asked:
         """UsageError when the URL is not an http or https one."""
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as e:
+            raise UsageError(f"{self.url}: {e}; expected http://HOST/PATH or https://HOST/PATH") from e
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise UsageError(f"{self.url}: expected http://HOST/PATH or https://HOST/PATH")
         sent = (self.values("host") or [parts.netloc.rpartition("@")[2].encode()])[0]

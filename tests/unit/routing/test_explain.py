@@ -198,7 +198,7 @@ def test_a_request_is_read_from_its_url(url: str, headers: tuple[tuple[str, str]
     assert (asked.host, asked.host_header) == (host, sent)
 
 
-@pytest.mark.parametrize("url", ["shop.example/x", "ftp://shop.example/", "http:///x", ""])
+@pytest.mark.parametrize("url", ["shop.example/x", "ftp://shop.example/", "http:///x", "", "http://[::1/x"])
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="expected http"):
         ExplainRequest(url).asked()
