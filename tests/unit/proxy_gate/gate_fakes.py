@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.exchange import Client, RequestHead
 from serin.dataplane.proxy.gate import Gate
-from serin.dataplane.proxy.picking import EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
 from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
 from serin.dataplane.proxy.site import LoadedHosts, Site
 from serin.errors import SerinError
+from serin.native.worker import EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
 from serin.render.documents import Index
 from serin.routing.match import host_names
 from serin.routing.plan import Globals, Host

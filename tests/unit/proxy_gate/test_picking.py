@@ -4,8 +4,9 @@ import pytest
 from unit.proxy_gate.gate_fakes import FakeSplit, client, hashed, request
 
 from serin.dataplane.proxy.exchange import RequestHead
-from serin.dataplane.proxy.picking import KEYED, NO_ENDPOINT, VERSION_ONLY, Picked, RulesAndKeys
+from serin.dataplane.proxy.picking import Picked, RulesAndKeys
 from serin.dataplane.proxy.variables import Evaluate, compile_parts
+from serin.native.worker import KEYED, NO_ENDPOINT, VERSION_ONLY
 from serin.refs import Ref
 from serin.routing.decision import Reason
 from serin.routing.plan import CookieRule, HeaderRule, VersionRoute

@@ -7,8 +7,9 @@ import pytest
 from unit.proxy_gate.gate_fakes import FakeChoice, FakeSplit, client, hashed, request
 
 from serin.dataplane.proxy.exchange import RequestHead
-from serin.dataplane.proxy.picking import EXACT, NO_ENDPOINT, STICKY, VERSION_ONLY, Picked, RulesAndKeys
+from serin.dataplane.proxy.picking import Picked, RulesAndKeys
 from serin.dataplane.proxy.sticky import StickyPicker
+from serin.native.worker import EXACT, NO_ENDPOINT, STICKY, VERSION_ONLY
 from serin.refs import Ref
 from serin.routing.decision import Reason
 from serin.routing.plan import Affinity, HeaderRule, VersionRoute

@@ -50,10 +50,12 @@ class RequestHead:
 
     def get(self, name: bytes) -> bytes | None:
         """Value of a header by lower-case name, repeated ones joined with `, ` as nginx does; None when absent."""
-        if name not in self.lower:
+        count = self.lower.count(name)
+        if count == 0:
             return None
-        values = [v for (_, v), n in zip(self.headers, self.lower, strict=True) if n == name]
-        return values[0] if len(values) == 1 else b", ".join(values)
+        if count == 1:
+            return self.headers[self.lower.index(name)][1]
+        return b", ".join([v for (_, v), n in zip(self.headers, self.lower, strict=True) if n == name])
 
 
 @dataclass(slots=True)

@@ -18,10 +18,11 @@ from serin.dataplane.proxy.headers import (
     endpoint_lines,
     visible_host,
 )
-from serin.dataplane.proxy.picking import BY_SPLIT, KEYED, NO_ENDPOINT, Hash, client_key
+from serin.dataplane.proxy.picking import BY_SPLIT, Hash, client_key
 from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, RuntimeRoute
 from serin.dataplane.proxy.site import Site
 from serin.errors import CorruptFileError, SerinError
+from serin.native.worker import KEYED, NO_ENDPOINT
 from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing
 from serin.routing.paths import normalize
 from serin.routing.plan import BasicAuth

@@ -104,10 +104,10 @@ def visible_host(head: RequestHead) -> bytes:
 
 def cookie_header(head: RequestHead) -> bytes | None:
     """The request's Cookie headers joined with `; `, as nginx joins these (others with a comma); None without any."""
-    if b"cookie" not in head.lower:
-        return None
-    values = [value for (_, value), name in zip(head.headers, head.lower, strict=True) if name == b"cookie"]
-    return values[0] if len(values) == 1 else b"; ".join(values)
+    count = head.lower.count(b"cookie")
+    if count <= 1:
+        return None if count == 0 else head.headers[head.lower.index(b"cookie")][1]
+    return b"; ".join([v for (_, v), name in zip(head.headers, head.lower, strict=True) if name == b"cookie"])
 
 
 def cookie_line(value: bytes) -> bytes:

@@ -11,15 +11,9 @@ from typing import Any, Protocol
 from serin.dataplane.proxy.exchange import Choice, Client, RequestHead
 from serin.dataplane.proxy.headers import cookie_header
 from serin.dataplane.proxy.variables import Evaluate
+from serin.native.worker import KEYED, NO_ENDPOINT, VERSION_ONLY
 from serin.routing.decision import UNDECIDED, Reason, Verdict
 from serin.routing.rules import CompiledRules
-
-NO_ENDPOINT = -1
-KEYED = 1
-STICKY = 2
-VERSION_ONLY = 4
-EXACT = 8
-"""Results and flags of srn_decide (csrc/serin.h)."""
 
 Hash = Callable[[bytes], int]
 

@@ -12,19 +12,8 @@ from typing import Any
 
 from serin.dataplane.proxy.exchange import Choice, Client, RequestHead
 from serin.dataplane.proxy.headers import cookie_header, cookie_line
-from serin.dataplane.proxy.picking import (
-    EXACT,
-    NO_ENDPOINT,
-    STICKY,
-    VERSION_ONLY,
-    Hash,
-    Picked,
-    RulesAndKeys,
-    Split,
-    VersionChoice,
-    decide,
-    reason_of,
-)
+from serin.dataplane.proxy.picking import Hash, Picked, RulesAndKeys, Split, VersionChoice, decide, reason_of
+from serin.native.worker import EXACT, NO_ENDPOINT, STICKY, VERSION_ONLY
 from serin.routing.affinity import make_value, read_value, set_cookie
 from serin.routing.cookies import cookie_reader
 from serin.routing.decision import Reason, Verdict

@@ -1,0 +1,214 @@
+"""A worker process of the proxy plane: `python -m serin.dataplane.proxy.worker`, started by the data plane's parent.
+
+Puts the parts together: shared memory, plan, gate, connections, certificates, access log. Serves on sockets that it
+inherits, tells the parent by a pipe which plan it serves, and ends when told to, once its exchanges are over.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from serin.dataplane.generation import GenerationWatch
+from serin.dataplane.proxy.auth import Authenticator
+from serin.dataplane.proxy.completed import Completed
+from serin.dataplane.proxy.connection_settings import ConnectionSettings
+from serin.dataplane.proxy.gate import Gate
+from serin.dataplane.proxy.heads import TOO_LARGE
+from serin.dataplane.proxy.reload import PlanTaker
+from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
+from serin.dataplane.proxy.server import Server
+from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
+from serin.dataplane.proxy.site import LoadedHosts, Site
+from serin.dataplane.proxy.tls import TlsContexts
+from serin.dataplane.sockets import BACKLOG
+from serin.errors import SerinError
+from serin.native.hashing import hash64
+from serin.native.pattern import Pattern
+from serin.native.worker import Worker
+from serin.render.pages import Pages
+from serin.render.publication import certificate_file
+from serin.render.rundir import RunDirectory
+from serin.telemetry import log
+from serin.telemetry.access_log import AccessLog, LogFormat
+from serin.telemetry.sink import LineSink
+
+TICK_SECONDS = 1.0
+HANDSHAKE_SECONDS = 30.0
+FALLBACK = "state/default.pem"
+COLLECT = (20_000, 20, 50)
+"""Thresholds of the cyclic collector: an exchange leaves no cycles behind, what is made at the start is frozen."""
+SWITCH_SECONDS = 0.001
+"""How long a thread that compares a password may hold up the event loop at a time."""
+
+_log = logging.getLogger(__name__)
+
+
+class ProxyWorker:
+    """One worker. To be made within its event loop; `run` returns when it has drained."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._run_dir = RunDirectory(Path(settings.run_dir))
+        self._shared = Worker.attach(self._run_dir.path, settings.index)
+        workshop = Workshop(self._shared, Pattern, hash64)
+        loaded = LoadedHosts(lambda digest: RuntimeHost(self._run_dir.read_host(digest), workshop))
+        self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
+        self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
+        self._pages = Pages()
+        self._sink = LineSink(settings.access_log_path)
+        self._access_log = _access_log(settings, self._sink, self._loop)
+        self._planned = asyncio.Event()
+        self._gate: Gate | None = None
+        self._newest = ""
+        self._serving = False
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, then finish what is in flight."""
+        for number, act in ((signal.SIGTERM, self._stop.set), (signal.SIGUSR1, self._sink.reopen)):
+            self._loop.add_signal_handler(number, act)
+        watch = GenerationWatch(self._run_dir.path, self._changed)
+        ticking = self._loop.create_task(self._tick())
+        try:
+            if await self._first_plan():
+                await self._serve()
+        finally:
+            watch.close()
+            ticking.cancel()
+            self._auth.close()
+            await asyncio.sleep(0)  # what was cut says so to the log first
+            if self._access_log is not None:
+                self._access_log.flush()
+            self._sink.close()
+
+    async def _first_plan(self) -> bool:
+        """Wait for a plan that can be read; False when the end came first."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._planned, self._stop)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        return not self._stop.is_set()
+
+    async def _serve(self) -> None:
+        gate = self._gate
+        assert gate is not None
+        server = Server(gate, ConnectionSettings(page=self._page), self._completed)
+        listening = [await self._listen(server, fd, None) for fd in self._settings.http_fds]
+        if self._settings.https_fds:
+            context = self._tls_context(gate)
+            listening += [await self._listen(server, fd, context) for fd in self._settings.https_fds]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT)
+        self._serving = True
+        self._say(f"ready {gate.site.generation}")
+        await self._stop.wait()
+        for one in listening:
+            one.close()  # the parent's copy of the socket stays: what waits there is its successor's
+        cut = await server.drain(self._settings.shutdown_grace)
+        if cut:
+            log.event(_log, log.CONNECTIONS_CUT, level=logging.WARNING, connections=cut)
+
+    async def _listen(self, server: Server, fd: int, context: ssl.SSLContext | None) -> asyncio.Server:
+        settings = self._settings
+        port = settings.visible_https_port if context else settings.visible_http_port
+        return await self._loop.create_server(
+            server.protocol_factory(tls=context is not None, server_port=port),
+            sock=socket.socket(fileno=fd),
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+        )
+
+    def _tls_context(self, gate: Gate) -> ssl.SSLContext:
+        fallback = Path(self._settings.default_certificate or self._run_dir.path / FALLBACK)
+        contexts = TlsContexts(lambda digest: self._run_dir.plan / certificate_file(digest), fallback)
+        return contexts.listening(lambda name: gate.site.certificate_of(name))
+
+    # --- plans ---
+
+    def _changed(self, generation: str) -> None:
+        self._newest = generation
+        self._taker.look()
+
+    def _took(self, site: Site) -> None:
+        log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
+        if self._gate is None:
+            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.look)
+            self._planned.set()
+            return
+        self._gate.site = site
+        if self._serving:
+            self._say(f"plan {site.generation}")
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._shared.refresh()
+            self._taker.tick()
+
+    def _say(self, line: str) -> None:
+        """Tell the parent. It always reads; when it is gone, so is this process soon."""
+        if self._settings.status_fd >= 0:
+            try:
+                os.write(self._settings.status_fd, line.encode() + b"\n")
+            except OSError as error:
+                log.event(_log, log.WORKER_SAID, level=logging.ERROR, line=line, error=str(error))
+
+    # --- exchanges ---
+
+    def _page(self, status: int) -> bytes:
+        return self._pages.large_headers if status == TOO_LARGE else self._pages.body(status)
+
+    def _completed(self, record: Completed) -> None:
+        if not record.upstream_addr:
+            self._shared.count(record.status)
+        if self._access_log is not None:
+            self._access_log.add(record)
+
+
+def _access_log(settings: WorkerSettings, sink: LineSink, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
+    form = LogFormat(settings.access_log)
+    if form is LogFormat.OFF:
+        return None
+
+    def later(seconds: float, act: Callable[[], None]) -> object:
+        return loop.call_later(seconds, act)
+
+    return AccessLog(sink.write, later, log_format=form, clock=time.time)
+
+
+def main() -> int:
+    """The process. 0 when it ended in order, 1 when it could not serve."""
+    settings = read_settings(os.environ.get(VARIABLE, ""))
+    log.configure(settings.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    async def work() -> None:
+        await ProxyWorker(settings).run()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work())
+    except (SerinError, OSError) as error:  # SSLError is an OSError
+        log.event(_log, log.WORKER_FAILED, level=logging.ERROR, error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
