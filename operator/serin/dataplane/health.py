@@ -3,9 +3,8 @@
 Answered by the parent, which serves no traffic: a busy worker cannot make a probe fail.
 """
 
-import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -13,8 +12,8 @@ from serin.dataplane.readiness import View, alive, reasons, warnings
 from serin.telemetry.exposition import CONTENT_TYPE
 
 
-def make_app(view: Callable[[], View], metrics: Callable[[], bytes]) -> web.Application:
-    """`metrics` makes the whole page; it runs in a thread, since it reads much at once."""
+def make_app(view: Callable[[], View], metrics: Callable[[], Awaitable[bytes]]) -> web.Application:
+    """`view` is asked at each probe; `metrics` makes the whole page."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n") if alive(view()) else web.Response(status=500, text="no worker is running\n")
@@ -27,7 +26,7 @@ def make_app(view: Callable[[], View], metrics: Callable[[], bytes]) -> web.Appl
         return web.Response(text=_lines(("ok", *warnings(now))))
 
     async def metrics_page(_: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(metrics), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await metrics(), headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)

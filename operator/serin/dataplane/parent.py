@@ -19,24 +19,34 @@ from typing import Any, Protocol
 from serin.dataplane import lock
 from serin.dataplane.children import Child, spawn
 from serin.dataplane.fallback_certificate import keep_certificate
+from serin.dataplane.figures import Figures, dataplane_figures
 from serin.dataplane.generation import GenerationWatch
 from serin.dataplane.health import make_app, serve
+from serin.dataplane.lookup import SystemLookup
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings
 from serin.dataplane.readiness import View, WorkerView, reasons
+from serin.dataplane.resolver import Resolver
 from serin.dataplane.settings import DataPlaneSettings
 from serin.dataplane.sockets import Listeners, WorkerSockets, bind_socket, listen_addresses, open_listeners
 from serin.dataplane.workers import Worker, Workers, row_count
+from serin.native.names import ExternalNames
 from serin.telemetry import log
 
 WORKER_COMMAND = (sys.executable, "-m", "serin.dataplane.proxy.worker")
 CERTIFICATE = "default.pem"
+NAMES_SECONDS = 2.0
+"""How long the first workers wait for external names to be resolved."""
 _log = logging.getLogger(__name__)
 
 
 class SharedState(Protocol):
-    """The rows of the shared memory, one for each worker process (serin.native.state)."""
+    """Rows of worker processes and cells of external names (serin.native.state.StateFiles)."""
 
     def release_worker(self, index: int) -> None: ...
+
+    def put_name(self, cell: int, name: str, addresses: Sequence[str]) -> None: ...
+
+    def close(self) -> None: ...
 
 
 async def run(
@@ -58,6 +68,7 @@ async def run(
         for sock in probes:
             held.callback(sock.close)
         state = make_state(settings.run_dir, row_count(settings.workers))
+        held.callback(state.close)
         keep_certificate(settings.run_dir / "state" / CERTIFICATE)
         parent = Parent(settings, listeners, state, command)
         return await parent.run(probes, stop or asyncio.Event())
@@ -79,6 +90,14 @@ class Parent:
         self._draining = False
         self._ever_ready = False
         self._reasons: tuple[str, ...] = ("starting",)
+        self._figures = Figures(settings.run_dir)
+        self._resolver = Resolver(
+            ExternalNames(settings.run_dir).current,
+            SystemLookup().find,
+            state.put_name,
+            standalone=settings.standalone,
+        )
+        self._one_page = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.workers = Workers(
             listeners.workers,
@@ -90,13 +109,15 @@ class Parent:
 
     async def run(self, probes: tuple[socket.socket, ...], stop: asyncio.Event) -> int:
         watch = GenerationWatch(self._settings.run_dir, self._new_generation)
-        runner = await serve(make_app(self.view, lambda: b""), probes)
+        runner = await serve(make_app(self.view, self._metrics), probes)
         try:
             with self._signals(stop):
                 self._tell_ports(probes[0].getsockname()[1])
                 if not self._generation:
                     log.event(_log, log.WAITING_FOR_PLAN, run_dir=str(self._settings.run_dir))
                 if await self._either(self._planned, stop):
+                    await self._resolver.settle(NAMES_SECONDS)
+                    self._task(self._resolver.run())
                     self._listeners.listen()
                     self.workers.start()
                 await stop.wait()
@@ -115,6 +136,12 @@ class Parent:
             draining=self._draining,
             ever_ready=self._ever_ready,
         )
+
+    async def _metrics(self) -> bytes:
+        """In a thread, one at a time: it reads much at once."""
+        async with self._one_page:
+            now = dataplane_figures(self.view(), self.workers, self._resolver.state())
+            return await asyncio.to_thread(self._figures.page, now)
 
     def _start_worker(self, sockets: WorkerSockets, row: int, heard: Callable[[str], None]) -> Child:
         s = self._settings

@@ -5,7 +5,7 @@ The parent asks; workers read the result from shared memory. What was good stays
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from serin.dataplane.addresses import refusal
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 class Name:
     """One name. `addresses` is None before the first answer; `due` when to ask again, on the loop's clock."""
 
+    cell: int
     addresses: tuple[str, ...] | None = None
     due: float = 0.0
     failures: int = 0
@@ -30,16 +31,16 @@ class Name:
 
 
 class Resolver:
-    """`names` gives those in force; `find` answers one; `write` puts the addresses where workers read them.
+    """`names` gives those in force with their cells; `find` answers one; `write` puts its addresses into its cell.
 
     `standalone`: loopback addresses are allowed.
     """
 
     def __init__(
         self,
-        names: Callable[[], Iterable[str]],
+        names: Callable[[], Mapping[str, int]],
         find: Callable[[str], Awaitable[Answer]],
-        write: Callable[[str, tuple[str, ...]], None],
+        write: Callable[[int, str, tuple[str, ...]], None],
         *,
         standalone: bool,
         at_once: int = 16,
@@ -65,16 +66,25 @@ class Resolver:
     def look(self) -> None:
         """Ask for all names that are new or due, forget those that are gone."""
         now = asyncio.get_running_loop().time()
-        wanted = frozenset(self._names())
-        for gone in self._known.keys() - wanted:
+        wanted = self._names()
+        for gone in self._known.keys() - wanted.keys():
             del self._known[gone]
-        for text in wanted:
-            name = self._known.setdefault(text, Name())
+        for text, cell in wanted.items():
+            name = self._known.setdefault(text, Name(cell))
+            if name.cell != cell:
+                name.cell = cell
+                self._put(text, name)
             if not name.asking and name.due <= now:
                 name.asking = True
                 task = asyncio.create_task(self._ask(text, name))
                 self._asking.add(task)
                 task.add_done_callback(self._asking.discard)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until every name was asked once, `seconds` at most: before the first request needs one."""
+        self.look()
+        if self._asking:
+            await asyncio.wait(tuple(self._asking), timeout=seconds)
 
     def state(self) -> dict[str, Name]:
         """For metrics: every name in force."""
@@ -108,5 +118,9 @@ class Resolver:
             if why:
                 log.event(_log, log.ADDRESS_REFUSED, level=logging.WARNING, name=text, address=address, why=why)
         name.addresses = allowed
-        self._write(text, allowed)
+        self._put(text, name)
         log.event(_log, log.NAME_RESOLVED, name=text, addresses=",".join(allowed), ttl=answer.ttl)
+
+    def _put(self, text: str, name: Name) -> None:
+        if name.addresses is not None:
+            self._write(name.cell, text, name.addresses)

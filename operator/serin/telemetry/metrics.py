@@ -5,11 +5,11 @@ ingress, service, version), however many rules and hosts it has.
 """
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from serin import __version__
+from serin.native.stats import BOUNDS_US, Totals
 from serin.telemetry.exposition import Page, label_text
 from serin.telemetry.route_names import Key, Names
 
@@ -17,39 +17,11 @@ CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 """By the status' first digit; none: the client was gone before there was an answer."""
 ALWAYS = frozenset({"2xx", "5xx"})
 """Classes shown even when zero, for versions that had any request: ratios of errors are made of these."""
-BOUNDS_US = (1000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000)
+SHOWN_US = (1000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000)
 """Upper bounds shown, a selection of those that are counted: each costs a series for every version."""
 CONTROLLER_PREFIX = "serin_controller_"
-_LE = tuple(f"{us / 1e6:g}" for us in BOUNDS_US)
-
-
-class Counts(Protocol):
-    """What shared memory has of one version of one split. `split` and `version` in 16 hex digits."""
-
-    @property
-    def split(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def classes(self) -> Sequence[int]: ...
-    @property
-    def buckets(self) -> Sequence[int]: ...
-    @property
-    def latency_us(self) -> int: ...
-    @property
-    def failures(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """`versions` by split and version; `other` by class: answers that no split had a part in.
-
-    `bounds_us` are the buckets' upper bounds in microseconds, one less than buckets.
-    """
-
-    versions: Iterable[Counts]
-    other: Sequence[int]
-    bounds_us: Sequence[int]
+_UP_TO = tuple(BOUNDS_US.index(us) + 1 for us in SHOWN_US)
+_LE = tuple(f"{us / 1e6:g}" for us in SHOWN_US)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +62,12 @@ class _Sum:
 
 
 def metrics_page(
-    traffic: Traffic, names: Mapping[Key, Names], dataplane: DataPlane, controller: Controller | None
+    totals: Totals, names: Mapping[Key, Names], dataplane: DataPlane, controller: Controller | None
 ) -> bytes:
     page = Page()
     page.family("serin_build_info", "gauge", "Version of Serin; always 1")
     page.sample("serin_build_info", label_text({"version": __version__, "python": platform.python_version()}), 1)
-    _requests(page, add_up(traffic, names), traffic.other)
+    _requests(page, add_up(totals, names), totals.others)
     _dataplane(page, dataplane)
     if controller is not None:
         age = "serin_controller_metrics_age_seconds"
@@ -104,20 +76,18 @@ def metrics_page(
     return page.encode()
 
 
-def add_up(traffic: Traffic, names: Mapping[Key, Names]) -> dict[Names, _Sum]:
+def add_up(totals: Totals, names: Mapping[Key, Names]) -> dict[Names, _Sum]:
     """Sums by names, in their order. Counts without a name are of rules that are gone, and left out."""
-    upto = [traffic.bounds_us.index(us) + 1 for us in BOUNDS_US]
     sums: dict[Names, _Sum] = {}
-    for counts in traffic.versions:
-        whose = names.get((counts.split, counts.version))
+    for key, counts in totals.versions.items():
+        whose = names.get(key)
         if whose is None:
             continue
         s = sums.get(whose)
         if s is None:
-            s = sums[whose] = _Sum([0] * len(CLASSES), [0] * (len(upto) + 1))
+            s = sums[whose] = _Sum([0] * len(CLASSES), [0] * (len(_UP_TO) + 1))
         s.classes = [a + b for a, b in zip(s.classes, counts.classes, strict=True)]
-        buckets = counts.buckets
-        shown = [*(sum(buckets[:end]) for end in upto), sum(buckets)]
+        shown = [*(sum(counts.buckets[:end]) for end in _UP_TO), sum(counts.buckets)]
         s.cumulative = [a + b for a, b in zip(s.cumulative, shown, strict=True)]
         s.latency_us += counts.latency_us
         s.failures += counts.failures

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from serin.dataplane import parent
@@ -19,6 +20,14 @@ class Rows:
     def release_worker(self, index: int) -> None:
         with self._file.open("a") as file:
             file.write(f"released {index}\n")
+
+    def put_name(self, cell: int, name: str, addresses: Sequence[str]) -> None:
+        with self._file.open("a") as file:
+            file.write(f"name {cell} {name} {','.join(addresses)}\n")
+
+    def close(self) -> None:
+        with self._file.open("a") as file:
+            file.write("closed\n")
 
 
 if __name__ == "__main__":

@@ -229,6 +229,23 @@ async def test_new_plans_are_taken_and_the_data_plane_stays_ready(dataplane: Dat
     assert dataplane.happened("not-ready") == []
 
 
+async def test_metrics(dataplane: DataPlane) -> None:
+    with pytest.raises(ConnectionResetError):
+        await dataplane.get("/die")
+    await dataplane.has("worker-ready", 3)
+    (dataplane.run_dir / "plan" / "metrics").write_text("serin_controller_hosts 3\n")
+    status, text = await dataplane.get("/metrics", "healthz")
+    assert status == 200
+    figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert figures["serin_ready"] == "1"
+    assert figures["serin_plan_generation"] == "1"
+    assert figures['serin_worker_plan_generation{worker="1"}'] == "1"
+    assert figures['serin_worker_restarts_total{reason="died"}'] == "1"
+    assert figures['serin_connections{state="waiting"}'] == "2", "the stand-in says one each"
+    assert figures["serin_controller_hosts"] == "3"
+    assert 0 <= float(figures["serin_controller_metrics_age_seconds"]) < 60
+
+
 async def test_a_port_in_use_is_named(make_dataplane: MakeDataPlane, dataplane: DataPlane, tmp_path: Path) -> None:
     for option, port in (("http_port", "http"), ("https_port", "https"), ("healthz_port", "healthz")):
         second = make_dataplane(tmp_path / option, **{option: dataplane.ports[port]})

@@ -14,7 +14,7 @@ class World:
     """Answers by hand, and what was written."""
 
     def __init__(self) -> None:
-        self.names = {"db.example"}
+        self.names = {"db.example": 3}
         self.answers: dict[str, Answer | LookupFailedError] = {"db.example": Answer(("10.0.0.1",), 60.0)}
         self.asked: list[str] = []
         self.written: list[tuple[str, tuple[str, ...]]] = []
@@ -29,10 +29,12 @@ class World:
             raise answer
         return answer
 
+    def write(self, cell: int, name: str, addresses: tuple[str, ...]) -> None:
+        assert self.names[name] == cell
+        self.written.append((name, addresses))
+
     def make(self, *, standalone: bool = False) -> Resolver:
-        return Resolver(
-            lambda: self.names, self.find, lambda n, a: self.written.append((n, a)), standalone=standalone, at_once=2
-        )
+        return Resolver(lambda: self.names, self.find, self.write, standalone=standalone, at_once=2)
 
 
 @pytest.fixture
@@ -118,12 +120,31 @@ async def test_loopback_is_allowed_in_serve(world: World) -> None:
 async def test_names_that_are_gone_are_not_asked_again(world: World) -> None:
     resolver = world.make()
     await settle(resolver)
-    world.names = set()
+    world.names = {}
     await settle(resolver)
     assert resolver.state() == {}
-    world.names = {"db.example"}
+    world.names = {"db.example": 3}
     await settle(resolver)
     assert len(world.written) == 2, "a name that comes back is written again: its cell may be another"
+
+
+async def test_a_name_that_got_another_cell_is_written_there(world: World) -> None:
+    resolver = world.make()
+    await settle(resolver)
+    world.names = {"db.example": 4}
+    await settle(resolver)
+    assert len(world.written) == 2
+    assert world.asked == ["db.example"]
+
+
+async def test_settling_waits_for_answers_but_not_for_ever(world: World) -> None:
+    resolver = world.make()
+    world.gate.clear()
+    await resolver.settle(0.01)
+    assert world.written == []
+    world.gate.set()
+    await resolver.settle(10)
+    assert world.written == [("db.example", ("10.0.0.1",))]
 
 
 async def test_an_answer_that_comes_too_late_is_not_written(world: World) -> None:
@@ -132,7 +153,7 @@ async def test_an_answer_that_comes_too_late_is_not_written(world: World) -> Non
     resolver.look()
     while not world.asked:
         await asyncio.sleep(0)
-    world.names = set()
+    world.names = {}
     resolver.look()
     world.gate.set()
     for _ in range(20):
@@ -141,7 +162,7 @@ async def test_an_answer_that_comes_too_late_is_not_written(world: World) -> Non
 
 
 async def test_a_slow_name_does_not_hold_up_others_beyond_the_bound(world: World) -> None:
-    world.names = {f"n{i}.example" for i in range(5)}
+    world.names = {f"n{i}.example": i for i in range(5)}
     world.answers = {name: Answer(("10.0.0.1",), 60.0) for name in world.names}
     world.gate.clear()
     resolver = world.make()
@@ -158,7 +179,7 @@ async def test_run_goes_on_until_cancelled(world: World, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
     task = asyncio.create_task(world.make().run())
     await until(lambda: bool(world.written))
-    world.names = {"other.example"}
+    world.names = {"other.example": 0}
     world.answers["other.example"] = Answer(("10.0.0.3",), 60.0)
     await until(lambda: len(world.written) == 2)
     task.cancel()

@@ -2,21 +2,20 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from serin.native.layout import BUCKET_BOUNDS_US
+from serin.native.stats import BOUNDS_US, Totals, VersionTotals
 from serin.telemetry.exposition import label_text
 from serin.telemetry.metrics import (
-    BOUNDS_US,
+    SHOWN_US,
     Controller,
     DataPlane,
     ExternalName,
-    Traffic,
     controller_lines,
     metrics_page,
 )
@@ -35,18 +34,12 @@ DATAPLANE = DataPlane(
 )
 
 
-@dataclass(frozen=True)
-class Counted:
-    split: str
-    version: str
-    classes: tuple[int, ...] = (0, 0, 3, 0, 1, 2)
-    buckets: tuple[int, ...] = (1,) * 32
-    latency_us: int = 1_500_000
-    failures: int = 4
+def counted(classes: tuple[int, ...] = (0, 0, 3, 0, 1, 2), buckets: tuple[int, ...] = (1,) * 32) -> VersionTotals:
+    return VersionTotals(classes, failures=4, latency_us=1_500_000, buckets=buckets)
 
 
-def traffic(*versions: Counted, other: tuple[int, ...] = (0,) * 6) -> Traffic:
-    return Traffic(versions, other, BUCKET_BOUNDS_US)
+def totals(*keys: Key, others: tuple[int, ...] = (0,) * 6, counts: VersionTotals | None = None) -> Totals:
+    return Totals({key: counts or counted() for key in keys}, others)
 
 
 def samples(page: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -71,12 +64,12 @@ def of(names: Names, **more: str) -> dict[str, str]:
     }
 
 
-def page(counts: Traffic, names: Mapping[Key, Names], controller: Controller | None = None) -> bytes:
+def page(counts: Totals, names: Mapping[Key, Names], controller: Controller | None = None) -> bytes:
     return metrics_page(counts, names, DATAPLANE, controller)
 
 
 def test_requests_by_version_and_class() -> None:
-    text = page(traffic(Counted("s1", "v1"), Counted("s1", "v2")), {("s1", "v1"): SHOP, ("s1", "v2"): CANARY})
+    text = page(totals(("s1", "v1"), ("s1", "v2")), {("s1", "v1"): SHOP, ("s1", "v2"): CANARY})
     assert value(text, "serin_requests_total", **of(SHOP, **{"class": "2xx"})) == 3
     assert value(text, "serin_requests_total", **of(CANARY, **{"class": "5xx"})) == 2
     assert value(text, "serin_requests_total", **of(CANARY, **{"class": "3xx"})) is None
@@ -85,48 +78,48 @@ def test_requests_by_version_and_class() -> None:
 
 def test_rules_of_the_same_names_are_one_series() -> None:
     names = {("s1", "v1"): SHOP, ("s2", "v1"): SHOP}
-    text = page(traffic(Counted("s1", "v1"), Counted("s2", "v1")), names)
+    text = page(totals(("s1", "v1"), ("s2", "v1")), names)
     assert value(text, "serin_requests_total", **of(SHOP, **{"class": "4xx"})) == 2
     assert value(text, "serin_request_duration_seconds_count", **of(SHOP)) == 64
     assert value(text, "serin_request_duration_seconds_sum", **of(SHOP)) == 3
 
 
 def test_counts_of_rules_that_are_gone_are_left_out() -> None:
-    text = page(traffic(Counted("old", "v1")), {})
+    text = page(totals(("old", "v1")), {})
     assert not [key for key in samples(text) if key[0].startswith("serin_requests")]
 
 
 def test_answers_without_a_rule_have_empty_names() -> None:
-    text = page(traffic(other=(0, 0, 0, 0, 9, 0)), {})
+    text = page(totals(others=(0, 0, 0, 0, 9, 0)), {})
     assert value(text, "serin_requests_total", **of(Names("", "", "", ""), **{"class": "4xx"})) == 9
 
 
 def test_errors_are_shown_as_zero_rather_than_not_at_all() -> None:
-    text = page(traffic(Counted("s1", "v1", classes=(0, 0, 1, 0, 0, 0))), {("s1", "v1"): SHOP})
+    text = page(totals(("s1", "v1"), counts=counted(classes=(0, 0, 1, 0, 0, 0))), {("s1", "v1"): SHOP})
     assert value(text, "serin_requests_total", **of(SHOP, **{"class": "5xx"})) == 0
 
 
 @given(buckets=st.lists(st.integers(0, 2**40), min_size=32, max_size=32))
 def test_histograms_are_cumulative(buckets: list[int]) -> None:
-    text = page(traffic(Counted("s1", "v1", buckets=tuple(buckets))), {("s1", "v1"): SHOP})
+    text = page(totals(("s1", "v1"), counts=counted(buckets=tuple(buckets))), {("s1", "v1"): SHOP})
     got = {
         float(dict(labels)["le"]): n for (name, labels), n in samples(text).items() if name.endswith("seconds_bucket")
     }
     expected = {
-        us / 1e6: sum(n for n, bound in zip(buckets, BUCKET_BOUNDS_US, strict=False) if bound <= us) for us in BOUNDS_US
+        us / 1e6: sum(n for n, bound in zip(buckets, BOUNDS_US, strict=False) if bound <= us) for us in SHOWN_US
     }
     assert got == {**expected, math.inf: sum(buckets)}
 
 
 def test_shown_bounds_are_counted_ones_and_hold_ingress_nginx_s() -> None:
-    assert set(BOUNDS_US) <= set(BUCKET_BOUNDS_US)
+    assert set(SHOWN_US) <= set(BOUNDS_US)
     theirs = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-    assert {round(s * 1e6) for s in theirs} <= set(BOUNDS_US)
+    assert {round(s * 1e6) for s in theirs} <= set(SHOWN_US)
 
 
 def test_data_plane_figures() -> None:
     external = {"db.example": ExternalName(addresses=2, failures=1)}
-    text = metrics_page(traffic(), {}, replace(DATAPLANE, external=external), None)
+    text = metrics_page(totals(), {}, replace(DATAPLANE, external=external), None)
     assert value(text, "serin_ready") == 1
     assert value(text, "serin_plan_generation") == 7
     assert value(text, "serin_worker_plan_generation", worker="0") == 7
@@ -140,10 +133,10 @@ def test_data_plane_figures() -> None:
 
 
 def test_the_controller_s_figures_and_their_age() -> None:
-    text = page(traffic(), {}, Controller("# TYPE serin_controller_hosts gauge\nserin_controller_hosts 5", 2.5))
+    text = page(totals(), {}, Controller("# TYPE serin_controller_hosts gauge\nserin_controller_hosts 5", 2.5))
     assert value(text, "serin_controller_hosts") == 5
     assert value(text, "serin_controller_metrics_age_seconds") == 2.5
-    assert value(page(traffic(), {}), "serin_controller_metrics_age_seconds") is None
+    assert value(page(totals(), {}), "serin_controller_metrics_age_seconds") is None
 
 
 @pytest.mark.parametrize("line", ["serin_ready 0", "# TYPE serin_ready gauge", "", "}garbage", "xserin_controller_a 1"])

@@ -28,9 +28,7 @@ def root() -> Iterator[logging.Logger]:
 def test_json_when_nobody_watches(root: logging.Logger) -> None:
     out = io.StringIO()
     log.configure(stream=out)
-    log.event(
-        logging.getLogger("x"), log.WORKER_DIED, level=logging.ERROR, pid=7, how="killed\nby", path=ValueError("v")
-    )
+    log.event(logging.getLogger("x"), log.WORKER_DIED, level=logging.ERROR, pid=7, how="a\nb", path=ValueError("v"))
     line = json.loads(out.getvalue())
     assert line.pop("time").endswith("Z")
     assert line == {

@@ -1,0 +1,59 @@
+"""Gathers what the metrics page shows: counts of the shared memory, names of the plan, the parent's own view."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from serin.dataplane.readiness import View, reasons
+from serin.dataplane.resolver import Name
+from serin.dataplane.workers import Workers
+from serin.native import stats
+from serin.render.rundir import RunDirectory
+from serin.telemetry.metrics import Controller, DataPlane, ExternalName, metrics_page
+from serin.telemetry.route_names import RouteNames
+
+CONTROLLER_LIMIT = 1 << 20
+"""Longest text taken from plan/metrics."""
+
+
+class Figures:
+    """Makes the page; keeps the names of routes between two pages. Not for two threads at once."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._names = RouteNames(RunDirectory(run_dir))
+
+    def page(self, dataplane: DataPlane) -> bytes:
+        return metrics_page(stats.read(self._run_dir), self._names.current(), dataplane, self._controller())
+
+    def _controller(self) -> Controller | None:
+        try:
+            with (self._run_dir / "plan" / "metrics").open(encoding="utf-8", errors="replace") as file:
+                text = file.read(CONTROLLER_LIMIT)
+                written = (self._run_dir / "plan" / "metrics").stat().st_mtime
+        except OSError:
+            return None
+        return Controller(text, max(0.0, time.time() - written))
+
+
+def dataplane_figures(view: View, workers: Workers, external: Mapping[str, Name]) -> DataPlane:
+    """The parent's view as figures; generations that are no numbers count as 0."""
+    connections: Counter[str] = Counter({"active": 0, "waiting": 0, "upstream": 0})
+    for worker in workers.alive:
+        active, waiting, upstream = worker.connections
+        connections.update({"active": active, "waiting": waiting, "upstream": upstream})
+    return DataPlane(
+        ready=not reasons(view),
+        generation=_number(view.generation),
+        workers=tuple(_number(w.generation) if w is not None else None for w in view.workers),
+        processes=len(workers.alive),
+        died=workers.died,
+        replaced=workers.replaced,
+        connections=connections,
+        external={text: ExternalName(len(n.addresses or ()), n.failures) for text, n in external.items()},
+    )
+
+
+def _number(generation: str) -> int:
+    return int(generation) if generation.isdecimal() else 0
