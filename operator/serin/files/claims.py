@@ -46,8 +46,9 @@ class Claims:
         else:
             self._by_file.pop(path, None)
         outcome = Outcome()
-        for ref in old.keys() - new.keys():
-            self._settle(ref, old[ref], None, outcome)
+        for ref, claim in old.items():
+            if ref not in new:
+                self._settle(ref, claim, None, outcome)
         for ref, claim in new.items():
             if claim is not old.get(ref):
                 self._settle(ref, old.get(ref), claim, outcome)

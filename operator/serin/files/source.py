@@ -8,7 +8,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -45,7 +45,7 @@ class FileSource:
     """
 
     def __init__(self, paths: Sequence[str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._shown = {os.path.abspath(path): path for path in paths}
+        self._shown = {os.path.abspath(path): os.path.normpath(path) for path in paths}
         self._tree = Tree(_outermost(self._shown), clock)
         self._claims = Claims()
         self._manifests: dict[str, Manifest] = {}
@@ -77,7 +77,7 @@ class FileSource:
         """Reads what events tell of; does not wait for any."""
         return self._take(self._tree.changes())
 
-    async def changes(self) -> AsyncIterator[Changes]:
+    async def changes(self) -> AsyncGenerator[Changes, None]:
         """The first reading, then every change as it happens. One iteration at a time."""
         if not self._loaded:
             yield self.load()
