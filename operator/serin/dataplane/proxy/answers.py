@@ -54,6 +54,7 @@ _LENGTH = frozenset((b"content-length",))
 _FRAMING = frozenset((b"content-length", b"date"))
 _MAX_KEPT = 512
 _MAX_KEPT_HEAD = 2048
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _find_forbidden = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\n[ \t]").search
 
 
@@ -100,6 +101,8 @@ class AnswerReader:
             raise BadHeadError("bad status")
         headers: RawHeaders = message.raw_headers
         lower = [name.lower() for name, _ in headers]
+        if b"".join(lower).translate(None, _TOKEN):
+            raise BadHeadError("a name that is no token")  # aiohttp takes `Content-Length :`
         answer = AnswerHead(status, without)
         answer.length = _length(headers, lower, http10=http10)
         options = _options(headers, lower)
@@ -160,7 +163,7 @@ def own_answer(answer: Answer, *, head_only: bool, keep_alive: bool, prelude: by
         date_line(),
     ]
     if status >= 200 and status not in (204, 304):
-        if answer.content_type and answer.body:
+        if answer.content_type:
             lines.append(b"Content-Type: %b\r\n" % answer.content_type)
         lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     lines.append(KEEP_ALIVE if keep_alive else CLOSE)

@@ -4,6 +4,9 @@ Everything that would be the same for any protocol spoken on it. What the bytes 
 """
 
 import asyncio
+import os
+import socket
+import struct
 import time
 
 from serin.dataplane.proxy.connection_settings import ConnectionSettings
@@ -106,6 +109,15 @@ class ClientLink(asyncio.Protocol):
             self._state = CLOSED
             self._watch_output()
             self.transport.close()
+
+    def _reset(self) -> None:
+        """Cut with a reset: the only way to say that a body, which the end of the connection ends, is not whole."""
+        self._state = CLOSED
+        link = self.transport.get_extra_info("socket")
+        if link is not None and link.fileno() >= 0:
+            with socket.socket(fileno=os.dup(link.fileno())) as same:
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _close_lingering(self, *, unread: bool) -> None:
         """Close, but read on for a while what the client still sends: a reset would destroy the answer on its way."""

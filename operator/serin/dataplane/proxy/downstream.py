@@ -419,8 +419,7 @@ class Downstream(ClientLink):
         if framed:
             self._close()
         else:
-            self._state = CLOSED
-            self.transport.abort()
+            self._reset()
 
     def switch(self) -> bytes:
         """The connection becomes one end of a tunnel; what was read early on it."""
