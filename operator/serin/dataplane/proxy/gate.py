@@ -23,7 +23,7 @@ from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, Runt
 from serin.dataplane.proxy.site import Site
 from serin.errors import CorruptFileError, SerinError
 from serin.native.worker import KEYED, NO_ENDPOINT
-from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing
+from serin.routing.outcome import Asked, Reply, before_proxying, before_routing
 from serin.routing.paths import normalize
 from serin.routing.plan import BasicAuth
 
@@ -135,6 +135,7 @@ class Gate:
             found, reason, answer, on_choice = picked.choice, picked.reason, picked.answer, picked.on_choice
         fields: LogFields = route.fields[found.version][reason]
         request_id, id_text = self._ids.of(head)
+        visible = visible_host(head)
         dropped = ANSWER_DROPPED
         if client.tls and site.hsts:
             answer = site.hsts_line + answer
@@ -142,8 +143,8 @@ class Gate:
         return Forward(
             found,
             target,
-            visible_host(head) if route.vhost is None else route.vhost(head, client, path),
-            endpoint_lines(head, client, request_id, route.lines),
+            visible if route.vhost is None else route.vhost(head, client, path),
+            endpoint_lines(head, client, visible, request_id, route.lines),
             route.drop,
             answer,
             dropped,
@@ -163,11 +164,7 @@ class Gate:
     # --- own answers ---
 
     def _reply(self, reply: Reply, head: RequestHead, client: Client, fields: LogFields) -> Answer:
-        headers: list[tuple[bytes, bytes]] = []
-        if reply.location:
-            headers.append((b"Location", reply.location))
-        if reply.cause is Cause.BUILT_IN and reply.body is not None:
-            headers.append((b"Content-Type", b"text/html"))
+        headers = [(b"Location", reply.location)] if reply.location else []
         body = self._page(reply.status) if reply.body is None else reply.body
         return self._answer(reply.status, body, head, client, fields, headers)
 

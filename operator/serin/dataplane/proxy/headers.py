@@ -87,14 +87,14 @@ def connection_block(client: Client) -> bytes:
     ).encode()
 
 
-def endpoint_lines(head: RequestHead, client: Client, request_id: bytes, more: bytes) -> bytes:
-    """All header lines that the proxy adds for the endpoint; `more` are lines of the route."""
+def endpoint_lines(head: RequestHead, client: Client, host: bytes, request_id: bytes, more: bytes) -> bytes:
+    """All header lines that the proxy adds for the endpoint; `host` as seen by clients, `more`: the route's lines."""
     block = client.block
     if not block:
         block = client.block = connection_block(client)
     if b"x-forwarded-for" in head.lower:
         more += b"X-Original-Forwarded-For: %b\r\n" % (head.get(b"x-forwarded-for") or b"")
-    return b"%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b" % (block, visible_host(head), request_id, more)
+    return b"%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b" % (block, host, request_id, more)
 
 
 def visible_host(head: RequestHead) -> bytes:

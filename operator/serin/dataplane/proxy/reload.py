@@ -34,6 +34,11 @@ class PlanTaker:
         self._again = False
         self._failed = ""
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is being read."""
+        return self._task is None
+
     def look(self) -> None:
         """There may be a new plan: called when the generation changed, and when a document turned out to be gone."""
         if self._task is not None:
