@@ -6,6 +6,7 @@ stays in force, the log says why, and it is tried again each second.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from serin.dataplane.proxy.site import LoadedHosts, Site
@@ -13,8 +14,8 @@ from serin.errors import CorruptFileError
 from serin.render.rundir import RunDirectory
 from serin.telemetry import log
 
-SLICE = 4
-"""Hosts made ready before requests have their turn again."""
+SLICE_SECONDS = 0.001
+"""After this much work on a new plan requests have their turn again."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,12 +24,18 @@ class PlanTaker:
     """One for a worker. `took` gets each new site and makes it the one that is served; `kept`: one was refused."""
 
     def __init__(
-        self, run_dir: RunDirectory, loaded: LoadedHosts, took: Callable[[Site], None], kept: Callable[[], None]
+        self,
+        run_dir: RunDirectory,
+        loaded: LoadedHosts,
+        took: Callable[[Site], None],
+        kept: Callable[[], None],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._run_dir = run_dir
         self._loaded = loaded
         self._took = took
         self._kept = kept
+        self._clock = clock
         self._site: Site | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -69,9 +76,11 @@ class PlanTaker:
                 return
             site = Site(index, self._loaded)
             names = tuple(self._site.used) if self._site is not None else ()
-            for count, _ in enumerate(site.warm(names), 1):
-                if count % SLICE == 0:
+            began = self._clock()
+            for _ in site.warm(names):
+                if self._clock() - began >= SLICE_SECONDS:
                     await asyncio.sleep(0)
+                    began = self._clock()
         except CorruptFileError as error:
             self._say(error)
             return
