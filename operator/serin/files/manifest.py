@@ -14,8 +14,6 @@ from serin.objects.views import View
 from serin.problems import Problem, Severity
 from serin.refs import Ref, Source
 
-_MAX_CHUNKS = 200_000
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -43,8 +41,6 @@ def file_source(path: str, line: int = 0, column: int = 0) -> Source:
 def read_manifest(path: str, data: bytes, pieces: Mapping[bytes, Piece]) -> Manifest:
     """Reads the file's bytes; `pieces` are those of the last reading. Raises UnreadableError for the whole file."""
     chunks = [Chunk(0, data)] if path.endswith(".json") else split(data)
-    if len(chunks) > _MAX_CHUNKS:
-        raise UnreadableError("yaml-too-large", f"expected at most {_MAX_CHUNKS} documents in a file")
     found: dict[bytes, Piece] = {}
     placed: list[tuple[Chunk, Piece]] = []
     budget = MAX_VALUES

@@ -16,6 +16,7 @@ from serin.files.scalars import Scalar, UnknownTagError, is_collection_tag, plai
 
 MAX_DEPTH = 100
 MAX_VALUES = 2_000_000
+MAX_CHUNKS = 100_000
 
 
 class UnreadableError(Exception):
@@ -48,13 +49,16 @@ _DIRECTIVE = re.compile(rb"^%", re.MULTILINE)
 def split(data: bytes) -> list[Chunk]:
     """Cuts before every `---`, which at the start of a line means a new document wherever it stands (YAML 1.2, 9.1.2).
 
-    A file with directives (`%YAML`) is left whole: they stand before the marker.
+    A file with directives (`%YAML`) is left whole: they stand before the marker. Raises UnreadableError beyond
+    MAX_CHUNKS.
     """
     if _DIRECTIVE.search(data):
         return [Chunk(0, data)]
-    chunks = []
+    chunks: list[Chunk] = []
     start = line = 0
     for marker in _MARKER.finditer(data):
+        if len(chunks) >= MAX_CHUNKS:
+            raise UnreadableError("yaml-too-large", f"expected at most {MAX_CHUNKS} documents in a file", line + 1)
         if marker.start() > start:
             part = data[start : marker.start()]
             chunks.append(Chunk(line, part))

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from serin.files.yamltext import UnreadableError, load, split
+from serin.files.yamltext import MAX_CHUNKS, UnreadableError, load, split
 
 
 def values(text: str | bytes) -> list[object]:
@@ -144,3 +144,9 @@ def test_deep_nesting_is_refused(text: str) -> None:
 def test_a_hundred_levels_are_read() -> None:
     assert values("[" * 100 + "]" * 100) != []
     assert refused("[" * 101 + "]" * 101).code == "yaml-too-deep"
+
+
+def test_a_file_of_nothing_but_markers_is_refused() -> None:
+    with pytest.raises(UnreadableError) as caught:
+        split(b"---\n" * (MAX_CHUNKS + 2))
+    assert (caught.value.code, caught.value.line) == ("yaml-too-large", MAX_CHUNKS + 1)
