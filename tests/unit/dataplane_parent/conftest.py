@@ -13,8 +13,8 @@ from unit.dataplane_parent.dataplane_driver import DataPlane, all_gone, until
 async def make_dataplane(tmp_path: Path) -> AsyncIterator[Callable[..., DataPlane]]:
     made: list[DataPlane] = []
 
-    def make(run_dir: Path = tmp_path / "run", **settings: Any) -> DataPlane:
-        plane = DataPlane(run_dir, **settings)
+    def make(run_dir: Path = tmp_path / "run", worker: str = "standin", **settings: Any) -> DataPlane:
+        plane = DataPlane(run_dir, worker, **settings)
         made.append(plane)
         return plane
 

@@ -17,16 +17,18 @@ PROGRAM = Path(__file__).with_name("dataplane_process.py")
 class DataPlane:
     """One process of dataplane_process.py; what it logs is in `events`."""
 
-    def __init__(self, run_dir: Path, **settings: Any) -> None:
+    def __init__(self, run_dir: Path, worker: str = "standin", **settings: Any) -> None:
         usual: dict[str, Any] = {"bind": "127.0.0.1", "http_port": 0, "https_port": 0, "healthz_port": 0, "workers": 2}
         self.run_dir = run_dir
+        self._worker = worker
         self.settings = DataPlaneSettings(run_dir, **{**usual, **settings})
         self.stderr = run_dir.parent / f"{run_dir.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.stderr.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, str(PROGRAM), self.settings.to_json()], stderr=log)
+            command = [sys.executable, str(PROGRAM), self._worker, self.settings.to_json()]
+            self.process = subprocess.Popen(command, stderr=log)
 
     def publish(self, generation: int) -> None:
         plan = self.run_dir / "plan"

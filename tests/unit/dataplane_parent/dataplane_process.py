@@ -1,4 +1,4 @@
-"""Runs a data plane's parent with the stand-in worker, as a process; its argument is the settings' JSON."""
+"""Runs a data plane's parent as a process; arguments: `standin` or `real`, the worker, and the settings' JSON."""
 
 import asyncio
 import sys
@@ -7,31 +7,38 @@ from pathlib import Path
 
 from serin.dataplane import parent
 from serin.dataplane.settings import DataPlaneSettings
+from serin.native import state
 from serin.telemetry import log
 
 
 class Rows:
-    """Notes each zeroed row in a file beside the run directory's own."""
+    """In place of the shared memory: notes in a file what is done to it."""
 
     def __init__(self, run_dir: Path, rows: int) -> None:
         self._file = run_dir / "rows"
         self._file.write_text(f"{rows} rows\n")
 
     def release_worker(self, index: int) -> None:
-        with self._file.open("a") as file:
-            file.write(f"released {index}\n")
+        self._note(f"released {index}")
 
     def put_name(self, cell: int, name: str, addresses: Sequence[str]) -> None:
-        with self._file.open("a") as file:
-            file.write(f"name {cell} {name} {','.join(addresses)}\n")
+        self._note(f"name {cell} {name} {','.join(addresses)}")
 
     def close(self) -> None:
+        self._note("closed")
+
+    def _note(self, text: str) -> None:
         with self._file.open("a") as file:
-            file.write("closed\n")
+            file.write(text + "\n")
+
+
+def main(worker: str, settings: DataPlaneSettings) -> int:
+    log.configure("debug")
+    if worker == "real":
+        return asyncio.run(parent.run(settings, state.create))
+    command = (sys.executable, str(Path(__file__).with_name("standin_worker.py")))
+    return asyncio.run(parent.run(settings, Rows, command=command))
 
 
 if __name__ == "__main__":
-    log.configure("debug")
-    settings = DataPlaneSettings.from_json(sys.argv[1])
-    command = (sys.executable, str(Path(__file__).with_name("standin_worker.py")))
-    sys.exit(asyncio.run(parent.run(settings, Rows, command=command)))
+    sys.exit(main(sys.argv[1], DataPlaneSettings.from_json(sys.argv[2])))
