@@ -39,10 +39,10 @@ class Figures:
 
 def dataplane_figures(view: View, workers: Workers, external: Mapping[str, Name]) -> DataPlane:
     """The parent's view as figures; generations that are no numbers count as 0."""
-    connections: Counter[str] = Counter({"active": 0, "waiting": 0, "upstream": 0})
+    connections: Counter[str] = Counter({"active": 0, "waiting": 0, "upstream_idle": 0})
     for worker in workers.alive:
         active, waiting, upstream = worker.connections
-        connections.update({"active": active, "waiting": waiting, "upstream": upstream})
+        connections.update({"active": active, "waiting": waiting, "upstream_idle": upstream})
     return DataPlane(
         ready=not reasons(view),
         generation=_number(view.generation),

@@ -40,7 +40,7 @@ class Worker:
     kept: str = ""
     """A newer generation that it could not take: it goes on with `generation`."""
     connections: tuple[int, int, int] = (0, 0, 0)
-    """Clients in an exchange, clients waiting (keep-alive), connections to endpoints."""
+    """Client connections in an exchange, those waiting (keep-alive), idle ones to endpoints."""
     leaving: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -133,7 +133,9 @@ def _dataplane(page: Page, d: DataPlane) -> None:
     page.family("serin_worker_restarts_total", "counter", "Workers replaced, after their death or in order")
     for reason, count in (("died", d.died), ("orderly", d.replaced)):
         page.sample("serin_worker_restarts_total", f'reason="{reason}"', count)
-    page.family("serin_connections", "gauge", "Open connections: of clients, by what they do, and to endpoints")
+    page.family(
+        "serin_connections", "gauge", "Open connections: of clients, by what they do, and idle ones to endpoints"
+    )
     for state, count in d.connections.items():
         page.sample("serin_connections", f'state="{state}"', count)
     if d.external:

@@ -198,6 +198,8 @@ async def test_metrics_name_the_ingress(proxy: DataPlane) -> None:
         f'serin_requests_total{{{nobody},class="4xx"}} 1',
         f"serin_request_duration_seconds_count{{{labels}}} 7",
         f"serin_upstream_failures_total{{{labels}}} 0",
+        'serin_connections{state="waiting"} 1',
+        'serin_connections{state="upstream_idle"} 1',
     }
     async with asyncio.timeout(20):
         while not wanted <= set((await proxy.get("/metrics", "healthz"))[1].splitlines()):

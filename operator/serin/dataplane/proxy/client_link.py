@@ -46,6 +46,11 @@ class ClientLink(asyncio.Protocol):
         self._write_paused = False
         self._linger_end = 0.0
 
+    @property
+    def idle(self) -> bool:
+        """Between two requests, or before the first."""
+        return self._state == IDLE
+
     # --- writing ---
 
     def write(self, data: bytes) -> None:

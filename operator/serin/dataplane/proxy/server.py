@@ -46,6 +46,12 @@ class Server:
         """Client connections, upgraded ones included."""
         return len(self.connections) + len(self.tunnels)
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Client connections in an exchange or upgraded, those waiting, and idle ones to endpoints."""
+        waiting = sum(connection.idle for connection in self.connections)
+        return self.active - waiting, waiting, self.pool.idle
+
     def protocol_factory(self, *, tls: bool, server_port: int = 0) -> Callable[[], Downstream]:
         """For loop.create_server. `server_port` is what clients see; 0 means 443 with TLS and 80 without."""
         port = server_port or (443 if tls else 80)

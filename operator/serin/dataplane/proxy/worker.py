@@ -74,6 +74,8 @@ class ProxyWorker:
         self._gate: Gate | None = None
         self._newest = ""
         self._serving = False
+        self._server: Server | None = None
+        self._counts = (0, 0, 0)
 
     async def run(self) -> None:
         """Serve until SIGTERM, then finish what is in flight."""
@@ -104,7 +106,7 @@ class ProxyWorker:
     async def _serve(self) -> None:
         gate = self._gate
         assert gate is not None
-        server = Server(gate, ConnectionSettings(page=self._page), self._completed)
+        server = self._server = Server(gate, ConnectionSettings(page=self._page), self._completed)
         listening = [await self._listen(server, fd, None) for fd in self._settings.http_fds]
         if self._settings.https_fds:
             context = self._tls_context(gate)
@@ -158,6 +160,12 @@ class ProxyWorker:
             await asyncio.sleep(TICK_SECONDS)
             self._shared.refresh()
             self._taker.tick()
+            self._tell_connections()
+
+    def _tell_connections(self) -> None:
+        if self._server is not None and (counts := self._server.counts) != self._counts:
+            self._counts = counts
+            self._say("connections {} {} {}".format(*counts))
 
     def _say(self, line: str) -> None:
         """Tell the parent. It always reads; when it is gone, so is this process soon."""
