@@ -1,15 +1,15 @@
 """The objects in force, and immutable snapshots of them.
 
-One writer. A snapshot costs nothing but the copy of the kinds changed since the last one, and stays as it is for ever.
+One writer. A snapshot costs next to nothing and stays as it is for ever.
 The store decides nothing: which objects matter is the compiler's business.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from serin.objects.changelog import ChangeLog
+from serin.objects.table import State
 from serin.objects.views import (
     ConfigMap,
     Endpoints,
@@ -70,41 +70,12 @@ _MAPPING_OF = {
 }
 
 
-class _Table:
-    """One mapping, copied before the first write after it was handed out."""
-
-    __slots__ = ("_rows", "_shared", "_view")
-
-    def __init__(self) -> None:
-        self._rows: dict[Key, Any] = {}
-        self._view: Mapping[Key, Any] = MappingProxyType(self._rows)
-        self._shared = False
-
-    def get(self, key: Key) -> Any:
-        return self._rows.get(key)
-
-    def put(self, key: Key, row: object) -> None:
-        """Sets the row; None removes it."""
-        if self._shared:
-            self._rows = self._rows.copy()
-            self._view = MappingProxyType(self._rows)
-            self._shared = False
-        if row is None:
-            self._rows.pop(key, None)
-        else:
-            self._rows[key] = row
-
-    def share(self) -> Mapping[Key, Any]:
-        self._shared = True
-        return self._view
-
-
 class Store:
     """Holds one view per name. `revision` grows by one with every change that a reader could see."""
 
     def __init__(self) -> None:
-        self._tables = {attribute: _Table() for attribute in _MAPPING_OF.values()}
-        self._slices_of = _Table()
+        self._tables: dict[str, State[Key, Any]] = {attribute: State() for attribute in _MAPPING_OF.values()}
+        self._slices_of: State[Key, tuple[EndpointSlice, ...]] = State()
         self._log = ChangeLog()
         self._snapshot: Snapshot | None = None
 
@@ -118,11 +89,12 @@ class Store:
         That keeps others' status writes, which change the resourceVersion alone, from counting as changes.
         """
         ref = view.meta.ref
-        table, key = self._tables[_MAPPING_OF[ref.kind]], (ref.namespace, ref.name)
+        attribute, key = _MAPPING_OF[ref.kind], (ref.namespace, ref.name)
+        table = self._tables[attribute]
         old = table.get(key)
         if old is not None and same_content(old, view):
             return False
-        table.put(key, view)
+        self._tables[attribute] = table.with_row(key, view)
         if isinstance(view, EndpointSlice):
             self._index(old, None)
             self._index(None, view)
@@ -138,7 +110,7 @@ class Store:
         old = table.get(key)
         if old is None:
             return False
-        table.put(key, None)
+        self._tables[attribute] = table.with_row(key, None)
         if isinstance(old, EndpointSlice):
             self._index(old, None)
         self._changed(ref)
@@ -147,9 +119,8 @@ class Store:
     def snapshot(self) -> Snapshot:
         """The same value until the next change."""
         if self._snapshot is None:
-            tables = {attribute: table.share() for attribute, table in self._tables.items()}
             self._snapshot = Snapshot(
-                revision=self._log.revision, slices_of=self._slices_of.share(), log=self._log, **tables
+                revision=self._log.revision, slices_of=self._slices_of, log=self._log, **self._tables
             )
         return self._snapshot
 
@@ -167,7 +138,7 @@ class Store:
         if new is not None:
             slices.append(new)
             slices.sort(key=lambda s: s.meta.ref.name)
-        self._slices_of.put(key, tuple(slices) or None)
+        self._slices_of = self._slices_of.with_row(key, tuple(slices) or None)
 
 
 def same_content(old: View, new: View) -> bool:
