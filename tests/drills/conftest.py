@@ -1,25 +1,5 @@
-"""A world for each drill: three backends, main served by the first, everything in a folder that the drill changes."""
+"""Each drill has a world of its own."""
 
-import pathlib
-from collections.abc import Iterator
+from harness.fixtures import world
 
-import pytest
-from harness.backends import Backends
-from harness.manifests import endpoint_slice, ingress, put, service
-from harness.world import HOST, World
-
-
-@pytest.fixture
-def world(tmp_path: pathlib.Path) -> Iterator[World]:
-    backends = Backends({"10.99.0.11": "main", "10.99.0.21": "canary", "10.99.0.22": "canary2"})
-    made = World(tmp_path / "manifests", backends)
-    made.folder.mkdir()
-    put(made.folder / "main.yaml", ingress("main", HOST, "main"))
-    for name, number in (("main", 11), ("canary", 21), ("canary2", 22)):
-        put(made.folder / f"service-{name}.yaml", service(name))
-        put(made.folder / f"slice-{name}.yaml", endpoint_slice(name, [made.address(number)]))
-    yield made
-    for serving in made.started:
-        if serving.process.poll() is None:
-            serving.stop()
-    backends.close()
+__all__ = ["world"]

@@ -2,14 +2,20 @@
 
 import argparse
 import asyncio
+import contextlib
+import os
 import secrets
+import shutil
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from serin.cli.banner import Banner
+from serin.cli.banner import banner
 from serin.cli.data_plane import refuse_other_planes
 from serin.cli.paths import existing
 from serin.cli.selection import options
+from serin.cli.terminal import Paint
 from serin.control.loop import Control
 from serin.control.patterns import check_pattern
 from serin.control.serve import Serve
@@ -18,34 +24,53 @@ from serin.native.pools import PoolsFile
 from serin.render.rundir import RunDirectory, default_path
 from serin.telemetry import log
 
+HANDED_ON = ("plane", "bind", "http_port", "https_port", "healthz_port", "access_log", "shutdown_grace")
+"""Flags that the data plane gets as they are."""
+
 
 def run(arguments: argparse.Namespace) -> int:
     refuse_other_planes(arguments.plane)
     paths = existing(arguments.paths)
     log.configure()
-    run_dir = RunDirectory(arguments.run_dir or default_path(arguments.http_port))
-    run_dir.create()
-    run_dir.lock()
-    return asyncio.run(serve(arguments, paths, run_dir))
+    with run_path(arguments) as path:
+        run_dir = RunDirectory(path)
+        run_dir.create()
+        run_dir.lock()
+        return asyncio.run(serve(arguments, paths, run_dir))
 
 
 async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDirectory) -> int:
-    source = FileSource(paths)
-    blocks = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
-    try:
+    with contextlib.ExitStack() as held:
+        source = held.enter_context(contextlib.closing(FileSource(paths)))
+        pools = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
+        blocks = held.enter_context(contextlib.closing(pools))
         control = Control(source, options(arguments), run_dir, blocks, check_pattern)
         control.start()
-        banner = Banner(arguments, run_dir.path, sys.stderr)
-        banner.problems(control.engine.problems)
-        return await Serve(control, child_command(arguments, run_dir), run_dir, banner.listening).run()
+
+        def listening(ports: Mapping[str, int]) -> None:
+            text = banner(arguments, run_dir.path, ports, control.engine.problems, Paint(sys.stderr))
+            print(text, file=sys.stderr, flush=True)
+
+        return await Serve(control, child_command(arguments, run_dir.path), run_dir, listening).run()
+
+
+@contextlib.contextmanager
+def run_path(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Where to leave the plan: as asked for, else a place of our own, which is removed if it is a temporary one."""
+    if arguments.run_dir is not None:
+        yield arguments.run_dir
+        return
+    path = default_path(arguments.http_port)
+    try:
+        yield path
     finally:
-        source.close()
-        blocks.close()
+        if str(path.parent) != os.environ.get("XDG_RUNTIME_DIR"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def child_command(arguments: argparse.Namespace, run_dir: RunDirectory) -> list[str]:
-    command = [sys.executable, "-m", "serin", "data-plane", "--run-dir", str(run_dir.path), "--standalone"]
-    for name in ("plane", "bind", "http_port", "https_port", "healthz_port", "access_log", "shutdown_grace"):
+def child_command(arguments: argparse.Namespace, run_dir: Path) -> list[str]:
+    command = [sys.executable, "-m", "serin", "data-plane", "--run-dir", str(run_dir), "--standalone"]
+    for name in HANDED_ON:
         command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
     if arguments.workers:
         command += ["--workers", str(arguments.workers)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from serin.compile.compiler import Compiled, compile_snapshot
 from serin.compile.options import Options
-from serin.compile.pools import fill_pool
+from serin.compile.pools import fill_or_close
 from serin.control.holdoff import Holdoff
 from serin.control.journal import Journal
 from serin.control.publish import Publisher
@@ -18,7 +18,7 @@ from serin.objects.store import Snapshot, Store
 from serin.objects.views import EndpointSlice
 from serin.problems import Problem
 from serin.refs import Ref
-from serin.routing.plan import Plan, Pool, PoolSpec
+from serin.routing.plan import Plan
 from serin.telemetry import log
 
 ENDPOINT_KINDS = frozenset(("EndpointSlice", "Endpoints", "Service"))
@@ -68,8 +68,6 @@ class Engine:
         self._seen: Snapshot | None = None
         self._source_problems: tuple[Problem, ...] = ()
         self._failed_at: float | None = None
-        self._pools_of: dict[Service, list[PoolSpec]] = {}
-        self._pools_of_plan: Plan | None = None
 
     @property
     def plan(self) -> Plan | None:
@@ -153,17 +151,12 @@ class Engine:
             self._publisher.at_once(compiled.plan)
 
     def _endpoints(self, snapshot: Snapshot, refs: Iterable[Ref]) -> None:
-        plan = self.plan
-        if plan is None:
+        compiled = self._compiled
+        if compiled is None:
             return
         services = {service for ref in refs for service in self._services(snapshot, ref)}
-        if not services:
-            return
-        if self._pools_of_plan is not plan:
-            self._pools_of = pools_by_service(plan)
-            self._pools_of_plan = plan
-        specs = [spec for service in services for spec in self._pools_of.get(service, ())]
-        filled: list[Pool] = [fill_pool(snapshot, spec, self._options)[0] for spec in specs]
+        specs = {spec for service in services for spec in compiled.pools_of_service(*service)}
+        filled = [fill_or_close(snapshot, spec, self._options)[0] for spec in specs]
         self.counts.endpoint_changes += self._publisher.endpoints(filled)
 
     def _services(self, snapshot: Snapshot, ref: Ref) -> set[Service]:
@@ -179,10 +172,3 @@ class Engine:
         self.counts.publication_failures += 1
         self._failed_at = self._clock()
         log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error), retry_seconds=RETRY)
-
-
-def pools_by_service(plan: Plan) -> dict[Service, list[PoolSpec]]:
-    found: dict[Service, list[PoolSpec]] = {}
-    for pool in plan.pools.values():
-        found.setdefault((pool.spec.namespace, pool.spec.service), []).append(pool.spec)
-    return found

@@ -72,7 +72,7 @@ def test_help_has_examples_that_the_command_itself_takes(command: str, capsys: p
         main([command, "--help"])
     assert ended.value.code == 0
     assert "examples:" in capsys.readouterr().out
-    lines = [line.partition("   ")[0].strip().removeprefix("sudo ") for line in EXAMPLES[command].splitlines()]
+    lines = [line.strip().partition("   ")[0].removeprefix("sudo ") for line in EXAMPLES[command].splitlines()]
     shown = [line for line in lines if line.startswith("serin ")]
     assert shown
     for line in shown:

@@ -1,0 +1,5 @@
+"""The soak has a world of its own."""
+
+from harness.fixtures import world
+
+__all__ = ["world"]
