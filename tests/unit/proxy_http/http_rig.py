@@ -190,7 +190,7 @@ class Endpoint:
         self.visits.append(visit)
         try:
             await self.script(visit)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, RuntimeError):  # uvloop: RuntimeError once closed
             pass
         finally:
             self.lost += 1

@@ -273,9 +273,9 @@ async def test_http10_sees_that_a_body_broke_off(rig: Rig) -> None:
 
     rig.endpoint.script = script
     caller = await rig.call(f"GET / HTTP/1.0\r\n{HOST}\r\n")
+    await caller.head()
     with pytest.raises(ConnectionResetError):
-        while await caller.reader.read(100):
-            pass
+        await caller.reader.read()
 
 
 @pytest.mark.parametrize("half", [True, False])

@@ -1,5 +1,7 @@
 """The chunk decoder: whatever way the bytes are cut, the same payload, the same end."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def decode(pieces: list[bytes], *, padded: bool = False) -> tuple[bytes, bool, b
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     ends = sorted({p % (len(data) + 1) for p in places} | {0, len(data)})
-    return [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(ends)]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.binary(max_size=9), st.lists(st.integers(0, 10**6)))

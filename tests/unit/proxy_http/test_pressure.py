@@ -163,7 +163,7 @@ async def test_pipelined_requests_wait_for_a_slow_client(rig: Rig) -> None:
     await rig.serve(keepalive_requests=1 << 30)
     rig.gate = answering(200, headers=[(b"X-Long", b"x" * 4000)])
     count = 20_000
-    caller = narrow(await rig.call(**SMALL))
+    caller = narrow(await rig.call(limit=16384))
     sent = [0]
 
     async def ask() -> None:

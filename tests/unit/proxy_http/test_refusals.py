@@ -3,6 +3,7 @@
 import pytest
 from unit.proxy_http.http_rig import HOST, Rig
 
+CHUNKED = "Transfer-Encoding: chunked\r\n"
 BAD_HEADS = {
     "length and coding": f"POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "coding and length": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
@@ -15,7 +16,7 @@ BAD_HEADS = {
     "length with underscore": f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1_0\r\n\r\n",
     "empty length": f"POST / HTTP/1.1\r\n{HOST}Content-Length:\r\n\r\n",
     "huge length": f"POST / HTTP/1.1\r\n{HOST}Content-Length: {'9' * 30}\r\n\r\n",
-    "two codings": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two codings": f"POST / HTTP/1.1\r\n{HOST}{CHUNKED}{CHUNKED}\r\n0\r\n\r\n",
     "list of codings": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "identity last": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "unknown coding": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",

@@ -212,6 +212,7 @@ class Downstream(ClientLink):
             self._body = None
         self._requests += 1
         keep = fields.keep_alive and not fields.close if head.http10 else not fields.close
+        keep = keep and not (fields.upgrade and self._buffer)  # those bytes are for the tunnel, or for nobody
         self.keep_alive = keep and self._requests < self.settings.keepalive_requests and not self._server.draining
         self._state = EXCHANGE
         self.deadline = NEVER
@@ -331,6 +332,8 @@ class Downstream(ClientLink):
 
     def _wait_turn(self, buffer: bytes) -> None:
         self._buffer = buffer
+        if self._fields.upgrade:
+            self.keep_alive = False
         if len(buffer) > self.settings.replay:
             self.hold(HOLD_BUFFER, on=True)
 

@@ -34,6 +34,11 @@ class Tunnel:
         self.deadline = time.monotonic() + self._idle
         tunnels.add(self)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes read from one side and not yet taken by the other."""
+        return sum(end.transport.get_write_buffer_size() for end in (self._client, self._endpoint))
+
     def start(self) -> None:
         self._client.transport.set_protocol(self._client)
         self._endpoint.transport.set_protocol(self._endpoint)
