@@ -1,0 +1,139 @@
+"""Reads an object's annotations: values where they can be read, problems where not, and what comes of that."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from serin.compile.annotations.grammar import has_control
+from serin.compile.annotations.model import OURS as OUR_PREFIX
+from serin.compile.annotations.model import Annotation, Concern, Fate, Values
+from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS, REMOVED
+from serin.compile.findings import Findings
+from serin.objects.fields import shorten
+from serin.objects.views import Meta
+from serin.refs import Source
+from serin.routing.plan import Closed
+
+Suggest = Callable[[str], str]
+"""A known name that is close to an unknown one, or the empty text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`closed`: an access rule could not be honoured. `left_out`: the Ingress must not be served at all."""
+
+    values: Values
+    closed: Closed | None = None
+    left_out: bool = False
+    others: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Outcome:
+    closed: Closed | None = None
+    left_out: bool = False
+
+
+def make_suggest() -> Suggest:
+    """One for each compile: it remembers, because looking for close names is slow and mistakes come in crowds."""
+    seen: dict[str, str] = {}
+    names = [*ANNOTATIONS, *ALIASES]
+
+    def suggest(name: str) -> str:
+        if name not in seen:
+            seen[name] = next(iter(difflib.get_close_matches(name[:64], names, n=1, cutoff=0.8)), "")
+        return seen[name]
+
+    return suggest
+
+
+def read_annotations(
+    meta: Meta, prefix: str, findings: Findings, suggest: Suggest, only: frozenset[Annotation[Any]] | None = None
+) -> Reading:
+    """All annotations under `prefix`, and ours. With `only` the other known ones are named in `others` and not read."""
+    found: dict[Annotation[Any], tuple[Any, str]] = {}
+    others: list[str] = []
+    outcome = _Outcome()
+    for key, annotation in _known(meta, prefix, findings, suggest):
+        text = meta.annotations[key]
+        if text == "":
+            continue
+        if only is not None and annotation not in only:
+            others.append(key)
+        elif not annotation.supported:
+            _unsupported(annotation, text, meta.annotation_source(key), findings, outcome)
+        else:
+            value = None if has_control(text) else annotation.grammar.read(text)
+            if value is None:
+                _bad(annotation, text, meta.annotation_source(key), findings, outcome)
+            else:
+                found[annotation] = (value, key)
+    return Reading(Values(meta, found), outcome.closed, outcome.left_out, tuple(others))
+
+
+def _known(meta: Meta, prefix: str, findings: Findings, suggest: Suggest) -> list[tuple[str, Annotation[Any]]]:
+    """Whole name and annotation, in the order of the registry's names; unknown ones become problems."""
+    start = prefix + "/"
+    known = []
+    for key in meta.annotations:
+        if key.startswith(start):
+            name = key[len(start) :]
+            newer = ALIASES.get(name)
+            if newer is not None and start + newer in meta.annotations:
+                text = f"{newer} is set, too, and counts; this one has no effect"
+                findings.warning(meta.annotation_source(key), "annotation-doubled", text)
+                continue
+            annotation = ANNOTATIONS.get(newer or name)
+            if annotation is None:
+                _unknown(meta.annotation_source(key), name, findings, suggest)
+                continue
+        elif key.startswith(OUR_PREFIX):
+            annotation = OURS.get(key[len(OUR_PREFIX) :])
+            if annotation is None:
+                _unknown_ours(meta.annotation_source(key), findings)
+                continue
+        else:
+            continue
+        known.append((key, annotation))
+    known.sort(key=lambda entry: entry[0])
+    return known
+
+
+def _unknown(source: Source, name: str, findings: Findings, suggest: Suggest) -> None:
+    removed = REMOVED.get(name)
+    if removed is not None:
+        findings.warning(source, "annotation-removed", f"no version of the last years knows it: {removed}; no effect")
+        return
+    near = suggest(name)
+    hint = f" (did you mean {near}?)" if near else ""
+    findings.warning(source, "annotation-unknown", f"no annotation has this name{hint}; it has no effect")
+
+
+def _unknown_ours(source: Source, findings: Findings) -> None:
+    listed = ", ".join(OUR_PREFIX + name for name in OURS)
+    findings.warning(source, "annotation-unknown", f"no annotation has this name, expected one of {listed}; no effect")
+
+
+def _unsupported(annotation: Annotation[Any], text: str, source: Source, findings: Findings, outcome: _Outcome) -> None:
+    if text.strip() in annotation.neutral:
+        return
+    instead = f"; {annotation.instead}" if annotation.instead else ""
+    if annotation.concern is Concern.ACCESS or annotation.guards(text):
+        what = f"this access rule is not supported{instead}; {Fate.CLOSED.value}"
+        findings.error(source, "annotation-unsupported", what)
+        outcome.closed = outcome.closed or Closed(503, "annotation-unsupported", source)
+    elif annotation.concern is Concern.ROUTING:
+        findings.error(source, "annotation-unsupported", f"is not supported and has no effect{instead}")
+    else:
+        findings.warning(source, "annotation-unsupported", f"is not supported and has no effect{instead}")
+
+
+def _bad(annotation: Annotation[Any], text: str, source: Source, findings: Findings, outcome: _Outcome) -> None:
+    fate = annotation.fate_of_bad
+    said = f"expected {annotation.grammar.expected}, found {shorten(text)!r}; {fate.value}"
+    findings.error(source, "annotation-invalid", said)
+    if fate is Fate.CLOSED:
+        outcome.closed = outcome.closed or Closed(503, "annotation-invalid", source)
+    elif fate is Fate.LEFT_OUT:
+        outcome.left_out = True

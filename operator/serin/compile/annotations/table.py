@@ -1,0 +1,74 @@
+"""The registry: every annotation that has a meaning here, by name, and those that once had one."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from serin.compile.annotations import (
+    access,
+    affinity,
+    auth,
+    backend,
+    balancing,
+    canary,
+    hosts,
+    matching,
+    redirects,
+    snippets,
+    tls,
+)
+from serin.compile.annotations.model import Annotation
+
+FAMILIES: Mapping[str, tuple[Annotation[Any], ...]] = MappingProxyType(
+    {
+        "Canary": canary.FAMILY,
+        "Affinity": affinity.FAMILY,
+        "Paths and rewrites": matching.FAMILY,
+        "Redirects": redirects.FAMILY,
+        "TLS": tls.FAMILY,
+        "Basic authentication": auth.FAMILY,
+        "Endpoints": backend.FAMILY,
+        "Balancing": balancing.FAMILY,
+        "Hosts, errors, mirrors, CORS, tracing": hosts.FAMILY,
+        "Access, limits, external authentication": access.FAMILY,
+        "Snippets": snippets.FAMILY,
+    }
+)
+
+ANNOTATIONS: Mapping[str, Annotation[Any]] = MappingProxyType(
+    {a.name: a for family in FAMILIES.values() for a in family if not a.ours}
+)
+"""By name without prefix: those that ingress-nginx has too."""
+
+OURS: Mapping[str, Annotation[Any]] = MappingProxyType(
+    {a.name: a for family in FAMILIES.values() for a in family if a.ours}
+)
+"""By name without `serin.dev/`."""
+
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {"whitelist-source-range": "allowlist-source-range", "limit-whitelist": "limit-allowlist"}
+)
+"""Older names of annotations; the newer one wins when both are set."""
+
+REMOVED: Mapping[str, str] = MappingProxyType(
+    {
+        "secure-backends": "write backend-protocol: HTTPS",
+        "grpc-backend": "write backend-protocol: GRPC",
+        "add-base-url": "rewrite links in the application, or use x-forwarded-prefix",
+        "base-url-scheme": "rewrite links in the application, or use x-forwarded-prefix",
+        "session-cookie-hash": "the affinity cookie needs no hash any more; take it away",
+        "mirror-uri": "mirror-target took its place",
+        "influxdb-measurement": "metrics are on the healthz port, in Prometheus' format",
+        "influxdb-port": "metrics are on the healthz port, in Prometheus' format",
+        "influxdb-host": "metrics are on the healthz port, in Prometheus' format",
+        "influxdb-server-name": "metrics are on the healthz port, in Prometheus' format",
+        "enable-influxdb": "metrics are on the healthz port, in Prometheus' format",
+        "enable-opentracing": "OpenTelemetry took its place",
+        "opentracing-trust-incoming-span": "OpenTelemetry took its place",
+        "global-rate-limit": "limits are per client and replica (limit-rps)",
+        "global-rate-limit-window": "limits are per client and replica (limit-rps)",
+        "global-rate-limit-key": "limits are per client and replica (limit-rps)",
+        "global-rate-limit-ignored-cidrs": "limits are per client and replica (limit-rps)",
+    }
+)
+"""Names that later versions of ingress-nginx do not know any more, with what to do. They have no effect."""

@@ -1,0 +1,197 @@
+"""Snapshot in, plan and problems out; with the last result at hand only what changed since is compiled again.
+
+What depends on what: an Ingress's reading on that Ingress alone; a host on its Ingresses, the Secrets it looks at, the
+names it claims and the wildcard host that covers it; a pool on its Service and endpoints. An exception is Serin's own
+fault: it is caught where one of these is made, which is then closed, and everything else lives.
+"""
+
+from dataclasses import dataclass, field
+
+from serin.compile.canaries import CheckPattern
+from serin.compile.classes import Classes, read_classes
+from serin.compile.context import HostContext, wildcard_of
+from serin.compile.draft import Draft
+from serin.compile.findings import Findings
+from serin.compile.host_set import HostSet
+from serin.compile.ingress_set import IngressSet
+from serin.compile.memo import NO_PLAN, Memo, Problems
+from serin.compile.options import Key, Options
+from serin.compile.pool_set import PoolSet, changed_services
+from serin.compile.secrets import KINDS, Cache, SecretReader
+from serin.compile.settings import Settings, read_settings
+from serin.objects.store import Snapshot
+from serin.problems import Problem
+from serin.refs import Ref, Source
+from serin.routing.plan import Certificate, Globals, Plan, PoolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs from the plan before: names of hosts, ids of splits and pools that are new, other or gone."""
+
+    hosts: frozenset[str] = frozenset()
+    splits: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Equal for equal objects and options, whatever was compiled before. What did not change is the same value."""
+
+    plan: Plan
+    problems: tuple[Problem, ...]
+    revision: int
+    changes: Changes = field(compare=False, repr=False)
+    memo: Memo = field(compare=False, repr=False)
+
+    def pools_of_service(self, namespace: str, service: str) -> tuple[PoolSpec, ...]:
+        """The pools that hold a Service's endpoints."""
+        return tuple(self.plan.pools[ident].spec for ident in self.memo.pools_of.get((namespace, service), ()))
+
+
+def compile_snapshot(
+    snapshot: Snapshot, options: Options, check_pattern: CheckPattern, previous: Compiled | None = None
+) -> Compiled:
+    """`previous` is what was compiled last; it saves work and never changes the result.
+
+    `check_pattern(text, ignore_case)` says why a PCRE does not compile, or None; always the same for the same text.
+    """
+    findings = Findings()
+    settings = _settings(snapshot, options, findings)
+    classes = read_classes(snapshot.ingress_classes, options)
+    memo = Memo(options, settings, classes, snapshot) if previous is None else previous.memo
+    changed = _changed(snapshot, previous, options, settings, classes)
+    problems: Problems = Draft(memo.problems)
+    problems.put(("settings", "", ""), tuple(findings.problems) or None)
+
+    ingresses = IngressSet(memo, options, settings, classes, problems)
+    cache: Cache = Draft(memo.secrets)
+    secrets = SecretReader(snapshot, cache)
+    context = HostContext(options, settings, check_pattern, secrets, ingresses.members, ingresses.claims)
+    old_plan = NO_PLAN if previous is None else previous.plan
+    hosts = HostSet(memo, old_plan, context, problems)
+    pools = PoolSet(memo, old_plan, snapshot, options, problems)
+
+    everything = changed is None
+    refs = changed or frozenset()
+    if everything:
+        ingresses.update(memo.readings.keys() | snapshot.ingresses.keys(), snapshot, again=True)
+    else:
+        ingresses.update(_keys(refs, "Ingress"), snapshot, again=False)
+    changed_secrets = {key for key, _ in memo.secrets} if everything else _keys(refs, "Secret")
+    _forget(cache, changed_secrets)
+    default = _default_certificate(options, secrets, problems)
+    hosts.use_default(default)
+    for name in _dirty(ingresses, hosts, changed_secrets, everything=everything):
+        hosts.compile(name)
+    hosts.drop_unused()
+    _forget(cache, {key for key in hosts.secret_readers.touched if not hosts.secret_readers.of(key)})
+    services = changed_services(refs, memo.snapshot, snapshot)
+    pools.update(hosts.pool_users, hosts.specs, services, again=everything)
+
+    plan = Plan(
+        hosts.hosts.result(),
+        hosts.splits.result(),
+        pools.pools.result(),
+        hosts.certificates.result(),
+        hosts.files.result(),
+        _globals(options, settings, default),
+    )
+    kept = Memo(
+        options,
+        settings,
+        classes,
+        snapshot,
+        ingresses.readings.result(),
+        ingresses.by_host.result(),
+        ingresses.by_name.result(),
+        hosts.results.result(),
+        cache.result(),
+        hosts.secret_readers.result(),
+        hosts.pool_users.result(),
+        pools.pools_of.result(),
+        pools.found.result(),
+        hosts.certificate_users.result(),
+        hosts.file_users.result(),
+        problems.result(),
+    )
+    changes = Changes(frozenset(hosts.changed_hosts), frozenset(hosts.changed_splits), frozenset(pools.changed))
+    return Compiled(plan, _all_problems(problems, memo, previous), snapshot.revision, changes, kept)
+
+
+def _settings(snapshot: Snapshot, options: Options, findings: Findings) -> Settings:
+    key = options.configmap
+    if key is None:
+        return read_settings(None, None, findings)
+    return read_settings(snapshot.config_maps.get(key), Ref("ConfigMap", *key), findings)
+
+
+def _changed(
+    snapshot: Snapshot, previous: Compiled | None, options: Options, settings: Settings, classes: Classes
+) -> frozenset[Ref] | None:
+    """The objects that changed since `previous`; None: everything must be compiled again."""
+    if previous is None:
+        return None
+    memo = previous.memo
+    if (memo.options, memo.settings, memo.classes) != (options, settings, classes):
+        return None
+    if memo.snapshot.log is not snapshot.log:
+        return None
+    return snapshot.changed_since(previous.revision)
+
+
+def _keys(refs: frozenset[Ref], kind: str) -> set[Key]:
+    return {(ref.namespace, ref.name) for ref in refs if ref.kind == kind}
+
+
+def _forget(cache: Cache, keys: set[Key]) -> None:
+    for key in keys:
+        for kind in KINDS:
+            if cache.get((key, kind)) is not None:
+                cache.put((key, kind), None)
+
+
+def _dirty(ingresses: IngressSet, hosts: HostSet, secrets: set[Key], *, everything: bool) -> list[str]:
+    """Names of the hosts to compile, sorted."""
+    names = ingresses.touched | ingresses.claimants
+    names.update(claim.host for host in ingresses.touched for claim in ingresses.claims(host))
+    names.update(host for key in secrets for host in hosts.secret_readers.of(key))
+    covered = {host for host in ingresses.tls_touched if host.startswith("*.")}
+    if covered:
+        names.update(host for host in ingresses.by_host.result() if wildcard_of(host) in covered)
+    if everything:
+        names.add("")
+        names.update(hosts.results.result())
+    for host in tuple(names):
+        for reading in ingresses.members(host):
+            names.update(name for name, claim in reading.claims if claim.host == host)
+    return sorted(names)
+
+
+def _default_certificate(options: Options, secrets: SecretReader, problems: Problems) -> Certificate | None:
+    key = options.default_ssl_certificate
+    if key is None:
+        return None
+    found = secrets.certificate(key)
+    findings = Findings()
+    if found.certificate is None:
+        text = f"{found.error}; a self-made default certificate is shown"
+        findings.error(Source(Ref("Secret", *key)), "certificate-unusable", text)
+    problems.put(("settings", "default-ssl-certificate", ""), tuple(findings.problems) or None)
+    return found.certificate
+
+
+def _globals(options: Options, settings: Settings, default: Certificate | None) -> Globals:
+    return Globals(
+        hsts=settings.hsts_header,
+        default_certificate=None if default is None else default.digest,
+        https_port=options.https_redirect_port,
+    )
+
+
+def _all_problems(problems: Problems, memo: Memo, previous: Compiled | None) -> tuple[Problem, ...]:
+    """Sorted, each once."""
+    found = problems.result()
+    if previous is not None and found is memo.problems:
+        return previous.problems
+    return tuple(sorted({problem for unit in found.values() for problem in unit}))

@@ -1,0 +1,99 @@
+"""All Ingresses that are ours, by host and by the names they claim, as edited by one compile."""
+
+from collections.abc import Iterable
+
+from serin.compile.annotations.reader import make_suggest
+from serin.compile.classes import Classes, is_ours
+from serin.compile.draft import Draft, Uses
+from serin.compile.findings import Findings
+from serin.compile.ingresses import IngressReading, NameClaim, failed_ingress, read_ingress
+from serin.compile.memo import Memo, Problems
+from serin.compile.options import Key, Options
+from serin.compile.settings import Settings
+from serin.objects.fields import shorten
+from serin.objects.store import Snapshot
+from serin.objects.views import Ingress
+
+
+class IngressSet:
+    """`touched` are the hosts whose Ingresses changed, `tls_touched` those where one with a `tls` section did.
+
+    `claimants`: names for which the claims changed, and the hosts that claim them.
+    """
+
+    def __init__(self, memo: Memo, options: Options, settings: Settings, classes: Classes, problems: Problems) -> None:
+        self._options = options
+        self._settings = settings
+        self._classes = classes
+        self._problems = problems
+        self._suggest = make_suggest()
+        self.readings = Draft(memo.readings)
+        self.by_host = Draft(memo.members)
+        self.by_name: Uses[str, tuple[NameClaim, ...]] = Uses(memo.claims)
+        self._left: dict[str, set[Key]] = {}
+        self._joined: dict[str, list[IngressReading]] = {}
+        self.tls_touched: set[str] = set()
+        self.claimants: set[str] = set()
+
+    @property
+    def touched(self) -> set[str]:
+        return self._left.keys() | self._joined.keys()
+
+    def members(self, host: str) -> tuple[IngressReading, ...]:
+        return self.by_host.get(host) or ()
+
+    def claims(self, name: str) -> list[NameClaim]:
+        return [claim for claims in self.by_name.of(name).values() for claim in claims]
+
+    def update(self, keys: Iterable[Key], snapshot: Snapshot, *, again: bool) -> None:
+        """Reads the Ingresses with these keys; `again`: also those whose object is the same as before."""
+        for key in keys:
+            old, view = self.readings.get(key), snapshot.ingresses.get(key)
+            if again or old is None or old.ingress is not view:
+                self._replace(key, old, view)
+        for host in self.touched:
+            left = self._left.get(host, set())
+            stay = [r for r in self.members(host) if (r.ref.namespace, r.ref.name) not in left]
+            stay += self._joined.get(host, ())
+            stay.sort(key=lambda reading: reading.age)
+            self.by_host.put(host, tuple(stay) or None)
+
+    def _replace(self, key: Key, old: IngressReading | None, view: Ingress | None) -> None:
+        findings = Findings()
+        new = None
+        if view is not None and is_ours(view, self._classes, self._options, findings):
+            new = self._read(view)
+            findings.problems += new.problems
+        self._problems.put(("ingress", *key), tuple(findings.problems) or None)
+        self.readings.put(key, new)
+        if old is not None:
+            for host in old.paths:
+                self._left.setdefault(host, set()).add(key)
+        if new is not None:
+            for host in new.paths:
+                self._joined.setdefault(host, []).append(new)
+        self._claim("/".join(key), old, new)
+        for reading in (old, new):
+            if reading is not None and reading.ingress.tls:
+                self.tls_touched.update(reading.paths)
+
+    def _claim(self, user: str, old: IngressReading | None, new: IngressReading | None) -> None:
+        before, after = _by_name(old), _by_name(new)
+        for name in (*before, *after):
+            self.claimants.update((name, *(claim.host for claim in self.claims(name))))
+        self.by_name.move(user, before, after)
+        for name in after:
+            self.claimants.update(claim.host for claim in after[name])
+
+    def _read(self, view: Ingress) -> IngressReading:
+        try:
+            return read_ingress(view, self._options, self._settings, self._suggest)
+        except Exception as e:  # our own fault, and this Ingress's alone
+            return failed_ingress(view, shorten(f"{type(e).__name__}: {e}"))
+
+
+def _by_name(reading: IngressReading | None) -> dict[str, tuple[NameClaim, ...]]:
+    found: dict[str, tuple[NameClaim, ...]] = {}
+    for name, claim in reading.claims if reading is not None else ():
+        found[name] = (*found.get(name, ()), claim)
+    return found

@@ -1,0 +1,214 @@
+"""One Ingress read by itself: its annotations, what they ask for on any route, and the names that it claims.
+
+Nothing of other objects is looked at, so this is done once for each version of an Ingress.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from serin.compile.annotations import affinity, auth, backend, balancing, canary, hosts, matching, redirects
+from serin.compile.annotations.auth import AuthRequest
+from serin.compile.annotations.balancing import Balancing
+from serin.compile.annotations.canary import CanaryRules
+from serin.compile.annotations.grammar import BOOLEAN
+from serin.compile.annotations.model import Annotation, Values
+from serin.compile.annotations.reader import Reading, Suggest, read_annotations
+from serin.compile.findings import Findings
+from serin.compile.options import Options
+from serin.compile.settings import Settings
+from serin.objects.views import Ingress, IngressPath
+from serin.problems import Problem
+from serin.refs import Ref, Source
+from serin.routing.plan import Closed, Policy
+
+Age = tuple[float, int, tuple[int, ...]]
+"""Sorts oldest first; of Ingresses of the same age and order the name that comes last in the alphabet is first."""
+
+_ON_CANARY: frozenset[Annotation[Any]] = frozenset(
+    (*canary.FAMILY, *balancing.FAMILY, affinity.CANARY_BEHAVIOR, backend.SERVICE_UPSTREAM)
+)
+
+
+class ClaimKind(StrEnum):
+    """Why a name that no rule has is claimed. A redirect between its `www.` forms goes before an alias."""
+
+    ALIAS = "server-alias"
+    WWW = "from-to-www-redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class NameClaim:
+    """`host` wants to answer to another name as well."""
+
+    kind: ClaimKind
+    age: Age
+    host: str
+    ref: Ref
+    source: Source
+
+    @property
+    def rank(self) -> tuple[bool, Age, str]:
+        return (self.kind is not ClaimKind.WWW, self.age, self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class IngressReading:
+    """`policy` is what holds on all routes; what depends on path, host or Secrets is added there.
+
+    `served`: it takes part at all (an unreadable redirect leaves it out). `rules` is set on a canary. `paths` has the
+    paths of its rules by host; the catch-all host is there when it has a default backend and no rules.
+    """
+
+    ingress: Ingress
+    age: Age
+    values: Values
+    served: bool
+    rules: CanaryRules | None
+    policy: Policy
+    auth: AuthRequest | None
+    balancing: Balancing
+    sticky: bool
+    paths: Mapping[str, tuple[IngressPath, ...]]
+    claims: tuple[tuple[str, NameClaim], ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ref(self) -> Ref:
+        return self.ingress.meta.ref
+
+    @property
+    def is_canary(self) -> bool:
+        return self.rules is not None
+
+    @property
+    def only_default(self) -> bool:
+        """Without rules: its default backend serves what no host takes."""
+        return not self.ingress.rules
+
+
+def age_of(ingress: Ingress) -> Age:
+    ref = ingress.meta.ref
+    backwards = tuple(-ord(c) for c in f"{ref.namespace}/{ref.name}")
+    return (ingress.meta.created, ingress.meta.order, (*backwards, 1))
+
+
+def read_ingress(ingress: Ingress, options: Options, settings: Settings, suggest: Suggest) -> IngressReading:
+    findings = Findings()
+    prefix = options.annotations_prefix
+    if BOOLEAN.read(ingress.meta.annotations.get(f"{prefix}/{canary.CANARY.name}", "")):
+        return _canary(
+            ingress, read_annotations(ingress.meta, prefix, findings, suggest, _ON_CANARY), settings, findings
+        )
+    reading = read_annotations(ingress.meta, prefix, findings, suggest)
+    canary.canary_rules(reading.values, findings)
+    return _ordinary(ingress, reading, options, settings, findings)
+
+
+def failed_ingress(ingress: Ingress, text: str) -> IngressReading:
+    """What stands for an Ingress on which Serin itself failed: its routes are closed."""
+    findings = Findings()
+    source = Source(ingress.meta.ref)
+    findings.error(source, "internal-error", f"Serin failed on this Ingress ({text}); its routes answer 503")
+    return IngressReading(
+        ingress=ingress,
+        age=age_of(ingress),
+        values=Values(ingress.meta, {}),
+        served=True,
+        rules=None,
+        policy=Policy(closed=Closed(503, "internal-error", source)),
+        auth=None,
+        balancing=Balancing(),
+        sticky=True,
+        paths=_paths(ingress),
+        problems=tuple(findings.problems),
+    )
+
+
+def _canary(ingress: Ingress, reading: Reading, settings: Settings, findings: Findings) -> IngressReading:
+    values = reading.values
+    if reading.others:
+        listed = ", ".join(name.rpartition("/")[2] for name in reading.others)
+        text = f"{listed}: no effect on a canary; requests meet what the main Ingress asks for"
+        findings.warning(ingress.meta.at("metadata.annotations"), "canary-annotations-ignored", text)
+    return IngressReading(
+        ingress=ingress,
+        age=age_of(ingress),
+        values=values,
+        served=True,
+        rules=canary.canary_rules(values, findings),
+        policy=_NO_POLICY,
+        auth=None,
+        balancing=balancing.balancing_of(values, settings.algorithm, findings),
+        sticky=values.get(affinity.CANARY_BEHAVIOR) == "sticky",
+        paths=_paths(ingress),
+        problems=tuple(findings.problems),
+    )
+
+
+def _ordinary(
+    ingress: Ingress, reading: Reading, options: Options, settings: Settings, findings: Findings
+) -> IngressReading:
+    values = reading.values
+    asked = auth.auth_of(values, findings)
+    closed = reading.closed or (asked if isinstance(asked, Closed) else None)
+    policy = Policy(
+        closed=closed,
+        app_root=matching.app_root_of(values),
+        redirect=redirects.redirect_of(values, findings),
+        affinity=affinity.affinity_of(values),
+        forwarded_prefix=matching.forwarded_prefix_of(values, findings),
+        max_body=values.get_or(backend.BODY_SIZE, settings.max_body),
+        upstream=backend.upstream_of(values, settings.upstream, findings),
+    )
+    made = IngressReading(
+        ingress=ingress,
+        age=age_of(ingress),
+        values=values,
+        served=not reading.left_out,
+        rules=None,
+        policy=_NO_POLICY if policy == _NO_POLICY else policy,
+        auth=asked if isinstance(asked, AuthRequest) else None,
+        balancing=balancing.balancing_of(values, settings.algorithm, findings),
+        sticky=True,
+        paths=_paths(ingress),
+    )
+    claims = _claims(made, findings) if made.served else ()
+    return replace(made, claims=claims, problems=tuple(findings.problems))
+
+
+_NO_POLICY = Policy()
+
+
+def _paths(ingress: Ingress) -> Mapping[str, tuple[IngressPath, ...]]:
+    if not ingress.rules:
+        return {"": ()} if ingress.default_backend is not None else {}
+    if len(ingress.rules) == 1:
+        return {ingress.rules[0].host: ingress.rules[0].paths}
+    found: dict[str, list[IngressPath]] = {}
+    for rule in ingress.rules:
+        found.setdefault(rule.host, []).extend(rule.paths)
+    return {host: tuple(paths) for host, paths in found.items()}
+
+
+def _claims(reading: IngressReading, findings: Findings) -> tuple[tuple[str, NameClaim], ...]:
+    values = reading.values
+    claims: list[tuple[str, NameClaim]] = []
+    aliases = values.get(hosts.SERVER_ALIAS)
+    wants_www = values.get(redirects.FROM_TO_WWW)
+    for host in reading.paths if aliases or wants_www else ():
+        if host == "":
+            continue
+        if wants_www and host.startswith("*."):
+            text = f"{host} has no single name with or without www.; nothing is redirected for it"
+            findings.warning(values.source(redirects.FROM_TO_WWW), "www-redirect-wildcard", text)
+        elif wants_www:
+            name = host.removeprefix("www.") if host.startswith("www.") else f"www.{host}"
+            source = values.source(redirects.FROM_TO_WWW)
+            claims.append((name, NameClaim(ClaimKind.WWW, reading.age, host, reading.ref, source)))
+        for alias in aliases:
+            if alias != host:
+                source = values.source(hosts.SERVER_ALIAS)
+                claims.append((alias, NameClaim(ClaimKind.ALIAS, reading.age, host, reading.ref, source)))
+    return tuple(claims)

@@ -1,0 +1,54 @@
+"""What one compile leaves for the next: everything made so far, by the unit that it was made from.
+
+Values only; nothing in it is ever changed. A plan made with a memo equals one made without.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serin.compile.classes import Classes
+from serin.compile.context import HostResult
+from serin.compile.draft import Draft
+from serin.compile.ingresses import IngressReading, NameClaim
+from serin.compile.options import Key, Options
+from serin.compile.secrets import Parsed
+from serin.compile.settings import Settings
+from serin.objects.store import Snapshot
+from serin.problems import Problem
+from serin.refs import Source
+from serin.routing.plan import Globals, Plan
+
+Unit = tuple[str, str, str]
+"""Where problems were found: `ingress` and its key, `host` and its name, `pool` and its id, or `settings`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """`readings` has the Ingresses that are ours; `members` them by host, oldest first; `claims` who wants a name.
+
+    `secret_readers`: the hosts that looked at a Secret. `pool_users`: by pool id the hosts that name it, and in which
+    fields. `certificate_users`, `file_users`: by digest. `pools_of`: pool ids by (namespace, Service).
+    """
+
+    options: Options
+    settings: Settings
+    classes: Classes
+    snapshot: Snapshot
+    readings: Mapping[Key, IngressReading] = field(default_factory=dict)
+    members: Mapping[str, tuple[IngressReading, ...]] = field(default_factory=dict)
+    claims: Mapping[str, Mapping[str, tuple[NameClaim, ...]]] = field(default_factory=dict)
+    results: Mapping[str, HostResult] = field(default_factory=dict)
+    secrets: Mapping[tuple[Key, str], Parsed] = field(default_factory=dict)
+    secret_readers: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
+    pool_users: Mapping[str, Mapping[str, tuple[Source, ...]]] = field(default_factory=dict)
+    pools_of: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
+    pool_problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    certificate_users: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    file_users: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    problems: Mapping[Unit, tuple[Problem, ...]] = field(default_factory=dict)
+
+
+Problems = Draft[Unit, tuple[Problem, ...]]
+"""The problems of one compile, as they are put together."""
+
+NO_PLAN = Plan({}, {}, {}, {}, {}, Globals())

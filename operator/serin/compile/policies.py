@@ -1,0 +1,141 @@
+"""The policy of a route: what its Ingress asks for everywhere, and what depends on path, host and Secrets."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from serin.compile.annotations import matching, tls
+from serin.compile.certificates import TlsChoice
+from serin.compile.findings import Findings
+from serin.compile.ingresses import IngressReading
+from serin.compile.rules import Rule, rewrites
+from serin.compile.secrets import SecretReader
+from serin.compile.settings import Settings
+from serin.refs import Ref, Source
+from serin.routing.plan import BasicAuth, Closed, Policy, Rewrite, RuleId, TlsRedirect, UserFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What holds for all routes of one Ingress on one host. `plain` is the same without the redirect to https."""
+
+    policy: Policy
+    plain: Policy
+
+
+class HostPolicies:
+    """The policies of one host's Ingresses, each made when first asked for. `users` collects the user files."""
+
+    __slots__ = ("_findings", "_made", "_secrets", "_settings", "_tls", "users")
+
+    def __init__(self, choice: TlsChoice, settings: Settings, secrets: SecretReader, findings: Findings) -> None:
+        self._tls = choice
+        self._settings = settings
+        self._secrets = secrets
+        self._findings = findings
+        self._made: dict[Ref, _Held] = {}
+        self.users: dict[str, UserFile] = {}
+
+    def of_rule(self, rule: Rule) -> Policy:
+        """The policy of one path. The value is shared wherever nothing depends on the path."""
+        held = self._held(rule.reading)
+        policy = held.plain if rule.id.path.startswith(self._settings.no_tls_redirect) else held.policy
+        if policy.closed is not None:
+            return policy
+        if rule.path.backend is None:
+            return Policy(closed=Closed(503, "backend-unusable", rule.path.source))
+        changes: dict[str, Any] = {}
+        if rule.rewrites:
+            changes["rewrite"] = _rewrite(rule.reading, rule.id.path)
+        elif policy.forwarded_prefix:
+            changes["forwarded_prefix"] = ""
+        if policy.affinity is not None and not policy.affinity.path:
+            changes["affinity"] = replace(policy.affinity, path=rule.id.path.partition(";")[0])
+        return replace(policy, **changes) if changes else policy
+
+    def of_fallback(self, reading: IngressReading, root: RuleId) -> Policy:
+        """What an Ingress's annotations say to requests for its host that no rule takes."""
+        policy = self._held(reading).policy
+        if policy.closed is not None:
+            return policy
+        rewrite = _rewrite(reading, root.path) if rewrites(reading, root) else None
+        return Policy(
+            app_root=policy.app_root,
+            redirect=policy.redirect,
+            rewrite=rewrite if rewrite is not None and rewrite.absolute else None,
+            tls_redirect=policy.tls_redirect,
+            auth=policy.auth,
+        )
+
+    def _held(self, reading: IngressReading) -> _Held:
+        made = self._made.get(reading.ref)
+        if made is None:
+            made = self._make_catch_all(reading) if reading.only_default else self._make(reading)
+            self._made[reading.ref] = made
+        return made
+
+    def _make(self, reading: IngressReading) -> _Held:
+        base = self._with_auth(reading)
+        if base.closed is not None:
+            base = Policy(closed=base.closed)
+            return _Held(base, base)
+        redirect = _tls_redirect(reading, self._tls, self._settings)
+        return _Held(base if redirect is None else replace(base, tls_redirect=redirect), base)
+
+    def _make_catch_all(self, reading: IngressReading) -> _Held:
+        """An Ingress with only a default backend: its redirects have no effect, as in ingress-nginx."""
+        base = self._with_auth(reading)
+        for part in (base.app_root, base.redirect):
+            if part is not None:
+                text = "has no effect on an Ingress without rules; write a rule, with or without a host"
+                self._findings.warning(part.source, "annotation-without-rules", text)
+        if base.closed is not None:
+            base = Policy(closed=base.closed)
+        elif base.app_root or base.redirect:
+            base = replace(base, app_root=None, redirect=None)
+        return _Held(base, base)
+
+    def _with_auth(self, reading: IngressReading) -> Policy:
+        asked = reading.auth
+        if asked is None or reading.policy.closed is not None:
+            return reading.policy
+        found = self._secrets.users((asked.namespace, asked.name), is_map=asked.is_map)
+        if found.file is None:
+            text = f"Secret {asked.namespace}/{asked.name}: {found.error}; requests get 503"
+            self._findings.error(asked.source, "auth-secret-unusable", text)
+            return Policy(closed=Closed(503, "auth-secret-unusable", asked.source))
+        self.users[found.file.digest] = found.file
+        return replace(reading.policy, auth=BasicAuth(asked.realm, found.file.digest, asked.source))
+
+
+def _tls_redirect(reading: IngressReading, choice: TlsChoice, settings: Settings) -> TlsRedirect | None:
+    """force-ssl-redirect always, ssl-redirect where the host has TLS."""
+    values = reading.values
+    source: Source | None = None
+    if values.get_or(tls.FORCE_SSL_REDIRECT, settings.force_ssl_redirect):
+        given = tls.FORCE_SSL_REDIRECT in values
+        source = values.source(tls.FORCE_SSL_REDIRECT) if given else settings.source("force-ssl-redirect")
+    elif values.get_or(tls.SSL_REDIRECT, settings.ssl_redirect):
+        source = choice.source
+    if source is None:
+        return None
+    return TlsRedirect(settings.http_redirect_code, values.get(tls.PRESERVE_TRAILING_SLASH), source)
+
+
+def _rewrite(reading: IngressReading, path: str) -> Rewrite:
+    values = reading.values
+    target = values.get(matching.REWRITE_TARGET)
+    return Rewrite(path, target, matching.is_absolute(target), values.source(matching.REWRITE_TARGET))
+
+
+def answers_all(policy: Policy) -> bool:
+    """Whether no request of a route with this policy is ever sent on."""
+    return (
+        policy.closed is not None
+        or policy.redirect is not None
+        or (policy.rewrite is not None and policy.rewrite.absolute)
+    )
+
+
+def answers_some(policy: Policy) -> bool:
+    """Whether the policy has something to say to a request that no rule takes."""
+    return answers_all(policy) or any((policy.app_root, policy.tls_redirect, policy.auth))

@@ -1,0 +1,158 @@
+"""Which endpoints a pool holds. The only part of compile that looks at Services and their endpoints.
+
+Hosts name pools and never look inside, so that a pod's coming and going compiles nothing.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+
+from serin.compile.annotations.balancing import Balancing
+from serin.compile.findings import Findings
+from serin.compile.options import Options
+from serin.objects.fields import shorten
+from serin.objects.store import Snapshot
+from serin.objects.views import EndpointSlice, Service, ServicePort, SlicePort
+from serin.problems import Problem
+from serin.refs import Ref, Source
+from serin.routing.identity import digest64
+from serin.routing.plan import Endpoint, Pool, PoolSpec
+
+FIRST_PORT = 0
+"""As a PoolSpec's port: the Service's first one (the default backend is named without a port)."""
+
+_DEFAULTS = Options()
+
+
+def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing) -> PoolSpec:
+    size = balancing.subset_size
+    kind = "number" if isinstance(port, int) else "name"
+    ident = digest64((namespace, service, kind, str(port), balancing.algorithm.value, str(size)))
+    return PoolSpec(ident, namespace, service, port, balancing.algorithm, size)
+
+
+def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) -> tuple[Pool, tuple[Problem, ...]]:
+    """The pool's endpoints now. Problems have the Service as their source.
+
+    Ready endpoints only: one that is terminating is left out even while it still serves, as ingress-nginx does. The
+    order is that of the addresses, whatever the order of the slices.
+    """
+    findings = Findings()
+    ref = Ref("Service", spec.namespace, spec.service)
+    service = snapshot.services.get((spec.namespace, spec.service))
+    if service is None:
+        findings.error(Source(ref), "service-not-found", f"there is no {ref}; requests get 503")
+        return Pool(spec, ()), tuple(findings.problems)
+    port = find_port(service, spec.port)
+    if service.type == "ExternalName":
+        return _external(spec, service, port, options, findings), tuple(findings.problems)
+    if port is None:
+        _no_port(service, spec, findings)
+        return Pool(spec, (), client_affinity=service.affinity_timeout), tuple(findings.problems)
+    endpoints = tuple(sorted(set(_ready(_slices(snapshot, spec), port)), key=lambda e: (e.address, e.port)))
+    if not endpoints:
+        text = f"{ref} has no ready endpoint on port {_shown(spec)}; requests get 503"
+        findings.warning(Source(ref), "no-ready-endpoints", text)
+    return Pool(spec, endpoints, client_affinity=service.affinity_timeout), tuple(findings.problems)
+
+
+def fill_or_close(snapshot: Snapshot, spec: PoolSpec, options: Options) -> tuple[Pool, tuple[Problem, ...]]:
+    """`fill_pool`, and an empty pool with a problem where Serin itself fails."""
+    try:
+        return fill_pool(snapshot, spec, options)
+    except Exception as e:  # our own fault, and this pool's alone
+        findings = Findings()
+        text = f"Serin failed on this Service ({shorten(f'{type(e).__name__}: {e}')}); requests get 503"
+        findings.error(Source(Ref("Service", spec.namespace, spec.service)), "internal-error", text)
+        return Pool(spec, ()), tuple(findings.problems)
+
+
+def find_port(service: Service, wanted: int | str) -> ServicePort | None:
+    """By number or name; else, as ingress-nginx does, by what the port targets."""
+    if wanted == FIRST_PORT:
+        return service.ports[0] if service.ports else None
+    for port in service.ports:
+        if wanted in (port.port, port.name):
+            return port
+    return next((port for port in service.ports if port.target == wanted), None)
+
+
+def _slices(snapshot: Snapshot, spec: PoolSpec) -> tuple[EndpointSlice, ...]:
+    """EndpointSlices; the Service's Endpoints only when it has not a single slice."""
+    key = (spec.namespace, spec.service)
+    slices = snapshot.slices_of.get(key)
+    if slices:
+        return slices
+    older = snapshot.endpoints.get(key)
+    return older.subsets if older is not None else ()
+
+
+def _ready(slices: Iterable[EndpointSlice], port: ServicePort) -> Iterable[Endpoint]:
+    for piece in slices:
+        numbers = [p.port for p in _slice_ports(piece.ports, port)]
+        for endpoint in piece.endpoints if numbers else ():
+            if endpoint.ready and not endpoint.terminating:
+                for address in endpoint.addresses:
+                    for number in numbers:
+                        yield Endpoint(address, number)
+
+
+def _slice_ports(ports: tuple[SlicePort, ...], port: ServicePort) -> list[SlicePort]:
+    """Those of the Service's port: by its name; in slices written by hand also by its target, or the only one."""
+    ours = [p for p in ports if p.protocol == port.protocol]
+    named = [p for p in ours if p.name == port.name]
+    if named:
+        return named
+    targeted = [p for p in ours if port.target is not None and port.target in (p.name, p.port)]
+    if targeted:
+        return targeted
+    return ours if len(ours) == 1 and (not port.name or not ours[0].name) else []
+
+
+def _no_port(service: Service, spec: PoolSpec, findings: Findings) -> None:
+    listed = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in service.ports) or "none"
+    text = f"{service.meta.ref} has no port {_shown(spec)}, its ports are: {listed}; requests get 503"
+    findings.error(service.meta.at("spec.ports"), "service-port-not-found", text)
+
+
+def _shown(spec: PoolSpec) -> str:
+    return "(any)" if spec.port == FIRST_PORT else str(spec.port)
+
+
+def _external(spec: PoolSpec, service: Service, port: ServicePort | None, options: Options, findings: Findings) -> Pool:
+    """The name is resolved, and its addresses are checked, by the data plane."""
+    refused = _refusal(service.external_name, options)
+    if refused:
+        findings.error(service.meta.at("spec.externalName"), "external-name-refused", f"{refused}; requests get 503")
+        return Pool(spec, ())
+    number = _external_port(service, port, spec.port)
+    if number is None:
+        _no_port(service, spec, findings)
+        return Pool(spec, ())
+    return Pool(spec, (), service.external_name, number, service.affinity_timeout)
+
+
+def _external_port(service: Service, port: ServicePort | None, wanted: int | str) -> int | None:
+    """The Service's port, where it targets another number that; without ports the number that the Ingress names."""
+    if port is not None:
+        return port.target if isinstance(port.target, int) else port.port
+    return wanted if not service.ports and isinstance(wanted, int) and wanted != FIRST_PORT else None
+
+
+def _refusal(name: str, options: Options) -> str:
+    if options.disable_svc_external_name:
+        return "Services of type ExternalName are disabled (--disable-svc-external-name)"
+    if not name:
+        return "expected a DNS name"
+    if not options.standalone and _is_loopback(name):
+        return f"{name} is this pod itself"
+    return ""
+
+
+def _is_loopback(name: str) -> bool:
+    if name in ("localhost", "localhost.localdomain") or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified or address.is_link_local

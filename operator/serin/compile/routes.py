@@ -1,0 +1,155 @@
+"""The ordered table of a host's routes, as ingress-nginx orders its locations.
+
+Longest path first, of equal length in reverse order of text, exact before prefix. In regex mode every path is a
+regular expression.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from serin.compile.annotations.balancing import Balancing
+from serin.compile.canaries import Canary, CheckPattern, canary_ident, cookie_rule, header_rule, main_ident, shares
+from serin.compile.findings import Findings
+from serin.compile.options import Key
+from serin.compile.policies import answers_all
+from serin.compile.pools import FIRST_PORT, make_spec
+from serin.compile.rules import ROOT, PathKey, Rule
+from serin.refs import Ref, Source
+from serin.routing.identity import split_id
+from serin.routing.plan import (
+    Closed,
+    PathKind,
+    PathMatch,
+    Policy,
+    PoolSpec,
+    Route,
+    RuleId,
+    Share,
+    Split,
+    VersionRoute,
+)
+
+_REGEX_CHARACTERS = frozenset("*()[]|^$\\{}")
+MAIN = main_ident()
+_NO_POLICY = Policy()
+
+
+@dataclass(slots=True)
+class RouteTable:
+    """Collects a host's routes with the splits and pools that they name."""
+
+    findings: Findings
+    check: CheckPattern
+    routes: list[Route] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+    pools: dict[PoolSpec, list[Source]] = field(default_factory=dict)
+
+    def add(self, rule: Rule, match: PathMatch, policy: Policy, canaries: Sequence[Canary]) -> None:
+        """A rule's route. One whose policy answers everything has no versions: nothing is ever sent on."""
+        versions: tuple[VersionRoute, ...] = ()
+        split = None
+        if not answers_all(policy):
+            versions = (self._main(rule), *(self._canary(canary) for canary in canaries))
+            weights, total = shares(canaries, self.findings)
+            parts = zip(versions, [total - sum(weights), *weights], strict=True)
+            named = tuple(Share(version.ident, version.pool, weight) for version, weight in parts)
+            split = split_id(rule.id)
+            self.splits.append(Split(split, rule.id, named, total))
+        self.routes.append(Route(match, rule.id, rule.reading.ref, split, versions, policy, source=rule.path.source))
+
+    def add_slash_redirect(self, rule: Rule) -> None:
+        """`/foo` is sent to `/foo/`, where only the latter is served: nginx does so for all that it passes on."""
+        match = PathMatch(PathKind.EXACT, rule.id.path[:-1])
+        route = Route(match, rule.id, rule.reading.ref, None, (), _NO_POLICY, True, rule.path.source)
+        self.routes.append(route)
+
+    def add_fallback(self, host: str, match: PathMatch, policy: Policy, ref: Ref, service: Key | None) -> None:
+        """What is done with requests that no rule takes: the policy's answer, then `service`, else 404."""
+        rule = RuleId(host, *ROOT)
+        versions: tuple[VersionRoute, ...] = ()
+        split = None
+        if service is not None and not answers_all(policy):
+            spec = make_spec(*service, FIRST_PORT, Balancing())
+            self._use(spec, Source(Ref("Service", *service)))
+            versions = (VersionRoute(MAIN, service[1], ref, service[1], "", spec.id),)
+            self.splits.append(Split(split_id(rule), rule, (Share(MAIN, spec.id, 100),)))
+            split = self.splits[-1].id
+        self.routes.append(Route(match, rule, ref, split, versions, policy))
+
+    def _main(self, rule: Rule) -> VersionRoute:
+        backend, reading = rule.path.backend, rule.reading
+        assert backend is not None
+        spec = make_spec(reading.ref.namespace, backend.service, backend.port, reading.balancing)
+        self._use(spec, rule.path.source)
+        return VersionRoute(
+            MAIN,
+            reading.ref.name,
+            reading.ref,
+            backend.service,
+            str(backend.port),
+            spec.id,
+            hash_by=reading.balancing.hash_by,
+            source=rule.path.source,
+        )
+
+    def _canary(self, canary: Canary) -> VersionRoute:
+        backend, reading = canary.path.backend, canary.reading
+        assert backend is not None
+        spec = make_spec(reading.ref.namespace, backend.service, backend.port, reading.balancing)
+        self._use(spec, canary.path.source)
+        return VersionRoute(
+            canary_ident(canary),
+            reading.ref.name,
+            reading.ref,
+            backend.service,
+            str(backend.port),
+            spec.id,
+            header_rule(canary.rules, self.check, self.findings),
+            cookie_rule(canary.rules),
+            reading.sticky,
+            reading.balancing.hash_by,
+            canary.path.source,
+        )
+
+    def _use(self, spec: PoolSpec, source: Source) -> None:
+        self.pools.setdefault(spec, []).append(source)
+
+
+def ordered(rules: Iterable[Rule], *, regex: bool) -> list[Rule]:
+    """In regex mode rules of the same path stay in the order of age."""
+    found = list(rules)
+    if not regex:
+        found.sort(key=lambda rule: not rule.is_exact)
+    found.sort(key=lambda rule: rule.id.path.encode(), reverse=True)
+    found.sort(key=lambda rule: len(rule.id.path.encode()), reverse=True)
+    return found
+
+
+def plain_match(rule: Rule) -> PathMatch:
+    return PathMatch(PathKind.EXACT if rule.is_exact else PathKind.PREFIX, rule.id.path)
+
+
+def regex_match(rule: Rule, check: CheckPattern, findings: Findings) -> tuple[PathMatch, Closed | None]:
+    """A path that is no regular expression is taken as it is written, and closed."""
+    error = check(rule.id.path, True)
+    if error is None:
+        return PathMatch(PathKind.REGEX, rule.id.path), None
+    text = f"this host's paths are regular expressions, and this one does not compile ({error}); its requests get 503"
+    findings.error(rule.path.source, "path-regex-bad", text)
+    return PathMatch(PathKind.PREFIX, rule.id.path), Closed(503, "path-regex-bad", rule.path.source)
+
+
+def wants_slash_redirect(rule: Rule, rules: Mapping[PathKey, Rule]) -> bool:
+    """A path that ends in `/`, where nothing serves the path without it."""
+    path = rule.id.path
+    return (
+        path.endswith("/") and path != "/" and (path[:-1], "Exact") not in rules and (path[:-1], "Prefix") not in rules
+    )
+
+
+def warn_of_literal(rule: Rule, findings: Findings) -> None:
+    """A path that looks like a regular expression on a host whose paths are none."""
+    if _REGEX_CHARACTERS.isdisjoint(rule.id.path):
+        return
+    text = f'{rule.id.path} is taken as it is written; set use-regex: "true" to make the host\'s paths patterns'
+    findings.warning(rule.path.source, "path-taken-literally", text)

@@ -1,0 +1,151 @@
+"""Certificates and user files out of Secrets, each read once for each version of its Secret.
+
+What a host looked at is recorded, also when it was not there: a Secret that appears must reach the hosts that wait.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
+
+from serin.compile.draft import Draft
+from serin.objects.store import Key, Snapshot
+from serin.objects.views import Secret
+from serin.routing.plan import Certificate, UserFile
+
+_RSA_BITS = 2048
+"""What OpenSSL's default security level asks of a server's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSecret:
+    """A certificate that can be served, with the names it is for (lower-case), or why it cannot be."""
+
+    certificate: Certificate | None
+    names: frozenset[str] = frozenset()
+    error: str = ""
+
+    def fits(self, host: str) -> bool:
+        """A wildcard name stands for exactly one label; a wildcard host needs the same wildcard name."""
+        return host in self.names or "*." + host.partition(".")[2] in self.names
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    file: UserFile | None
+    error: str = ""
+
+
+Parsed = TlsSecret | Users
+Cache = Draft[tuple[Key, str], Parsed]
+
+
+class SecretReader:
+    """`reads` collects the names asked for; the compiler clears it before each host."""
+
+    __slots__ = ("_cache", "_snapshot", "reads")
+
+    def __init__(self, snapshot: Snapshot, cache: Cache) -> None:
+        self._snapshot = snapshot
+        self._cache = cache
+        self.reads: set[Key] = set()
+
+    def certificate(self, key: Key) -> TlsSecret:
+        found = self._read(key, "tls")
+        assert isinstance(found, TlsSecret)
+        return found
+
+    def users(self, key: Key, *, is_map: bool) -> Users:
+        found = self._read(key, "auth-map" if is_map else "auth-file")
+        assert isinstance(found, Users)
+        return found
+
+    def _read(self, key: Key, kind: str) -> Parsed:
+        self.reads.add(key)
+        known = self._cache.get((key, kind))
+        if known is None:
+            known = _read(self._snapshot.secrets.get(key), kind)
+            self._cache.put((key, kind), known)
+        return known
+
+
+KINDS = ("tls", "auth-file", "auth-map")
+
+
+def _read(secret: Secret | None, kind: str) -> Parsed:
+    try:
+        return _READERS[kind](secret)
+    except Exception as e:  # our own fault, or the library's: the Secret counts as unusable
+        error = f"Serin failed on it ({type(e).__name__})"
+        return TlsSecret(None, error=error) if kind == "tls" else Users(None, error)
+
+
+def read_certificate(secret: Secret | None) -> TlsSecret:
+    if secret is None:
+        return TlsSecret(None, error="there is no such Secret")
+    chain, key = secret.data.get("tls.crt"), secret.data.get("tls.key")
+    if not chain or not key:
+        return TlsSecret(None, error=f"it has no {'tls.key' if chain else 'tls.crt'}")
+    try:
+        leaf = x509.load_pem_x509_certificates(chain)[0]
+        public = leaf.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return TlsSecret(None, error="tls.crt holds no certificate that can be read")
+    try:
+        private = load_pem_private_key(key, password=None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return TlsSecret(None, error="tls.key holds no unencrypted key that can be read")
+    if private.public_key() != public:
+        return TlsSecret(None, error="tls.key does not belong to the first certificate of tls.crt")
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size < _RSA_BITS:
+        return TlsSecret(None, error=f"its RSA key of {public.key_size} bits is too short, expected {_RSA_BITS}")
+    pem = chain.rstrip() + b"\n" + key.rstrip() + b"\n"
+    return TlsSecret(Certificate(_digest(pem), pem), _names(leaf))
+
+
+def _names(leaf: x509.Certificate) -> frozenset[str]:
+    """DNS names of the certificate, and its common name (which ingress-nginx takes as well)."""
+    found = [str(a.value) for a in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found += names.get_values_for_type(x509.DNSName)
+    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension):
+        pass
+    return frozenset(name.lower().removesuffix(".") for name in found)
+
+
+def _auth_file(secret: Secret | None) -> Users:
+    if secret is None:
+        return Users(None, "there is no such Secret")
+    if "auth" not in secret.data:
+        return Users(None, "it has no key auth (auth-secret-type: auth-map takes each key as a user)")
+    return _users(secret.data["auth"])
+
+
+def _auth_map(secret: Secret | None) -> Users:
+    if secret is None:
+        return Users(None, "there is no such Secret")
+    lines = [user.encode() + b":" + value.strip() for user, value in sorted(secret.data.items())]
+    return _users(b"\n".join(lines))
+
+
+def _users(text: bytes) -> Users:
+    if not any(b":" in line and not line.startswith(b"#") for line in text.splitlines()):
+        return Users(None, "it holds no line USER:HASH")
+    return Users(UserFile(_digest(text), text))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+_READERS: Mapping[str, Callable[[Secret | None], Parsed]] = {
+    "tls": read_certificate,
+    "auth-file": _auth_file,
+    "auth-map": _auth_map,
+}
