@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.exchange import Client, RequestHead
 from serin.dataplane.proxy.gate import Gate
-from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
+from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.site import LoadedHosts, Site
 from serin.errors import SerinError
 from serin.native.worker import EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
@@ -148,7 +148,7 @@ def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", emp
     documents = {host.name or "everything": host for host in hosts}
     splits = FakeSplits(set(empty))
     workshop = Workshop(splits, RePattern, hashed, lambda: 0.0)
-    loaded = LoadedHosts(lambda digest: RuntimeHost(documents[digest], workshop))
+    loaded = LoadedHosts(lambda digest: make_ready(documents[digest], workshop))
     site = Site(Index(1, names, {}, (), settings or Globals()), loaded)
     auth = Authenticator(lambda digest: users, compare=lambda stored, given: stored == "{PLAIN}" + given.decode())
     looks: list[None] = []

@@ -165,6 +165,11 @@ def test_a_virtual_host_may_hold_variables_which_are_main_s() -> None:
         assert forwarded(served, head).host == b"main.ns.svc"
 
 
+def test_a_decoded_path_cannot_break_a_header_line() -> None:
+    served = serve(Host("shop.example", (route(upstream=Upstream(vhost="$uri")),)))
+    assert forwarded(served, request(b"/a%0d%0aX-Evil:%201")).host == b"/aX-Evil: 1"
+
+
 def test_a_request_without_a_host_still_names_one() -> None:
     served = serve(replace(PLAIN, name=""))
     assert forwarded(served, request(host="", host_header=b"")).host == b"_"
@@ -290,6 +295,12 @@ def test_a_closed_route_is_503() -> None:
     assert answered(served, request()).status == 503
 
 
+def test_a_host_that_serin_fails_on_answers_503_and_no_other_suffers() -> None:
+    served = serve(PLAIN, replace(PLAIN, name="broken.x", routes=(route(forwarded_prefix="\ud800"),)))
+    assert answered(served, request(b"/any", host="broken.x")).status == 503
+    assert forwarded(served, request()).target == b"/"
+
+
 def test_a_pattern_that_cannot_be_run_is_500() -> None:
     served = serve(Host("shop.example", (route("/(", PathKind.REGEX),)))
     assert answered(served, request(b"/x")).status == 500
@@ -352,7 +363,12 @@ async def test_redirects_come_before_authentication() -> None:
 
 @pytest.mark.parametrize(
     ("realm", "value"),
-    [("", b'Basic realm=""'), ('a "b" \\c', b'Basic realm="a \\"b\\" \\\\c"'), ("é", 'Basic realm="é"'.encode())],
+    [
+        ("", b'Basic realm=""'),
+        ('a "b" \\c', b'Basic realm="a \\"b\\" \\\\c"'),
+        ("é", 'Basic realm="é"'.encode()),
+        ("a\r\nb", b'Basic realm="ab"'),
+    ],
 )
 def test_a_realm_is_quoted(realm: str, value: bytes) -> None:
     assert challenge(realm) == value

@@ -16,6 +16,7 @@ from serin.dataplane.proxy.headers import (
     HSTS,
     RequestIds,
     endpoint_lines,
+    one_line,
     visible_host,
 )
 from serin.dataplane.proxy.picking import BY_SPLIT, Hash, client_key
@@ -143,7 +144,7 @@ class Gate:
         return Forward(
             found,
             target,
-            visible if route.vhost is None else route.vhost(head, client, path),
+            visible if route.vhost is None else one_line(route.vhost(head, client, path)),
             endpoint_lines(head, client, visible, request_id, route.lines),
             route.drop,
             answer,
@@ -199,7 +200,7 @@ class Gate:
 def challenge(realm: str) -> bytes:
     """The value of WWW-Authenticate (RFC 7617); quotes and backslashes of the realm escaped."""
     text = realm.replace("\\", "\\\\").replace('"', '\\"')
-    return b'Basic realm="%b"' % text.encode()
+    return b'Basic realm="%b"' % one_line(text.encode())
 
 
 def _asked(head: RequestHead, client: Client, path: bytes) -> Asked:

@@ -42,6 +42,7 @@ HSTS = b"Strict-Transport-Security"
 ANSWER_DROPPED_TLS = ANSWER_DROPPED | {HSTS.lower()}
 """Over TLS the endpoint's own HSTS gives way to the one of the settings (ingress-nginx sets it after the endpoint)."""
 
+_CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 _MAX_REQUEST_ID = 256
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]+").fullmatch
 _ID_BATCH = 256
@@ -108,6 +109,11 @@ def cookie_header(head: RequestHead) -> bytes | None:
     if count <= 1:
         return None if count == 0 else head.headers[head.lower.index(b"cookie")][1]
     return b"; ".join([v for (_, v), name in zip(head.headers, head.lower, strict=True) if name == b"cookie"])
+
+
+def one_line(value: bytes) -> bytes:
+    """A header value without control characters, which a decoded path or a user's text could bring in."""
+    return _CONTROLS.sub(b"", value)
 
 
 def cookie_line(value: bytes) -> bytes:

@@ -4,6 +4,7 @@ A route's splits, rules, keys, log names, header lines and endpoint settings are
 request is to look things up. Nothing here decides what a request gets, that is the gate's order of questions.
 """
 
+import logging
 import ssl
 import time
 from collections.abc import Callable
@@ -15,12 +16,16 @@ from serin.dataplane.proxy.headers import DROPPED
 from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
 from serin.dataplane.proxy.sticky import StickyPicker
 from serin.dataplane.proxy.variables import Evaluate, compile_parts, split_text
+from serin.refs import Ref, Source
 from serin.routing.decision import Reason
 from serin.routing.outcome import rewrite_searcher
-from serin.routing.plan import HashBy, Host, Route, Upstream, VersionRoute
+from serin.routing.plan import Closed, HashBy, Host, PathKind, PathMatch, Policy, Route, RuleId, Upstream, VersionRoute
 from serin.routing.rules import CompiledRules
 from serin.routing.search import PatternMaker
 from serin.routing.table import RouteTable
+from serin.telemetry import log
+
+_log = logging.getLogger(__name__)
 
 LogFields = tuple[str, str, str, str, str, str, str, str]
 """The first eight fields of LogContext: namespace to reason."""
@@ -51,6 +56,13 @@ class Workshop:
     hashed: Hash
     clock: Callable[[], float] = time.time
     endpoint_tls: ssl.SSLContext = field(default_factory=lambda: unverified_context())
+    settings: dict[Upstream, UpstreamSettings] = field(default_factory=dict)
+    """Made once for all routes that speak to their endpoints alike."""
+
+    def upstream(self, upstream: Upstream) -> UpstreamSettings:
+        if upstream not in self.settings:
+            self.settings[upstream] = upstream_settings(upstream, self.endpoint_tls)
+        return self.settings[upstream]
 
 
 class RuntimeRoute:
@@ -88,7 +100,7 @@ class RuntimeRoute:
         self.lines = b"X-Forwarded-Prefix: %b\r\n" % prefix if prefix else b""
         constants = _constants(route)
         self.vhost = compile_parts(split_text(policy.upstream.vhost), constants) if policy.upstream.vhost else None
-        self.upstream = upstream_settings(policy.upstream, made.endpoint_tls)
+        self.upstream = made.upstream(policy.upstream)
         self.split = None if route.split is None else made.splits.split(route.split, shape(route))
         self.picker = None if self.split is None else _picker(route, self.split, made, constants)
         """None for a route without rules, keys and cookies: its split is asked directly."""
@@ -106,6 +118,19 @@ class RuntimeHost:
         self.special = host.name == "" or host.www is not None
         """Whether anything may answer before the routes are looked at."""
         self.table: RouteTable[RuntimeRoute] = RouteTable(host, made.patterns, lambda route: RuntimeRoute(route, made))
+
+
+def make_ready(host: Host, made: Workshop) -> RuntimeHost:
+    """The host ready to serve. If that fails, which is a fault of Serin, this host answers 503 and no other suffers."""
+    try:
+        return RuntimeHost(host, made)
+    except Exception as error:
+        log.event(_log, log.HOST_FAILED, level=logging.ERROR, host=host.name, error=repr(error))
+        source = Source(host.routes[0].ingress) if host.routes else Source(Ref("Ingress", "", ""))
+        rule = RuleId(host.name, "/", "Prefix")
+        policy = Policy(closed=Closed(503, "internal-error", source))
+        closed = Route(PathMatch(PathKind.PREFIX, "/"), rule, source.ref, None, (), policy)
+        return RuntimeHost(Host(host.name, (closed,), certificate=host.certificate), made)
 
 
 def shape(route: Route) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from serin.dataplane.proxy.connection_settings import ConnectionSettings
 from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.heads import TOO_LARGE
 from serin.dataplane.proxy.reload import PlanTaker
-from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
+from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.server import Server
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
 from serin.dataplane.proxy.site import LoadedHosts, Site
@@ -64,7 +64,7 @@ class ProxyWorker:
         self._run_dir = RunDirectory(Path(settings.run_dir))
         self._shared = Worker.attach(self._run_dir.path, settings.index)
         workshop = Workshop(self._shared, Pattern, hash64)
-        loaded = LoadedHosts(lambda digest: RuntimeHost(self._run_dir.read_host(digest), workshop))
+        loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop))
         self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
         self._pages = Pages()
