@@ -1,44 +1,42 @@
 """Builds the C routine twice: the cffi module, and libserin.so for LuaJIT. Everything else is in pyproject.toml.
 
-setuptools reads cffi_modules only from here. Both are made by one build_ext step, for wheels, editable installs and in place.
+setuptools reads cffi_modules only from here. Both are made by one build_ext step, for wheels, editable installs and
+in place.
 """
 
-import glob
-import os
+from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCES = sorted(glob.glob("csrc/*.c"))
+SOURCES = sorted(str(p) for p in Path("csrc").glob("*.c"))
 FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden"]
+ASSETS = ["serin._assets.templates", "serin._assets.crds"]
+MODULE = "serin.native._ffi"
+LIBRARY = "libserin.so"
 
 
 class BuildRoutine(build_ext):
     """build_ext that leaves libserin.so beside the cffi module."""
 
-    def library_path(self) -> str:
-        return os.path.join(os.path.dirname(self.get_ext_fullpath("serin.native._ffi")), "libserin.so")
-
-    def copy_extensions_to_source(self) -> None:
-        super().copy_extensions_to_source()
-        inplace, self.inplace = self.inplace, 0
-        built = self.library_path()
-        self.inplace = inplace
-        target = os.path.join(self.get_finalized_command("build_py").get_package_dir("serin.native"), "libserin.so")
-        self.copy_file(built, target)
+    def library_path(self) -> Path:
+        return Path(self.build_lib, *MODULE.split(".")[:-1], LIBRARY)
 
     def build_extensions(self) -> None:
         super().build_extensions()
         objects = self.compiler.compile(
-            SOURCES, output_dir=os.path.join(self.build_temp, "libserin"), include_dirs=["csrc"], extra_postargs=FLAGS
+            SOURCES, output_dir=f"{self.build_temp}/libserin", include_dirs=["csrc"], extra_postargs=FLAGS
         )
-        self.compiler.link_shared_object(objects, self.library_path(), libraries=["dl", "pthread"])
+        self.compiler.link_shared_object(objects, str(self.library_path()), libraries=["dl", "pthread"])
+
+    def copy_extensions_to_source(self) -> None:
+        """In place and in editable installs the package is used from the source tree."""
+        super().copy_extensions_to_source()
+        self.copy_file(str(self.library_path()), str(Path(self.get_ext_fullpath(MODULE)).with_name(LIBRARY)))
 
     def get_outputs(self) -> list[str]:
-        return [*super().get_outputs(), self.library_path()]
+        return [*super().get_outputs(), str(self.library_path())]
 
-
-ASSETS = ["serin._assets.templates", "serin._assets.crds"]
 
 setup(
     packages=[*find_namespace_packages("operator", include=["serin", "serin.*"]), *ASSETS],

@@ -73,7 +73,7 @@ static uint32_t of_two(const srn_pick *p, bool pace) {
     if (m < 2)
         return a;
     uint64_t k = srn_random(p->w) % (m - 1);
-    if (all_available(p))
+    if (m == p->count)
         b = (uint32_t)((a + 1 + k) % p->count);
     else
         b = nth_available(p, k, a);

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 KEEP_SECONDS = 600.0
 
 
-class NoCellLeft(Exception):
+class NoCellError(Exception):
     """All cells of a kind are in use."""
 
 
@@ -40,7 +40,7 @@ class Cells:
             cell = self.used
             self.used += size
         else:
-            raise NoCellLeft
+            raise NoCellError
         self._held[key] = (cell, 1, size)
         return cell
 

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+from serin.errors import RunDirectoryError
 from serin.native import layout
 from serin.native.epochs import oldest_epoch
 from serin.native.hashing import hash_more
@@ -23,7 +24,7 @@ from serin.native.words import MappedWords
 SLOT_KEEP_SECONDS = 600.0
 
 
-class Full(Exception):
+class FileFullError(Exception):
     """No slot or no room is left: a larger file has to take this one's place."""
 
 
@@ -35,7 +36,8 @@ class Image:
         self._path = path
         self._state = state
         head = os.pread(fd, layout.HEADER_SIZE, 0)
-        (*_, length, self.instance, self.slot_count, _, self._slot_offset, heap) = layout.POOLS_HEADER.unpack_from(head)
+        fields: tuple[int, ...] = layout.POOLS_HEADER.unpack_from(head)
+        length, self.instance, self.slot_count, _, self._slot_offset, heap = fields[3:]
         self.words = MappedWords(fd, heap)
         self._ids = array("Q", self.words.read(self._slot_offset, self.slot_count * layout.SLOT.size))[0::2]
         self._slots: dict[tuple[int, int], int] = {}
@@ -81,14 +83,14 @@ class Image:
     def adopt(cls, path: Path, state: Path, now: float) -> "Image | None":
         """The file that is there, None when there is none or its header does not check.
 
-        BlockingIOError: another process writes it.
+        RunDirectoryError: another process writes it.
         """
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd, path)
             if sound_header(os.pread(fd, layout.HEADER_SIZE, 0), os.fstat(fd).st_size):
                 return cls(fd, path, state, now)
             if os.fstat(fd).st_size >= layout.HEADER_SIZE:
@@ -118,7 +120,7 @@ class Image:
 
     def _length_at(self, offset: int) -> int:
         head = os.pread(self._fd, layout.BLOCK.size, offset)
-        return layout.BLOCK.unpack(head)[3] if len(head) == layout.BLOCK.size else 0
+        return int.from_bytes(head[8:12], "little") if len(head) == layout.BLOCK.size else 0
 
     def slot(self, kind: int, identity: int) -> int | None:
         return self._slots.get((kind, identity))
@@ -138,7 +140,7 @@ class Image:
         return os.pread(self._fd, self._length_at(offset), offset) if offset else None
 
     def publish(self, kind: int, identity: int, flags: int, body: bytes, now: float) -> int:
-        """Put a block in force in place of the one before; its slot. Full when there is no room."""
+        """Put a block in force in place of the one before; its slot. FileFullError when there is no room."""
         slot = self._slot_for(kind, identity, now)
         before = self.words.load(self._word_at(slot))
         generation = ((before >> 8) + 1) & 0xFFFFFF
@@ -178,11 +180,11 @@ class Image:
             self._heap.reclaim(oldest_epoch(self._state))
             offset = self._heap.take(size)
         if offset is None:
-            raise Full
+            raise FileFullError
         return offset
 
     def _slot_for(self, kind: int, identity: int, now: float) -> int:
-        known = self._slots.get((kind, identity))
+        known = self.slot(kind, identity)
         if known is not None:
             return known
         mask = self.slot_count - 1
@@ -194,12 +196,13 @@ class Image:
             at = (at + 1) & mask
         else:
             if self._taken >= self.slot_count // 2:
-                raise Full
+                raise FileFullError
             self._taken += 1
         self._ids[at] = identity
         self._slots[(kind, identity)] = at
         # the kind before the id: a reader that finds the id sees a slot of the right kind without a block
-        self.words.store(self._word_at(at), layout.slot_word(0, 0, kind))
+        generation = self.words.load(self._word_at(at)) >> 8
+        self.words.store(self._word_at(at), layout.slot_word(0, generation, kind))
         self.words.store(self._word_at(at) - 8, identity)
         return at
 
@@ -224,6 +227,13 @@ class Image:
         with contextlib.suppress(OSError):
             self.words.close()
         os.close(self._fd)
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as e:
+        raise RunDirectoryError(f"{path} is written by another instance") from e
 
 
 def sound_header(head: bytes, size: int) -> bool:

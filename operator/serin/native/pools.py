@@ -6,13 +6,14 @@ A put takes effect with the next request of every worker. Ids keep their slots a
 from collections.abc import Callable
 from pathlib import Path
 
+from serin.errors import SerinError
 from serin.native import layout
-from serin.native.cells import Cells, NoCellLeft
+from serin.native.cells import Cells, NoCellError
 from serin.native.hashing import endpoint_ident, hash_more
-from serin.native.image import Full, Image
+from serin.native.image import FileFullError, Image
 from serin.native.layout import AlgorithmCode, SlotFlag, pack_address
 from serin.native.twin.blocks import (
-    BadBlock,
+    BadBlockError,
     EndpointBlock,
     PoolBlock,
     SplitBlock,
@@ -27,7 +28,7 @@ MIN_SLOTS = 1 << 15
 MIN_HEAP = 16 << 20
 
 
-class UnknownPool(ValueError):
+class UnknownPoolError(SerinError):
     """A split names a pool that was not put before it."""
 
 
@@ -57,7 +58,7 @@ class PoolsFile:
     def open(cls, path: Path, random64: Callable[[], int], clock: Callable[[], float]) -> "PoolsFile":
         """Take over the file at RUN_DIR/plan/pools.bin, or make a new one when there is none that checks.
 
-        `random64` gives 64 random bits, `clock` monotonic seconds. BlockingIOError: another process writes it.
+        `random64` gives 64 random bits, `clock` monotonic seconds. RunDirectoryError: another process writes it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         return cls(path, random64, clock, path.parent.parent / "state" / "state.bin")
@@ -88,7 +89,7 @@ class PoolsFile:
         pools = [int(s.pool, 16) for s in split.shares]
         unknown = [f"{p:016x}" for p in pools if self._image.slot(SlotFlag.POOL, p) is None]
         if unknown:
-            raise UnknownPool(f"split {split.id} names pools that are not there: {', '.join(unknown)}")
+            raise UnknownPoolError(f"split {split.id} names pools that are not there: {', '.join(unknown)}")
         identity, now = int(split.id, 16), self._clock()
         before = self._block(SlotFlag.SPLIT, identity)
         return self._put(self._split_block(identity, split, pools, before, now), before, now)
@@ -129,7 +130,7 @@ class PoolsFile:
     def _endpoint_cell(self, key: object, now: float, size: int = 1) -> int:
         try:
             return self._endpoints.acquire(key, now, size)
-        except NoCellLeft:
+        except NoCellError:
             return layout.NO_CELL
 
     def _split_block(
@@ -151,7 +152,7 @@ class PoolsFile:
     def _stats_cell(self, split: int, version: int, now: float) -> int:
         try:
             return self._stats.acquire((split, version), now)
-        except NoCellLeft:
+        except NoCellError:
             return layout.NO_CELL
 
     def _release(self, block: SplitBlock | PoolBlock, now: float) -> None:
@@ -187,7 +188,7 @@ class PoolsFile:
             return None
         try:
             return decode(data, hash_more)
-        except BadBlock:
+        except BadBlockError:
             return None
 
     def _put(self, block: SplitBlock | PoolBlock, before: SplitBlock | PoolBlock | None, now: float) -> bool:
@@ -205,7 +206,7 @@ class PoolsFile:
         self._show_used()
         try:
             self._image.publish(_kind(block), block.id, slot_flags(block), encode_body(block), now)
-        except Full:
+        except FileFullError:
             self._grow(block, now)
 
     def _withdraw(self, kind: int, identity: int, now: float) -> None:

@@ -86,7 +86,7 @@ class StateFiles:
         return fd
 
     def release_worker(self, index: int) -> None:
-        """The process of this row has ended: its requests in flight are none, its row is free, its epoch counts no more.
+        """The process of this row has ended: nothing of its is in flight, its row is free, its epoch counts no more.
 
         Only once the process is gone.
         """

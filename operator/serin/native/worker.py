@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
+from serin.errors import RunDirectoryError
 from serin.native._ffi import ffi, lib
 from serin.native.hashing import shape_of
 from serin.native.layout import unpack_address
@@ -34,7 +35,7 @@ _decide = lib.srn_decide
 _done = lib.srn_done
 
 
-class AttachError(OSError):
+class AttachError(RunDirectoryError):
     """A file of the run directory is missing or does not check; the text says which."""
 
 

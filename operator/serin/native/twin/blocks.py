@@ -4,13 +4,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from serin.errors import CorruptFileError
 from serin.native import layout
 from serin.native.twin.hashing import hash_more, shape_of
 
 Hasher = Callable[[int, bytes], int]
 
 
-class BadBlock(ValueError):
+class BadBlockError(CorruptFileError):
     """A block that fails its checks; the text says which."""
 
 
@@ -106,21 +107,21 @@ def frame(kind: int, identity: int, generation: int, body: bytes, hasher: Hasher
 
 
 def decode(data: bytes, hasher: Hasher = hash_more) -> SplitBlock | PoolBlock:
-    """The block at the start of `data`; BadBlock when a check fails."""
+    """The block at the start of `data`; BadBlockError when a check fails."""
     try:
         magic, kind, version, length, _generation, identity, checksum = layout.BLOCK.unpack_from(data)
     except struct.error as e:
-        raise BadBlock("cut off") from e
+        raise BadBlockError("cut off") from e
     if magic != layout.BLOCK_MAGIC or version != layout.LAYOUT or not layout.BODY <= length <= len(data):
-        raise BadBlock("magic, layout or length")
+        raise BadBlockError("magic, layout or length")
     body = data[layout.BLOCK.size : length]
     if checksum != hasher(hasher(0, data[: layout.BLOCK_CHECKED_HEAD]), body):
-        raise BadBlock("checksum")
+        raise BadBlockError("checksum")
     if kind == layout.SlotFlag.SPLIT:
         return _decode_split(identity, body)
     if kind == layout.SlotFlag.POOL:
         return _decode_pool(identity, body)
-    raise BadBlock("kind")
+    raise BadBlockError("kind")
 
 
 def _decode_split(identity: int, body: bytes) -> SplitBlock:
@@ -130,11 +131,11 @@ def _decode_split(identity: int, body: bytes) -> SplitBlock:
         or len(body) != layout.SPLIT.size + count * layout.VERSION.size
         or total == 0
     ):
-        raise BadBlock("versions")
+        raise BadBlockError("versions")
     versions = tuple(VersionBlock(*fields) for fields in layout.VERSION.iter_unpack(body[layout.SPLIT.size :]))
     split = SplitBlock(identity, seed, total, bool(flags & layout.SPLIT_REST), counter, versions)
     if split.shape != shape or sum(v.weight for v in versions) >= 1 << 32:
-        raise BadBlock("shape or weights")
+        raise BadBlockError("shape or weights")
     return split
 
 
@@ -142,10 +143,10 @@ def _decode_pool(identity: int, body: bytes) -> PoolBlock:
     algorithm, subset, flags, count, counter, name_cell, port, name_len, base_cell = layout.POOL.unpack_from(body)
     rest = body[layout.POOL.size :]
     if algorithm >= len(layout.AlgorithmCode) or name_len > len(rest):
-        raise BadBlock("algorithm or name")
+        raise BadBlockError("algorithm or name")
     external = bool(flags & layout.PoolFlag.EXTERNAL)
     if not external and len(rest) != count * layout.ENDPOINT.size:
-        raise BadBlock("endpoints")
+        raise BadBlockError("endpoints")
     endpoints = () if external else tuple(_endpoint(*fields) for fields in layout.ENDPOINT.iter_unpack(rest))
     name = bytes(rest[:name_len]) if external else b""
     by_client = bool(flags & layout.PoolFlag.BY_CLIENT)
@@ -155,5 +156,5 @@ def _decode_pool(identity: int, body: bytes) -> PoolBlock:
 
 def _endpoint(ident: int, address: bytes, port: int, family: int, _reserved: int, cell: int) -> EndpointBlock:
     if family not in (4, 6):
-        raise BadBlock("family")
+        raise BadBlockError("family")
     return EndpointBlock(ident, address, port, family, cell)
