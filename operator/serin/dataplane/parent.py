@@ -28,12 +28,14 @@ from serin.dataplane.readiness import View, WorkerView, reasons
 from serin.dataplane.resolver import Resolver
 from serin.dataplane.settings import DataPlaneSettings
 from serin.dataplane.sockets import Listeners, WorkerSockets, bind_socket, listen_addresses, open_listeners
-from serin.dataplane.workers import Worker, Workers, row_count
+from serin.dataplane.workers import ROWS, Worker, Workers
+from serin.errors import RunDirectoryError
 from serin.native.names import ExternalNames
 from serin.telemetry import log
 
 WORKER_COMMAND = (sys.executable, "-m", "serin.dataplane.proxy.worker")
 CERTIFICATE = "default.pem"
+PORTS = "ports.json"
 NAMES_SECONDS = 2.0
 """How long the first workers wait for external names to be resolved."""
 _log = logging.getLogger(__name__)
@@ -67,9 +69,8 @@ async def run(
         probes = _probe_sockets(settings)
         for sock in probes:
             held.callback(sock.close)
-        state = make_state(settings.run_dir, row_count(settings.workers))
+        state = _prepare(settings.run_dir, make_state)
         held.callback(state.close)
-        keep_certificate(settings.run_dir / "state" / CERTIFICATE)
         parent = Parent(settings, listeners, state, command)
         return await parent.run(probes, stop or asyncio.Event())
 
@@ -125,6 +126,7 @@ class Parent:
             code = await self._end()
             watch.close()
             await runner.cleanup()
+            (self._settings.run_dir / "state" / PORTS).unlink(missing_ok=True)
         return code
 
     def view(self) -> View:
@@ -180,7 +182,7 @@ class Parent:
         if not found:
             self._ever_ready = True
             log.event(_log, log.READY, generation=self._generation, workers=len(self.workers.places))
-        elif self._ever_ready:
+        elif self._ever_ready and not self._draining:
             log.event(_log, log.NOT_READY, level=logging.WARNING, reasons="; ".join(found))
         self._reasons = found
 
@@ -237,11 +239,21 @@ class Parent:
 
     def _tell_ports(self, healthz_port: int) -> None:
         ports = {"http": self._listeners.http_port, "https": self._listeners.https_port, "healthz": healthz_port}
-        path = self._settings.run_dir / "state" / "ports.json"
+        path = self._settings.run_dir / "state" / PORTS
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps({**ports, "pid": os.getpid()}) + "\n")
         fresh.replace(path)
         log.event(_log, log.LISTENING, **ports)
+
+
+def _prepare(run_dir: Path, make_state: Callable[[Path, int], SharedState]) -> SharedState:
+    """Leave in state/ what workers need."""
+    try:
+        (run_dir / "state" / PORTS).unlink(missing_ok=True)
+        keep_certificate(run_dir / "state" / CERTIFICATE)
+        return make_state(run_dir, ROWS)
+    except OSError as error:
+        raise RunDirectoryError(f"{run_dir}: state/ cannot be prepared: {error}") from error
 
 
 def _probe_sockets(settings: DataPlaneSettings) -> tuple[socket.socket, ...]:

@@ -18,8 +18,8 @@ from serin.telemetry import log
 
 START_SECONDS = 60.0
 """A successor that is not ready after this time is given up; the old one goes on."""
-MAX_ROWS = 64
-"""What the shared memory has."""
+ROWS = 64
+"""Rows of the shared memory: processes that may be there at once. When all are taken a successor waits for one."""
 KILL_MARGIN = 2.0
 """Seconds beyond the grace that a worker itself observes, before it is killed."""
 
@@ -75,7 +75,7 @@ class Workers:
         self._changed = changed
         self._draining = False
         self._alive: set[Worker] = set()
-        self._rows = set(range(row_count(len(sockets))))
+        self._rows = set(range(ROWS))
         self._row_freed = asyncio.Event()
         self._follows: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -252,8 +252,3 @@ class Workers:
         task = asyncio.create_task(work)
         kept.add(task)
         task.add_done_callback(kept.discard)
-
-
-def row_count(workers: int) -> int:
-    """Rows to be used: while all are replaced, each old process still has its own; then a successor waits for one."""
-    return min(2 * workers, MAX_ROWS)
