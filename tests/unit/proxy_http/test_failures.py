@@ -251,6 +251,21 @@ async def test_answers_that_break_off_are_seen_to(rig: Rig, beginning: bytes) ->
     assert rig.records[0].status == 200
 
 
+async def test_an_endpoint_that_breaks_off_behind_an_interim_answer(rig: Rig) -> None:
+    """The client has got nothing final: it is told, but nobody else is asked."""
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+
+    rig.endpoint.script = script
+    other = await rig.add_endpoint(friendly)
+    caller = await rig.call(GET)
+    assert (await caller.head()).status == 103
+    assert (await caller.answer()).status == 502
+    assert not other.requests
+
+
 async def test_a_bad_chunk_later_breaks_off(rig: Rig) -> None:
     async def script(visit: Visit) -> None:
         await visit.request()

@@ -108,7 +108,7 @@ class AnswerReader:
         options = _options(headers, lower)
         answer.keep_alive = b"close" not in options and (not http10 or b"keep-alive" in options)
         drop = without | _HOP_BY_HOP | (options - _FRAMING)
-        if status == 101:
+        if status in (101, 426):
             drop -= _UPGRADE
         elif status < 200 or status == 204:
             drop |= _LENGTH

@@ -17,6 +17,7 @@ IDLE, EXCHANGE, DRAIN, LINGER, CLOSED = range(5)
 """Between requests; in one; throwing away the rest of a body; throwing away everything; closing or gone."""
 
 HOLD_UPLOAD, HOLD_CONNECTING, HOLD_BUFFER = 1, 2, 4
+ALL_HOLDS = HOLD_UPLOAD | HOLD_CONNECTING | HOLD_BUFFER
 """Why nothing is read: the endpoint does not take it, there is none yet, what was read waits for its turn."""
 
 
@@ -66,7 +67,9 @@ class ClientLink(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._state != CLOSED:
+        if self._state == LINGER:
+            self._linger_on()
+        elif self._state != CLOSED:
             self.deadline = self._next_deadline()
             self._output_paused(paused=False)
 

@@ -1,7 +1,6 @@
-"""One client connection: reads requests one at a time, asks the gate, writes answers.
+"""One client connection: asks the gate about each request, and writes answers or has them brought by a transfer.
 
-All in callbacks; a task only where the gate must wait. The bytes of a request's body are counted or decoded here and
-given to the transfer; what comes behind them waits for its turn, in bounded space. It knows no routes.
+All in callbacks; a task only where the gate must wait. It knows no routes.
 """
 
 import asyncio
@@ -11,23 +10,12 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from serin.dataplane.proxy.answers import own_answer
-from serin.dataplane.proxy.client_link import (
-    CLOSED,
-    DRAIN,
-    EXCHANGE,
-    HOLD_BUFFER,
-    HOLD_CONNECTING,
-    HOLD_UPLOAD,
-    IDLE,
-    LINGER,
-    NEVER,
-    ClientLink,
-)
+from serin.dataplane.proxy.client_link import ALL_HOLDS, CLOSED, EXCHANGE, IDLE, NEVER
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
-from serin.dataplane.proxy.framing import BadChunkError, ChunkDecoder, CountedBody
-from serin.dataplane.proxy.heads import CHUNKED, TOO_LARGE, RefusedError
-from serin.dataplane.proxy.intake import NO_FIELDS, Intake
+from serin.dataplane.proxy.heads import TOO_LARGE
+from serin.dataplane.proxy.intake import NO_FIELDS
+from serin.dataplane.proxy.request_reader import RequestReader
 from serin.dataplane.proxy.transfer import CLIENT_CLOSED, Transfer
 
 if TYPE_CHECKING:
@@ -42,51 +30,18 @@ _CLOSING = frozenset((400, 413, 414))
 """Pages after which nginx closes the connection."""
 
 
-class Downstream(ClientLink):
-    __slots__ = (
-        "_advancing",
-        "_body",
-        "_buffer",
-        "_fields",
-        "_head",
-        "_intake",
-        "_received",
-        "_requests",
-        "_server",
-        "_started",
-        "_task",
-        "_transfer",
-        "_uploaded",
-        "client",
-        "keep_alive",
-        "pool",
-        "tunnels",
-    )
+class Downstream(RequestReader):
+    __slots__ = ("_requests", "_server", "_task", "_transfer", "client", "pool", "tunnels")
 
     def __init__(self, server: "Server", *, tls: bool, server_port: int) -> None:
-        super().__init__(server.settings, tls=tls)
+        super().__init__(server.settings, server.heads, tls=tls)
         self._server = server
         self.pool = server.pool
         self.tunnels = server.tunnels
         self.client = Client("", 0, tls, server_port)
-        self.keep_alive = True
-        """The connection stays open after this exchange."""
-        self._buffer = b""
-        """Read and not yet used."""
-        self._body: CountedBody | ChunkDecoder | None = None
-        """What is left to be read of the request's body; None when nothing is."""
-        self._intake = Intake(server.heads, server.settings)
-        self._fields = NO_FIELDS
-        self._head: RequestHead | None = None
         self._transfer: Transfer | None = None
         self._task: asyncio.Task[None] | None = None
-        self._advancing = False
         self._requests = 0
-        self._received = 0
-        """Bytes of this request: line, head and body."""
-        self._uploaded = 0
-        """Bytes of its body, without framing."""
-        self._started = 0.0
 
     # --- asyncio.Protocol ---
 
@@ -103,21 +58,6 @@ class Downstream(ClientLink):
             self.client.port = peer[1]
         self.deadline = time.monotonic() + self.settings.header_timeout
 
-    def data_received(self, data: bytes) -> None:
-        state = self._state
-        if state == IDLE:
-            self._buffer = self._buffer + data if self._buffer else data
-            self._advance()
-        elif state == EXCHANGE:
-            if self._body is not None and self._transfer is not None:
-                self._read_body(data)
-            else:
-                self._wait_turn(self._buffer + data)
-        elif state == DRAIN:
-            self._drain(data)
-        elif state == LINGER:
-            self._linger_on()
-
     def eof_received(self) -> None:
         """A client that has closed its side is gone, as nginx sees it: the endpoint is told. The transport closes."""
         self._gone(CLIENT_CLOSED)
@@ -131,15 +71,6 @@ class Downstream(ClientLink):
             self._transfer.hold_answer(on=paused)
         elif not paused and self._state == IDLE:
             self._advance()
-
-    def _next_deadline(self) -> float:
-        if self._state == IDLE:
-            return time.monotonic() + (
-                self.settings.header_timeout if self._buffer else self.settings.keepalive_timeout
-            )
-        if self._body is None or self._holds:
-            return NEVER
-        return time.monotonic() + self.settings.body_timeout
 
     def expired(self, now: float) -> None:
         """The deadline has passed."""
@@ -160,66 +91,12 @@ class Downstream(ClientLink):
         if self._state == IDLE and not self._write_paused:
             self.deadline = min(self.deadline, now + self.settings.drain_idle)
 
-    # --- heads ---
-
-    def _advance(self) -> None:
-        """Take the requests that are in the buffer, one exchange at a time."""
-        if self._advancing:
-            return
-        self._advancing = True
-        while self._buffer and self._state == IDLE and not self._write_paused:
-            if not self._take():
-                break
-        self._advancing = False
-
-    def _take(self) -> bool:
-        """Begin the exchange whose head is in the buffer; False when it is not there as a whole."""
-        data = self._buffer
-        if data[0] == 13:  # empty lines before a request are skipped: RFC 9112, section 2.2
-            while data.startswith(b"\r\n"):
-                data = data[2:]
-            self._buffer = data
-        end = data.find(b"\r\n\r\n")
-        if not self._started:
-            self._started = time.monotonic()
-            if end < 0:
-                self.deadline = self._started + self.settings.header_timeout
-        try:
-            if end < 0:
-                if data:
-                    self._intake.check_partial(data)
-                return False
-            head = self._intake.read(data, end)
-        except RefusedError as refused:
-            self._refuse(refused.status)
-            return False
-        self._received = end + 4
-        self._uploaded = 0
-        self._buffer = data[end + 4 :]
-        self._set_up(head)
-        self._decide(head)
-        return True
-
-    def _set_up(self, head: RequestHead) -> None:
-        """Framing and persistence of the exchange that begins."""
-        fields = self._intake.fields
-        self._head = head
-        self._fields = fields
-        length = fields.content_length
-        if length:
-            self._body = ChunkDecoder() if length == CHUNKED else CountedBody(length)
-        else:
-            self._body = None
-        self._requests += 1
-        keep = fields.keep_alive and not fields.close if head.http10 else not fields.close
-        keep = keep and not (fields.upgrade and self._buffer)  # those bytes are for the tunnel, or for nobody
-        self.keep_alive = keep and self._requests < self.settings.keepalive_requests and not self._server.draining
-        self._state = EXCHANGE
-        self.deadline = NEVER
-
     # --- decisions ---
 
-    def _decide(self, head: RequestHead) -> None:
+    def _begin(self, head: RequestHead) -> None:
+        self._requests += 1
+        if self._requests >= self.settings.keepalive_requests or self._server.draining:
+            self.keep_alive = False
         try:
             decision = self._server.gate(head, self.client)
         except Exception:
@@ -253,15 +130,22 @@ class Downstream(ClientLink):
         self._transfer = transfer = Transfer(self, head, self._fields, forward, self._intake.line, self._started)
         if self._body is None:
             transfer.start(b"", done=True)
-            return
-        if head.content_length > forward.max_body > 0:
+        elif head.content_length > forward.max_body > 0:
             transfer.refuse(413)
-            return
-        data, self._buffer = self._buffer, b""
-        if head.expect_continue and not data:
-            self.write(CONTINUE)
-        self._read_body(data, start=True)
-        self.hold(HOLD_BUFFER, on=False)
+        else:
+            if head.expect_continue and not self._buffer:
+                self.write(CONTINUE)
+            part = self._stream_body(forward.max_body)
+            if part is not None:
+                transfer.start(part, done=self._body is None)
+
+    def _body_part(self, part: bytes, *, done: bool) -> None:
+        if self._transfer is not None:
+            self._transfer.body(part, done=done)
+
+    def _body_refused(self, status: int) -> None:
+        if self._transfer is not None:
+            self._transfer.refuse(status)
 
     def _answer(self, answer: Answer) -> None:
         self.keep_alive = self.keep_alive and not answer.close and self._body_drainable()
@@ -300,87 +184,17 @@ class Downstream(ClientLink):
             )
         )
 
-    # --- bodies ---
-
-    def _read_body(self, data: bytes, *, start: bool = False) -> None:
-        body, transfer = self._body, self._transfer
-        assert body is not None
-        assert transfer is not None
-        self._received += len(data)
-        try:
-            part = body.feed(data) if data else b""
-        except BadChunkError:
-            transfer.refuse(400)
-            return
-        limit = transfer.forward.max_body
-        self._uploaded += len(part)
-        if self._uploaded > limit > 0:
-            transfer.refuse(413)
-            return
-        done = body.done
-        if done:
-            self._body = None
-            self._received -= len(body.rest)
-            if body.rest:
-                self._wait_turn(body.rest)
-        if not self._holds:
-            self.deadline = self._next_deadline()
-        if start:
-            transfer.start(part, done=done)
-        elif part or done:
-            transfer.body(part, done=done)
-
-    def _wait_turn(self, buffer: bytes) -> None:
-        self._buffer = buffer
-        if self._fields.upgrade:
-            self.keep_alive = False
-        if len(buffer) > self.settings.replay:
-            self.hold(HOLD_BUFFER, on=True)
-
-    def _body_drainable(self) -> bool:
-        """Whether the connection can go on although the request's body has not been read."""
-        body = self._body
-        if body is None:
-            return True
-        if self._head is None or self._head.expect_continue:
-            return False  # whether the body comes at all is not known
-        return isinstance(body, ChunkDecoder) or body.left <= self.settings.drain_body
-
-    def _drain(self, data: bytes) -> None:
-        body = self._body
-        assert body is not None
-        self._received += len(data)
-        try:
-            body.feed(data)
-        except BadChunkError:
-            self._close_lingering(unread=True)
-            return
-        if body.done:
-            self._body = None
-            self._buffer = body.rest
-            self._next()
-        elif self._received > self.settings.drain_body:
-            self._close_lingering(unread=True)
-        else:
-            self.deadline = self._next_deadline()
-
     # --- the transfer's side ---
 
     def over(self) -> None:
         """The answer is written."""
         self._transfer = None
+        self._streaming = False
         unread = self._body is not None
         if self._state != EXCHANGE:
             return
         if unread and self.keep_alive and self._body_drainable():
-            self._state = DRAIN
-            self._received = 0
-            self.hold(HOLD_UPLOAD | HOLD_CONNECTING | HOLD_BUFFER, on=False)
-            data, self._buffer = self._buffer, b""
-            if data:
-                self._drain(data)
-            elif not self._write_paused:
-                self.deadline = self._next_deadline()
+            self._start_drain()
         elif not self.keep_alive:
             if unread or self._buffer:
                 self._close_lingering(unread=True)
@@ -388,18 +202,6 @@ class Downstream(ClientLink):
                 self._close()
         else:
             self._next()
-
-    def _next(self) -> None:
-        """Ready for the next request."""
-        self._state = IDLE
-        self._started = 0.0
-        self._head = None
-        if self._holds:
-            self.hold(HOLD_UPLOAD | HOLD_CONNECTING | HOLD_BUFFER, on=False)
-        if self._buffer:
-            self._advance()
-        elif not self._write_paused:
-            self.deadline = time.monotonic() + self.settings.keepalive_timeout
 
     def completed(self, record: Transfer) -> None:
         """The exchange is over for the log and the statistics."""
@@ -427,7 +229,7 @@ class Downstream(ClientLink):
     def switch(self) -> bytes:
         """The connection becomes one end of a tunnel; what was read early on it."""
         early, self._buffer = self._buffer, b""
-        self.hold(HOLD_UPLOAD | HOLD_CONNECTING | HOLD_BUFFER, on=False)
+        self.hold(ALL_HOLDS, on=False)
         self._transfer = None
         self._state = CLOSED
         self.deadline = NEVER

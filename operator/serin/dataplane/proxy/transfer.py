@@ -213,7 +213,7 @@ class Transfer(Completed):
     def interim(self, answer: AnswerHead) -> None:
         """103 and the like; HTTP/1.0 does not know them."""
         if not self._head.http10:
-            self._head_sent = True
+            self._replayable = False
             self._down.write(answer.lines + b"\r\n")
 
     def answered(self, answer: AnswerHead, part: bytes, *, whole: bool) -> None:

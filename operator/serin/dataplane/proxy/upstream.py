@@ -219,6 +219,7 @@ class Upstream(asyncio.Protocol):
             end = data.find(b"\r\n\r\n")
             if end < 0 or end + 4 > self._pool.head_limit:
                 self._keep_partial(data, whole=end >= 0)
+                self.deadline = transfer.read_deadline()
                 return
             end += 4
             answer = self._pool.answers.read(data[:end], transfer.forward.answer_drop)
