@@ -57,12 +57,13 @@ def compile_snapshot(
     `check_pattern(text, ignore_case)` says why a PCRE does not compile, or None; always the same for the same text.
     """
     findings = Findings()
-    settings = _settings(snapshot, options, findings)
+    settings = _settings(snapshot, options, previous, findings)
     classes = read_classes(snapshot.ingress_classes, options)
     memo = Memo(options, settings, classes, snapshot) if previous is None else previous.memo
     changed = _changed(snapshot, previous, options, settings, classes)
     problems: Problems = Draft(memo.problems)
-    problems.put(("settings", "", ""), tuple(findings.problems) or None)
+    if settings is not memo.settings or previous is None:
+        problems.put(("settings", "", ""), tuple(findings.problems) or None)
 
     ingresses = IngressSet(memo, options, settings, classes, problems)
     cache: Cache = Draft(memo.secrets)
@@ -119,11 +120,15 @@ def compile_snapshot(
     return Compiled(plan, _all_problems(problems, memo, previous), snapshot.revision, changes, kept)
 
 
-def _settings(snapshot: Snapshot, options: Options, findings: Findings) -> Settings:
+def _settings(snapshot: Snapshot, options: Options, previous: Compiled | None, findings: Findings) -> Settings:
+    """The same value as before where the ConfigMap is the same object; its problems are known then."""
     key = options.configmap
-    if key is None:
-        return read_settings(None, None, findings)
-    return read_settings(snapshot.config_maps.get(key), Ref("ConfigMap", *key), findings)
+    config_map = None if key is None else snapshot.config_maps.get(key)
+    if previous is not None and previous.memo.options == options:
+        before = None if key is None else previous.memo.snapshot.config_maps.get(key)
+        if before is config_map:
+            return previous.memo.settings
+    return read_settings(config_map, None if key is None else Ref("ConfigMap", *key), findings)
 
 
 def _changed(

@@ -18,15 +18,17 @@ _THICK = 64
 
 
 class Layer(Mapping[K, V]):
-    """A dictionary, and changes over it. Immutable; iterating makes one dictionary of both, which is kept."""
+    """A dictionary, and changes over it. Nobody can tell it from a dictionary that never changes.
 
-    __slots__ = ("_base", "_flat", "_length", "_over")
+    Whoever goes through all of it makes one dictionary of both, which takes their place.
+    """
+
+    __slots__ = ("_base", "_length", "_over")
 
     def __init__(self, base: dict[K, V], over: dict[K, V]) -> None:
         """`over` holds new values, and `_GONE` for keys taken away."""
         self._base = base
         self._over = over
-        self._flat: dict[K, V] | None = None
         self._length = len(base) + sum((value is not _GONE) - (key in base) for key, value in over.items())
 
     def __getitem__(self, key: K) -> V:
@@ -58,9 +60,7 @@ class Layer(Mapping[K, V]):
         return self.flat().keys()
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Layer):
-            return self.flat() == other.flat()
-        return self.flat() == other
+        return self.flat() == (other.flat() if isinstance(other, Layer) else other)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -69,15 +69,16 @@ class Layer(Mapping[K, V]):
 
     def flat(self) -> dict[K, V]:
         """All of it as one dictionary, not to be changed."""
-        if self._flat is None:
+        if self._over:
             merged = {**self._base, **self._over}
-            self._flat = {key: value for key, value in merged.items() if value is not _GONE}
-        return self._flat
+            self._base, self._over = {key: value for key, value in merged.items() if value is not _GONE}, {}
+        return self._base
 
-    def with_changes(self, changes: dict[K, V]) -> "Layer[K, V] | dict[K, V]":
-        over = {**self._over, **changes}
-        made = Layer(self._base, over)
-        return made.flat() if len(over) > _THICK else made
+    def with_changes(self, changes: dict[K, V]) -> "Layer[K, V]":
+        made = Layer(self._base, {**self._over, **changes})
+        if len(made._over) > _THICK:
+            made.flat()
+        return made
 
 
 def changed(base: Mapping[K, V], changes: dict[K, V]) -> Mapping[K, V]:
@@ -86,9 +87,8 @@ def changed(base: Mapping[K, V], changes: dict[K, V]) -> Mapping[K, V]:
         return base
     if isinstance(base, Layer):
         return base.with_changes(changes)
-    whole = base if isinstance(base, dict) else dict(base)
-    made = Layer(whole, changes)
-    return made.flat() if len(whole) <= _SMALL or len(changes) > _THICK else made
+    made = Layer(base if isinstance(base, dict) else dict(base), changes)
+    return made.flat() if len(made) <= _SMALL or len(changes) > _THICK else made
 
 
 class Draft(Generic[K, V]):

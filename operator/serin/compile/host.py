@@ -20,6 +20,7 @@ from serin.compile.routes import (
     regex_match,
     wants_slash_redirect,
     warn_of_literal,
+    warn_of_regex,
 )
 from serin.compile.rules import ROOT, PathKey, Rule, own_paths, uses_regex
 from serin.refs import Ref, Source
@@ -114,6 +115,7 @@ def _add_rule(
 ) -> None:
     policy = policies.of_rule(rule)
     if regex:
+        warn_of_regex(rule, table.findings)
         match, closed = regex_match(rule, table.check, table.findings)
         table.add(rule, match, policy if closed is None else Policy(closed=closed), canaries)
         return

@@ -89,7 +89,7 @@ class IngressSet:
         try:
             return read_ingress(view, self._options, self._settings, self._suggest)
         except Exception as e:  # our own fault, and this Ingress's alone
-            return failed_ingress(view, shorten(f"{type(e).__name__}: {e}"))
+            return failed_ingress(view, self._options, shorten(f"{type(e).__name__}: {e}"))
 
 
 def _by_name(reading: IngressReading | None) -> dict[str, tuple[NameClaim, ...]]:

@@ -12,7 +12,6 @@ from serin.compile.annotations import affinity, auth, backend, balancing, canary
 from serin.compile.annotations.auth import AuthRequest
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.annotations.canary import CanaryRules
-from serin.compile.annotations.grammar import BOOLEAN
 from serin.compile.annotations.model import Annotation, Values
 from serin.compile.annotations.reader import Reading, Suggest, read_annotations
 from serin.compile.findings import Findings
@@ -97,7 +96,7 @@ def age_of(ingress: Ingress) -> Age:
 def read_ingress(ingress: Ingress, options: Options, settings: Settings, suggest: Suggest) -> IngressReading:
     findings = Findings()
     prefix = options.annotations_prefix
-    if BOOLEAN.read(ingress.meta.annotations.get(f"{prefix}/{canary.CANARY.name}", "")):
+    if _says_canary(ingress, options):
         return _canary(
             ingress, read_annotations(ingress.meta, prefix, findings, suggest, _ON_CANARY), settings, findings
         )
@@ -106,8 +105,13 @@ def read_ingress(ingress: Ingress, options: Options, settings: Settings, suggest
     return _ordinary(ingress, reading, options, settings, findings)
 
 
-def failed_ingress(ingress: Ingress, text: str) -> IngressReading:
-    """What stands for an Ingress on which Serin itself failed: its routes are closed."""
+def _says_canary(ingress: Ingress, options: Options) -> bool:
+    key = canary.CANARY.key(options.annotations_prefix)
+    return canary.CANARY.grammar.read(ingress.meta.annotations.get(key, "")) is True
+
+
+def failed_ingress(ingress: Ingress, options: Options, text: str) -> IngressReading:
+    """What stands for an Ingress on which Serin itself failed: its routes are closed; as a canary it is left out."""
     findings = Findings()
     source = Source(ingress.meta.ref)
     findings.error(source, "internal-error", f"Serin failed on this Ingress ({text}); its routes answer 503")
@@ -115,7 +119,7 @@ def failed_ingress(ingress: Ingress, text: str) -> IngressReading:
         ingress=ingress,
         age=age_of(ingress),
         values=Values(ingress.meta, {}),
-        served=True,
+        served=not _says_canary(ingress, options),
         rules=None,
         policy=Policy(closed=Closed(503, "internal-error", source)),
         auth=None,
@@ -151,7 +155,7 @@ def _ordinary(
     ingress: Ingress, reading: Reading, options: Options, settings: Settings, findings: Findings
 ) -> IngressReading:
     values = reading.values
-    asked = auth.auth_of(values, findings)
+    asked = None if reading.closed else auth.auth_of(values, findings)
     closed = reading.closed or (asked if isinstance(asked, Closed) else None)
     policy = Policy(
         closed=closed,

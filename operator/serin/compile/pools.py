@@ -21,6 +21,7 @@ FIRST_PORT = 0
 """As a PoolSpec's port: the Service's first one (the default backend is named without a port)."""
 
 _DEFAULTS = Options()
+_NOBODY = "main answers 503, a canary leaves its requests to main"
 
 
 def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing) -> PoolSpec:
@@ -40,7 +41,7 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     ref = Ref("Service", spec.namespace, spec.service)
     service = snapshot.services.get((spec.namespace, spec.service))
     if service is None:
-        findings.error(Source(ref), "service-not-found", f"there is no {ref}; requests get 503")
+        findings.error(Source(ref), "service-not-found", f"there is no {ref}; {_NOBODY}")
         return Pool(spec, ()), tuple(findings.problems)
     port = find_port(service, spec.port)
     if service.type == "ExternalName":
@@ -50,7 +51,7 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
         return Pool(spec, (), client_affinity=service.affinity_timeout), tuple(findings.problems)
     endpoints = tuple(sorted(set(_ready(_slices(snapshot, spec), port)), key=lambda e: (e.address, e.port)))
     if not endpoints:
-        text = f"{ref} has no ready endpoint on port {_shown(spec)}; requests get 503"
+        text = f"{ref} has no ready endpoint on port {_shown(spec)}; {_NOBODY}"
         findings.warning(Source(ref), "no-ready-endpoints", text)
     return Pool(spec, endpoints, client_affinity=service.affinity_timeout), tuple(findings.problems)
 
@@ -61,7 +62,7 @@ def fill_or_close(snapshot: Snapshot, spec: PoolSpec, options: Options) -> tuple
         return fill_pool(snapshot, spec, options)
     except Exception as e:  # our own fault, and this pool's alone
         findings = Findings()
-        text = f"Serin failed on this Service ({shorten(f'{type(e).__name__}: {e}')}); requests get 503"
+        text = f"Serin failed on this Service ({shorten(f'{type(e).__name__}: {e}')}); {_NOBODY}"
         findings.error(Source(Ref("Service", spec.namespace, spec.service)), "internal-error", text)
         return Pool(spec, ()), tuple(findings.problems)
 
@@ -110,7 +111,7 @@ def _slice_ports(ports: tuple[SlicePort, ...], port: ServicePort) -> list[SliceP
 
 def _no_port(service: Service, spec: PoolSpec, findings: Findings) -> None:
     listed = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in service.ports) or "none"
-    text = f"{service.meta.ref} has no port {_shown(spec)}, its ports are: {listed}; requests get 503"
+    text = f"{service.meta.ref} has no port {_shown(spec)}, its ports are: {listed}; {_NOBODY}"
     findings.error(service.meta.at("spec.ports"), "service-port-not-found", text)
 
 
@@ -122,7 +123,7 @@ def _external(spec: PoolSpec, service: Service, port: ServicePort | None, option
     """The name is resolved, and its addresses are checked, by the data plane."""
     refused = _refusal(service.external_name, options)
     if refused:
-        findings.error(service.meta.at("spec.externalName"), "external-name-refused", f"{refused}; requests get 503")
+        findings.error(service.meta.at("spec.externalName"), "external-name-refused", f"{refused}; {_NOBODY}")
         return Pool(spec, ())
     number = _external_port(service, port, spec.port)
     if number is None:

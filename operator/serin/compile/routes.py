@@ -13,7 +13,7 @@ from serin.compile.findings import Findings
 from serin.compile.options import Key
 from serin.compile.policies import answers_all
 from serin.compile.pools import FIRST_PORT, make_spec
-from serin.compile.rules import ROOT, PathKey, Rule
+from serin.compile.rules import ROOT, PathKey, Rule, asks_for_regex
 from serin.refs import Ref, Source
 from serin.routing.identity import split_id
 from serin.routing.plan import (
@@ -137,6 +137,17 @@ def regex_match(rule: Rule, check: CheckPattern, findings: Findings) -> tuple[Pa
     text = f"this host's paths are regular expressions, and this one does not compile ({error}); its requests get 503"
     findings.error(rule.path.source, "path-regex-bad", text)
     return PathMatch(PathKind.PREFIX, rule.id.path), Closed(503, "path-regex-bad", rule.path.source)
+
+
+def warn_of_regex(rule: Rule, findings: Findings) -> None:
+    """A path that another Ingress of the host, or another path, makes a regular expression."""
+    if rule.id.path == "/" or asks_for_regex(rule):
+        return
+    text = (
+        "use-regex or rewrite-target elsewhere on this host makes this path a regular expression, too: "
+        f"without regard to case, and open at its end ({rule.id.path} takes {rule.id.path}x as well)"
+    )
+    findings.warning(rule.path.source, "path-becomes-regex", text)
 
 
 def wants_slash_redirect(rule: Rule, rules: Mapping[PathKey, Rule]) -> bool:

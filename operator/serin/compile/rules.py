@@ -103,8 +103,12 @@ def uses_regex(rules: dict[PathKey, Rule], first: IngressReading | None) -> bool
 
     `first` is the Ingress whose annotations hold for paths that no rule takes.
     """
-    if any(r.reading.values.get(USE_REGEX) or r.rewrites for r in rules.values()):
+    if any(asks_for_regex(rule) for rule in rules.values()):
         return True
     if ROOT in rules or first is None:
         return False
     return first.values.get(USE_REGEX) or rewrites(first, RuleId("", *ROOT))
+
+
+def asks_for_regex(rule: Rule) -> bool:
+    return rule.reading.values.get(USE_REGEX) or rule.rewrites

@@ -3,6 +3,7 @@
 A key is one line of the table. A value that cannot be read counts as absent, with a problem on the ConfigMap.
 """
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -136,5 +137,6 @@ def _no_such_key(key: str, source: Source, findings: Findings) -> None:
         text = "this access rule is not supported and keeps nobody out"
         findings.error(source, "config-unsupported", text)
     else:
-        listed = ", ".join(_KEYS)
-        findings.warning(source, "config-unsupported", f"has no effect; supported are {listed}")
+        near = difflib.get_close_matches(key[:64], _KEYS, n=1, cutoff=0.8)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        findings.warning(source, "config-unsupported", f"no such key is supported{hint}; it has no effect")

@@ -23,7 +23,8 @@ VARIABLES = frozenset(
         *("request_uri", "uri", "document_uri", "args", "query_string", "is_args", "host", "best_http_host"),
         *("request_method", "request", "server_protocol", "scheme", "https", "content_type", "content_length"),
         *("remote_addr", "the_real_ip", "binary_remote_addr", "remote_port", "server_port"),
-        *("proxy_add_x_forwarded_for", "namespace", "ingress_name", "service_name", "service_port"),
+        *("proxy_add_x_forwarded_for", "namespace", "ingress_name", "service_name"),
+        *("service_port", "location_path"),
     }
 )
 """Variables that the data planes know, beside `http_*`, `cookie_*` and `arg_*`."""
