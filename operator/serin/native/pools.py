@@ -4,6 +4,7 @@ A put takes effect with the next request of every worker. Ids keep their slots a
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from serin.errors import SerinError
@@ -75,7 +76,7 @@ class PoolsFile:
 
     def put_pool(self, pool: Pool) -> bool:
         """Put a pool's endpoints in force; False when nothing changes. ValueError for an address that is none."""
-        packed = [(*pack_address(e.address), e.port) for e in pool.endpoints]
+        packed = [_identify(e.address, e.port) for e in pool.endpoints]
         identity, now = int(pool.spec.id, 16), self._clock()
         self._doomed.discard(identity)
         before = self._block(SlotFlag.POOL, identity)
@@ -121,11 +122,11 @@ class PoolsFile:
             return PoolBlock(
                 identity, algorithm, pool.spec.subset_size, by_client, counter, (), name, name_cell, base, port
             )
-        endpoints = []
-        for family, address, port in packed:
-            ident = endpoint_ident(family, address, port)
-            endpoints.append(EndpointBlock(ident, address, port, family, self._endpoint_cell(ident, now)))
-        return PoolBlock(identity, algorithm, pool.spec.subset_size, by_client, counter, tuple(endpoints))
+        endpoints = tuple(
+            EndpointBlock(ident, address, e.port, family, self._endpoint_cell(ident, now))
+            for e, (family, address, ident) in zip(pool.endpoints, packed, strict=True)
+        )
+        return PoolBlock(identity, algorithm, pool.spec.subset_size, by_client, counter, endpoints)
 
     def _endpoint_cell(self, key: object, now: float, size: int = 1) -> int:
         try:
@@ -305,3 +306,10 @@ def _same_weights(block: SplitBlock, split: Split) -> bool:
 
 def _kind(block: SplitBlock | PoolBlock) -> int:
     return SlotFlag.SPLIT if isinstance(block, SplitBlock) else SlotFlag.POOL
+
+
+@lru_cache(maxsize=1 << 16)
+def _identify(address: str, port: int) -> tuple[int, bytes, int]:
+    """Family, packed address and ident."""
+    family, packed = pack_address(address)
+    return family, packed, endpoint_ident(family, packed, port)

@@ -2,10 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from serin.native._ffi import ffi, lib
 
 from serin.native import hashing
 from serin.native.layout import BUCKET_BOUNDS_US, pack_address, unpack_address
-from serin.native._ffi import ffi, lib
 from serin.native.twin import hashing as twin
 
 words = st.integers(0, 2**64 - 1)

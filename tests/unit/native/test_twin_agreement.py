@@ -8,8 +8,8 @@ from typing import Any
 from harness.shared_memory import Rig, make_pool, make_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from serin.native._ffi import ffi, lib
+
 from serin.native.layout import ENDPOINT_CELL, SlotFlag
 from serin.native.twin.blocks import PoolBlock, SplitBlock, decode
 from serin.native.twin.decision import TwinChoice, TwinWorker

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from serin.errors import CorruptFileError
 from serin.native import layout
@@ -15,8 +16,7 @@ class BadBlockError(CorruptFileError):
     """A block that fails its checks; the text says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class VersionBlock:
+class VersionBlock(NamedTuple):
     ident: int
     pool: int
     pool_slot: int
@@ -39,8 +39,7 @@ class SplitBlock:
         return shape_of(tuple(v.ident for v in self.versions))
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointBlock:
+class EndpointBlock(NamedTuple):
     ident: int
     address: bytes
     port: int

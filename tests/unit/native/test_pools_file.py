@@ -1,0 +1,209 @@
+"""What the controller relies on: unchanged puts are nothing, ids keep what is theirs, files grow, one writer only."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness.shared_memory import Clock, Rig, make_pool, make_split
+
+from serin.errors import RunDirectoryError
+from serin.native import layout
+from serin.native.layout import SlotFlag
+from serin.native.pools import PoolsFile, UnknownPoolError
+from serin.native.twin.blocks import PoolBlock, SplitBlock, decode
+from serin.native.worker import NO_ENDPOINT, Choice
+from serin.routing.plan import Endpoint, Pool, Split
+
+
+def block_of(pools: PoolsFile, split: Split) -> SplitBlock:
+    block = decode(pools._image.block(SlotFlag.SPLIT, int(split.id, 16)) or b"")
+    assert isinstance(block, SplitBlock)
+    return block
+
+
+def pool_block(pools: PoolsFile, pool: Pool) -> PoolBlock:
+    block = decode(pools._image.block(SlotFlag.POOL, int(pool.spec.id, 16)) or b"")
+    assert isinstance(block, PoolBlock)
+    return block
+
+
+def test_an_unchanged_put_is_nothing(rig: Rig) -> None:
+    pool = make_pool(1, 3)
+    split = make_split(1, [(pool, 0)])
+    assert [rig.pools.put_pool(pool), rig.pools.put_split(split)] == [True, True]
+    epoch = rig.pools._image.epoch
+    assert [rig.pools.put_pool(pool), rig.pools.put_split(split)] == [False, False]
+    assert rig.pools._image.epoch == epoch
+
+
+def test_the_seed_is_new_when_weights_change_and_only_then(rig: Rig) -> None:
+    a, b, c = make_pool(1, 1), make_pool(2, 1), make_pool(3, 1)
+    split = rig.put(make_split(1, [(a, 0), (b, 10)]), a, b, c)
+    first = block_of(rig.pools, split)
+    rig.put(make_split(1, [(a, 0), (c, 10)]))
+    moved = block_of(rig.pools, split)
+    rig.put(make_split(1, [(a, 0), (c, 11)]))
+    heavier = block_of(rig.pools, split)
+    assert moved.seed == first.seed != heavier.seed
+    assert first.counter == moved.counter == heavier.counter
+    assert [v.stats_cell for v in first.versions] == [v.stats_cell for v in heavier.versions]
+
+
+def test_a_split_needs_its_pools(rig: Rig) -> None:
+    with pytest.raises(UnknownPoolError, match="f000000000000001"):
+        rig.pools.put_split(make_split(1, [(make_pool(1, 1), 0)]))
+    assert rig.pools.splits == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("weights", "total"), [([0, 10], 0), ([0, 10], 1 << 32), ([1 << 31] * 2, 100), ([0] * 17, 100)]
+)
+def test_weights_out_of_range(rig: Rig, weights: list[int], total: int) -> None:
+    pool = make_pool(1, 1)
+    rig.pools.put_pool(pool)
+    with pytest.raises(ValueError, match="versions, weights"):
+        rig.pools.put_split(make_split(1, [(pool, w) for w in weights], total=total))
+
+
+def test_a_text_that_is_no_address(rig: Rig) -> None:
+    pool = make_pool(1, 1)
+    with pytest.raises(ValueError, match="not an IPv4"):
+        rig.pools.put_pool(Pool(pool.spec, (Endpoint("example.com", 80),)))
+
+
+def test_a_successor_takes_over(rig: Rig) -> None:
+    a, b = make_pool(1, 3), make_pool(2, 2)
+    split = rig.put(make_split(1, [(a, 0), (b, 10)]), a, b)
+    before = block_of(rig.pools, split), pool_block(rig.pools, a), rig.pools._image.epoch
+    worker = rig.worker()
+    handle = worker.split(split.id, split.shape)
+    rig.pools.close()
+    rig.pools = rig.open_pools()
+    assert rig.pools.splits == {split.id}
+    assert rig.pools.pools == {a.spec.id, b.spec.id}
+    assert rig.pools._image.epoch > before[2]
+    assert not any([rig.pools.put_pool(a), rig.pools.put_pool(b), rig.pools.put_split(split)])
+    rig.pools.put_pool(make_pool(3, 2))
+    assert (block_of(rig.pools, split), pool_block(rig.pools, a)) == before[:2]
+    cells = [e.cell for p in (a, b, make_pool(3, 2)) for e in pool_block(rig.pools, p).endpoints]
+    assert len(set(cells)) == 7
+    assert isinstance(handle.decide(), Choice)
+
+
+def test_one_writer_only(rig: Rig) -> None:
+    with pytest.raises(RunDirectoryError, match="another instance"):
+        rig.open_pools()
+
+
+def test_dropped_ids_keep_slot_and_cells_for_ten_minutes(rig: Rig) -> None:
+    pool = make_pool(1, 1)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    slot, before = rig.pools._image.slot(SlotFlag.SPLIT, int(split.id, 16)), block_of(rig.pools, split)
+    rig.pools.drop(split.id)
+    assert rig.pools.splits == frozenset()
+    rig.clock.now += 599
+    rig.put(split)
+    assert rig.pools._image.slot(SlotFlag.SPLIT, int(split.id, 16)) == slot
+    assert block_of(rig.pools, split).counter == before.counter
+
+
+def test_cells_of_the_long_gone_are_given_anew(rig: Rig) -> None:
+    old, new = make_pool(1, 4), make_pool(2, 4)
+    rig.pools.put_pool(old)
+    cells = {e.cell for e in pool_block(rig.pools, old).endpoints}
+    rig.pools.drop(old.spec.id)
+    rig.clock.now += 601
+    rig.pools.put_pool(new)
+    assert {e.cell for e in pool_block(rig.pools, new).endpoints} == cells
+
+
+def test_a_pool_in_use_goes_with_its_last_split(rig: Rig) -> None:
+    pool = make_pool(1, 1)
+    splits = [rig.put(make_split(n, [(pool, 0)]), pool) for n in (1, 2)]
+    rig.pools.drop(pool.spec.id)
+    rig.pools.drop(splits[0].id)
+    assert rig.pools.pools == {pool.spec.id}
+    rig.pools.drop(splits[1].id)
+    assert rig.pools.pools == frozenset()
+
+
+@pytest.fixture
+def small_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A pools.bin with room for 64 KiB of blocks."""
+    monkeypatch.setattr("serin.native.pools.MIN_HEAP", 1 << 16)
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+def test_blocks_that_nobody_reads_are_used_again(small_rig: Rig) -> None:
+    """Endpoints change for ever: the file grows only while a worker stands still."""
+    rig, pool = small_rig, make_pool(1, 100)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    worker = rig.worker()
+    handle = worker.split(split.id, split.shape)
+    inode = (rig.path / "plan" / "pools.bin").stat().st_ino
+    for n in range(200):
+        rig.pools.put_pool(Pool(pool.spec, pool.endpoints[n % 2 :]))
+        if n % 5 == 0:
+            worker.refresh()
+    assert (rig.path / "plan" / "pools.bin").stat().st_ino == inode
+    assert isinstance(handle.decide(), Choice)
+    for n in range(50):
+        rig.pools.put_pool(Pool(pool.spec, pool.endpoints[n % 2 :]))
+    assert (rig.path / "plan" / "pools.bin").stat().st_ino != inode
+
+
+def test_a_grown_file_is_followed_at_once(small_rig: Rig) -> None:
+    rig = small_rig
+    a, b = make_pool(1, 1), make_pool(2, 1)
+    split = rig.put(make_split(1, [(a, 0), (b, 50)]), a, b)
+    handle = rig.worker().split(split.id, split.shape)
+    choice = handle.decide()
+    assert isinstance(choice, Choice)
+    path = rig.path / "plan" / "pools.bin"
+    inode, number = path.stat().st_ino, 100
+    while path.stat().st_ino == inode:
+        rig.pools.put_pool(make_pool(number, 80))
+        number += 1
+    counter = block_of(rig.pools, split).counter
+    rig.pools.put_pool(make_pool(1, 0))
+    rig.pools.put_pool(make_pool(2, 0))
+    assert handle.decide() == NO_ENDPOINT
+    rig.pools.put_pool(b)
+    again = handle.decide()
+    assert isinstance(again, Choice)
+    assert again.version == 1
+    assert counter == block_of(rig.pools, split).counter
+    assert choice.retry() is None
+    choice.done(502)
+    assert len(rig.pools.pools) == number - 98
+
+
+def test_a_file_that_does_not_check_is_replaced_and_left(tmp_path: Path) -> None:
+    path = tmp_path / "plan" / "pools.bin"
+    path.parent.mkdir()
+    path.write_bytes(os.urandom(8192))
+    pools = PoolsFile.open(path, lambda: random.getrandbits(64), Clock())
+    assert pools.put_pool(make_pool(1, 1))
+    pools.close()
+    assert int.from_bytes(path.read_bytes()[:8], "little") == layout.POOLS_MAGIC
+
+
+def test_a_full_disk_is_an_error_and_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make_pool(1, 2)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    handle = rig.worker().split(split.id, split.shape)
+
+    def no_room(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("serin.native.image.os.pwrite", no_room)
+        with pytest.raises(OSError, match="No space"):
+            rig.pools.put_pool(Pool(pool.spec, pool.endpoints[:1]))
+    addresses = {c.address for c in [handle.decide(), handle.decide()] if isinstance(c, Choice)}
+    assert addresses == {e.address for e in pool.endpoints}
+    assert rig.pools.put_pool(Pool(pool.spec, pool.endpoints[:1]))
