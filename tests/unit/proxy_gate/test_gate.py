@@ -14,6 +14,7 @@ from serin.dataplane.proxy.headers import DROPPED
 from serin.refs import Ref, Source
 from serin.routing.plan import (
     Affinity,
+    AppRoot,
     BasicAuth,
     Closed,
     CookieRule,
@@ -28,6 +29,7 @@ from serin.routing.plan import (
     RuleId,
     TlsRedirect,
     Upstream,
+    UrlRedirect,
     VersionRoute,
     WwwRedirect,
 )
@@ -244,9 +246,10 @@ def test_unknown_hosts_and_paths_are_404() -> None:
         assert answer.log.request_id
 
 
-def test_every_answer_over_tls_carries_hsts() -> None:
-    served = serve(PLAIN, replace(PLAIN, name="www.x", www=WwwRedirect("x", 308, SOURCE)))
-    heads = [request(host="nobody.example"), request(b"/%00"), request(host="www.x"), request(length=1 << 30)]
+def test_answers_over_tls_carry_hsts() -> None:
+    redirect = route(redirect=UrlRedirect(301, "/there", SOURCE))
+    served = serve(PLAIN, replace(PLAIN, name="moved.x", routes=(redirect,)))
+    heads = [request(host="nobody.example"), request(b"/%00"), request(host="moved.x"), request(length=1 << 30)]
     statuses = []
     for head in heads:
         answer = answered(served, head, client(tls=True))
@@ -254,7 +257,14 @@ def test_every_answer_over_tls_carries_hsts() -> None:
         assert (b"Strict-Transport-Security", b"max-age=31536000; includeSubDomains") in answer.headers
         plain = answered(served, head)
         assert b"Strict-Transport-Security" not in dict(plain.headers)
-    assert statuses == [404, 400, 308, 413]
+    assert statuses == [404, 400, 301, 413]
+
+
+def test_the_redirects_to_www_and_to_app_root_carry_none() -> None:
+    www = replace(PLAIN, name="www.x", www=WwwRedirect("x", 308, SOURCE))
+    served = serve(Host("shop.example", (route(app_root=AppRoot("/start", SOURCE)),)), www)
+    for head in (request(), request(host="www.x")):
+        assert [name for name, _ in answered(served, head, client(tls=True)).headers] == [b"Location"]
 
 
 def test_a_path_that_cannot_be_read_is_400_and_closes() -> None:

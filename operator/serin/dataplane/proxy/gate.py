@@ -24,12 +24,15 @@ from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, Runt
 from serin.dataplane.proxy.site import Site
 from serin.errors import CorruptFileError, SerinError
 from serin.native.worker import KEYED, NO_ENDPOINT
-from serin.routing.outcome import Asked, Reply, before_proxying, before_routing
+from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing
 from serin.routing.paths import normalize
 from serin.routing.plan import BasicAuth
 
 Page = Callable[[int], bytes]
 GoOn = Callable[[str], Answer | Forward]
+
+WITHOUT_HSTS = frozenset({Cause.WWW, Cause.APP_ROOT})
+"""ingress-nginx answers these before the place where it sets HSTS (observed: redirect-www-from-www, tls-approot)."""
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +170,7 @@ class Gate:
     def _reply(self, reply: Reply, head: RequestHead, client: Client, fields: LogFields) -> Answer:
         headers = [(b"Location", reply.location)] if reply.location else []
         body = self._page(reply.status) if reply.body is None else reply.body
-        return self._answer(reply.status, body, head, client, fields, headers)
+        return self._answer(reply.status, body, head, client, fields, headers, hsts=reply.cause not in WITHOUT_HSTS)
 
     def _page_of(
         self,
@@ -190,8 +193,9 @@ class Gate:
         headers: list[tuple[bytes, bytes]],
         *,
         close: bool = False,
+        hsts: bool = True,
     ) -> Answer:
-        if client.tls and self.site.hsts:
+        if hsts and client.tls and self.site.hsts:
             headers.append((HSTS, self.site.hsts))
         context = LogContext(*fields, "", self._ids.of(head)[1])
         return Answer(status, headers, body, log=context, close=close or status == 413)
