@@ -5,6 +5,7 @@ tenth from run to run, ratios by half of that.
 """
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -92,9 +93,10 @@ def wait_http(url: str, *, host: str = "", seconds: float = 60.0) -> None:
 def nginx(rig: Rig, name: str, http: str) -> subprocess.Popen[bytes]:
     """An nginx with one worker and `http` in its http block."""
     conf = rig.folder / f"{name}.conf"
+    user = "user root; " if os.geteuid() == 0 else ""
     conf.write_text(
         textwrap.dedent(f"""
-        daemon off; worker_processes 1; pid {rig.folder}/{name}.pid; error_log {rig.folder}/{name}.err;
+        {user}daemon off; worker_processes 1; pid {rig.folder}/{name}.pid; error_log {rig.folder}/{name}.err;
         events {{ worker_connections 4096; }}
         http {{
           client_body_temp_path {rig.folder}/{name}-body; proxy_temp_path {rig.folder}/{name}-proxy;
