@@ -131,7 +131,7 @@ def shares(canaries: Sequence[Canary], findings: Findings) -> tuple[list[int], i
         return [0] * len(canaries), 100
     if total > _LARGEST:
         _warn(canaries, "canary-weight-rounded", f"the totals need a denominator of {total}; rounded", findings)
-        weights = [c.rules.weight * _ROUNDED // c.rules.total for c in canaries]
+        weights = [max(c.rules.weight * _ROUNDED // c.rules.total, int(c.rules.weight > 0)) for c in canaries]
         total = _ROUNDED
     else:
         weights = [c.rules.weight * (total // c.rules.total) if c.rules.weight else 0 for c in canaries]
