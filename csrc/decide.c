@@ -8,6 +8,10 @@ static uint32_t bounded(const srn_worker *w, const void *list, size_t size, uint
     return count < room ? count : (uint32_t)room;
 }
 
+static uint32_t version_count(const srn_worker *w, const srn_split *split) {
+    return bounded(w, split->versions, sizeof *split->versions, split->count < SRN_MAX_VERSIONS ? split->count : SRN_MAX_VERSIONS);
+}
+
 /* Addresses of an external name, as the parent resolved them last, as endpoints. */
 static uint32_t resolved(const srn_worker *w, const srn_pool *pool, srn_endpoint out[SRN_NAME_ADDRESSES]) {
     srn_bank bank;
@@ -60,9 +64,11 @@ static int choose_version(srn_worker *w, const srn_split *split, uint32_t count,
         if (!((excluded >> v) & 1u) && has_endpoints(w, &split->versions[v]))
             present |= 1u << v;
     srn_shares shares;
-    srn_share_out(split, present, &shares);
+    srn_share_out(split, count, present, &shares);
     if (shares.total == 0)
         return SRN_NO_ENDPOINT;
+    if (shares.total > UINT32_MAX)
+        return SRN_CORRUPT;
     for (uint32_t v = 0; v < count; v++) {
         if (shares.weight[v] != shares.total)
             continue;
@@ -139,7 +145,7 @@ int srn_versions(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t out[S
     const srn_split *split = split_at(w, slot, split_id, &why);
     if (split == NULL)
         return why;
-    uint32_t count = split->count < SRN_MAX_VERSIONS ? split->count : SRN_MAX_VERSIONS;
+    uint32_t count = version_count(w, split);
     for (uint32_t v = 0; v < count; v++)
         out[v] = split->versions[v].ident;
     *shape = split->shape;
@@ -154,13 +160,13 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
         return why;
     if (split->shape != shape)
         return SRN_STALE;
-    uint32_t count = split->count < SRN_MAX_VERSIONS ? split->count : SRN_MAX_VERSIONS;
+    uint32_t count = version_count(w, split);
     int version = forced;
     out->reason = SRN_BY_CALLER;
     if (forced < 0)
         version = choose_version(w, split, count, excluded, &out->reason);
     if (version < 0 || (uint32_t)version >= count)
-        return SRN_NO_ENDPOINT;
+        return version == SRN_CORRUPT ? SRN_CORRUPT : SRN_NO_ENDPOINT;
     const srn_version *v = &split->versions[version];
     out->version = version;
     out->endpoint = 0;

@@ -3,9 +3,9 @@
 
 /* What each version present has of the requests that nothing else decided. With `rest`, main takes what the versions left
  * in the request leave of the total; without main they share in proportion. */
-void srn_share_out(const srn_split *split, uint32_t present, srn_shares *out) {
+void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn_shares *out) {
     uint64_t sum = 0;
-    for (uint32_t v = 1; v < split->count; v++) {
+    for (uint32_t v = 1; v < count; v++) {
         out->weight[v] = (present >> v) & 1u ? split->versions[v].weight : 0;
         sum += out->weight[v];
     }

@@ -87,7 +87,8 @@ typedef struct {
     uint64_t weight[SRN_MAX_VERSIONS];
     uint64_t total;
 } srn_shares;
-void srn_share_out(const srn_split *split, uint32_t present, srn_shares *out);
+/* count: of the split's versions, at most SRN_MAX_VERSIONS whatever the block says by now */
+void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn_shares *out);
 int srn_draw(const srn_shares *shares, uint32_t count, uint64_t n, uint64_t seed);
 
 /* endpoint.c */
