@@ -94,9 +94,13 @@ class Running:
     http: int
     https: int
 
-    async def line(self) -> str:
+    async def line(self, *, figures: bool = False) -> str:
+        """What the worker says next about its plans, or about its connections."""
         async with asyncio.timeout(10):
-            return (await self.said.readline()).decode().strip()
+            while True:
+                line = (await self.said.readline()).decode().strip()
+                if line.startswith("connections ") is figures:
+                    return line
 
 
 def listening() -> socket.socket:
@@ -200,6 +204,20 @@ async def test_a_worker_serves_a_plan_takes_the_next_and_keeps_the_last_good_one
     (running.run_dir.plan / "generation").write_bytes(b"4\n")
     assert await running.line() == "kept 4"
     assert b"X-Forwarded-Prefix: /third\r\n" in (await client.ask())[1]
+
+
+async def test_a_worker_tells_how_many_connections_it_has(running: Running) -> None:
+    await running.line()
+    client, idle = await connect(running.http), await connect(running.http)
+    assert (await idle.ask())[0] == 200
+    running.endpoint.open.clear()
+    client.send()
+    while await running.line(figures=True) != "connections 1 1 0":
+        pass
+    running.endpoint.open.set()
+    await client.answer()
+    while await running.line(figures=True) != "connections 0 2 1":
+        pass
 
 
 async def test_basic_authentication_end_to_end(running: Running) -> None:

@@ -56,23 +56,21 @@ class RequestIds:
     def __init__(self) -> None:
         self._ready: list[tuple[bytes, str]] = []
 
-    def take(self) -> tuple[bytes, str]:
-        """An id as it goes on the wire, and as text for the log."""
-        try:
-            return self._ready.pop()
-        except IndexError:
-            text = os.urandom(16 * _ID_BATCH).hex()
-            ids = [text[i : i + 32] for i in range(0, len(text), 32)]
-            self._ready = [(i.encode(), i) for i in ids]
-            return self._ready.pop()
-
     def of(self, head: RequestHead) -> tuple[bytes, str]:
-        """The client's own X-Request-ID when it is one (printable, at most 256 bytes), else a new one."""
+        """As it goes on the wire and as text for the log: the client's own when it is one, else a new one.
+
+        Taken from a client are up to 256 printable characters without blanks.
+        """
         if b"x-request-id" in head.lower:
             sent = head.get(b"x-request-id") or b""
             if len(sent) <= _MAX_REQUEST_ID and _REQUEST_ID(sent):
                 return sent, sent.decode("ascii")
-        return self.take()
+        ready = self._ready
+        if not ready:
+            text = os.urandom(16 * _ID_BATCH).hex()
+            ids = [text[i : i + 32] for i in range(0, len(text), 32)]
+            ready += [(i.encode(), i) for i in ids]
+        return ready.pop()
 
 
 def connection_block(client: Client) -> bytes:

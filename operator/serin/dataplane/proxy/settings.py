@@ -17,7 +17,8 @@ class WorkerSettings:
     """Times in seconds. Descriptors are inherited ones; empty lists: that side is not served.
 
     `index` is the worker's row in state.bin. `status_fd` is the end of a pipe to the parent, -1 for none: the worker
-    writes `ready <generation>` once it serves a plan, then `plan <generation>` at each plan that it takes.
+    writes `ready <generation>` once it serves a plan, then `plan <generation>` at each plan that it takes, `kept
+    <generation>` when it could not take one, and `connections <busy> <waiting> <to endpoints>` when these change.
     """
 
     run_dir: str
