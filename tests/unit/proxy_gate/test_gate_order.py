@@ -94,3 +94,20 @@ def expected(plan: dict[str, Host], name: str, target: bytes, tls: bool, length:
         return 404, b""
     passed = before_proxying(route, asked, Globals(), rewrite_searcher(route, RePattern))
     return (passed.status, passed.location) if isinstance(passed, Reply) else ("forward", passed.target)
+
+
+text = st.binary(max_size=20).map(lambda data: bytes(b for b in data if b not in b"\r\n\0"))
+names = st.sampled_from(
+    [b"Cookie", b"Authorization", b"X-Request-ID", b"X-Forwarded-For", b"Region", b"X_Try", b"User-Agent"]
+)
+
+
+@settings(max_examples=300)
+@given(hosts, st.lists(st.tuples(names, text), max_size=6), st.binary(max_size=30).map(lambda rest: b"/" + rest))
+def test_no_request_makes_the_gate_fail(
+    plan: dict[str, Host], headers: list[tuple[bytes, bytes]], target: bytes
+) -> None:
+    decision = serve(*plan.values()).gate(request(target, *headers, host="a.example"), client())
+    assert not isinstance(decision, Awaitable)
+    lines = decision.prelude if isinstance(decision, Forward) else b""
+    assert lines.count(b"\r") == lines.count(b"\n") == lines.count(b"\r\n")
