@@ -1,5 +1,6 @@
 """The demo's HTTP client: one request after the other, as curl would send them."""
 
+import asyncio
 import base64
 import json
 import ssl
@@ -47,7 +48,7 @@ class Client:
             ssl=self._context,
             server_hostname=request.host if request.https else None,
         ) as response:
-            subject = _subject(response) if request.https else ""
+            subject = await self._subject(request.host) if request.https else ""
             body = await response.read()
             backend = response.headers.get(HEADER, "")
             return Answer(
@@ -59,14 +60,12 @@ class Client:
                 subject=subject,
             )
 
-
-def _subject(response: aiohttp.ClientResponse) -> str:
-    """The common name of the certificate that was shown."""
-    connection = response.connection
-    transport = connection.transport if connection else None
-    tls = transport.get_extra_info("ssl_object") if transport else None
-    certificate = tls.getpeercert(binary_form=True) if tls else None
-    if certificate is None:
-        return ""
-    names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(names[0].value) if names else ""
+    async def _subject(self, host: str) -> str:
+        """The common name of the certificate that is shown to who asks for a host."""
+        port = URL(self._origins[True]).port
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=self._context, server_hostname=host)
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        await writer.wait_closed()
+        names = x509.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        return str(names[0].value) if names else ""
