@@ -4,12 +4,11 @@ An endpoint's head is turned into the lines that the client gets once and kept b
 themselves. The result depends on those bytes and the names to drop alone.
 """
 
-import re
 import time
 from email.utils import formatdate
 
 from serin.dataplane.proxy.exchange import Answer
-from serin.dataplane.proxy.parsers import BadHeadError, HeadParser, RawHeaders
+from serin.dataplane.proxy.parsers import BadHeadError, HeadParser, LowerNames, RawHeaders
 
 CHUNKED = -1
 UNTIL_END = -2
@@ -51,11 +50,15 @@ _HOP_BY_HOP = frozenset(
 )
 _UPGRADE = frozenset((b"upgrade",))
 _LENGTH = frozenset((b"content-length",))
+_DECIDING = frozenset((b"connection", b"transfer-encoding", b"content-length"))
+_PERSISTENCE = frozenset((b"close", b"keep-alive"))
+_COMMON_OPTIONS = {value: frozenset((value.lower(),)) for value in (b"keep-alive", b"close", b"Keep-Alive", b"Close")}
 _FRAMING = frozenset((b"content-length", b"date"))
 _MAX_KEPT = 512
 _MAX_KEPT_HEAD = 2048
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_find_forbidden = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n|\n[ \t]").search
+_UNKEPT = 8192
+_CONTROL = bytes({*range(32), 127} - {9, 10, 13})
+_NO_OPTIONS: frozenset[bytes] = frozenset()
 
 
 class AnswerHead:
@@ -74,45 +77,67 @@ class AnswerHead:
 
 
 class AnswerReader:
-    """Reads endpoints' heads. One for a worker."""
+    """Reads endpoints' heads. One for a worker.
+
+    Heads are kept, by their bytes, as long as at least as many are found as are added.
+    """
 
     def __init__(self) -> None:
         self._parser = HeadParser(answers=True)
+        self._names = LowerNames()
+        self._without: frozenset[bytes] | None = None
+        self._drop: frozenset[bytes] = _NO_OPTIONS
+        """What is dropped beside `_without`'s names, the last ones asked for."""
         self._kept: dict[bytes, AnswerHead] = {}
+        self._hits = 0
+        self._unkept = 0
+        """Heads that will not be kept: the ones kept before were of too little use."""
 
     def read(self, head: bytes, without: frozenset[bytes]) -> AnswerHead:
         """`head` ends with its empty line; `without` are lower-case names not passed on. Raises BadHeadError."""
         kept = self._kept.get(head)
         if kept is not None and kept.without is without:
+            self._hits += 1
             return kept
         answer = self._read(head, without)
-        if len(head) <= _MAX_KEPT_HEAD:
+        if self._unkept:
+            self._unkept -= 1
+        elif len(head) <= _MAX_KEPT_HEAD:
             if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
+                self._unkept = 0 if self._hits >= _MAX_KEPT else _UNKEPT
+                self._hits = 0
             self._kept[head] = answer
         return answer
 
     def _read(self, head: bytes, without: frozenset[bytes]) -> AnswerHead:
-        if _find_forbidden(head) is not None:
-            raise BadHeadError("control character, bare line end or folded line")
+        if len(head.translate(None, _CONTROL)) != len(head):
+            raise BadHeadError("control character")
         message = self._parser.read(head)
+        headers: RawHeaders = message.raw_headers
+        if not head.count(b"\n") == head.count(b"\r\n") == len(headers) + 2:
+            raise BadHeadError("bare line end or folded line")
         status, http10 = message.code, message.version < (1, 1)
         if status < 100:
             raise BadHeadError("bad status")
-        headers: RawHeaders = message.raw_headers
-        lower = [name.lower() for name, _ in headers]
-        if b"".join(lower).translate(None, _TOKEN):
-            raise BadHeadError("a name that is no token")  # aiohttp takes `Content-Length :`
+        if without is not self._without:
+            self._without = without
+            self._drop = without | _HOP_BY_HOP
         answer = AnswerHead(status, without)
-        answer.length = _length(headers, lower, http10=http10)
-        options = _options(headers, lower)
-        answer.keep_alive = b"close" not in options and (not http10 or b"keep-alive" in options)
-        drop = without | _HOP_BY_HOP | (options - _FRAMING)
+        names = self._names
+        drop = self._drop
+        if _DECIDING.isdisjoint(lower := [names[name] for name, _ in headers]):
+            answer.keep_alive = not http10
+        else:
+            options = _options(headers, lower)
+            answer.keep_alive = b"close" not in options and (not http10 or b"keep-alive" in options)
+            answer.length = _length(headers, lower, http10=http10)
+            drop = drop | (options - _FRAMING) if options - _PERSISTENCE else drop
         if status in (101, 426):
-            drop -= _UPGRADE
+            drop = drop - _UPGRADE
         elif status < 200 or status == 204:
-            drop |= _LENGTH
-        lines = [b"HTTP/1.1 %d %b" % (status, message.reason.encode("utf-8", "surrogateescape"))]
+            drop = drop | _LENGTH
+        lines = [b"HTTP/1.1" + head[8 : head.index(b"\r\n")]]
         lines += [b": ".join(pair) for pair, name in zip(headers, lower, strict=True) if name not in drop]
         lines.append(b"")
         answer.lines = b"\r\n".join(lines)
@@ -122,23 +147,29 @@ class AnswerReader:
 
 def _length(headers: RawHeaders, lower: list[bytes], *, http10: bool) -> int:
     """RFC 9112, section 6.3: bytes of the body, CHUNKED or UNTIL_END."""
-    codings = [v for (_, v), n in zip(headers, lower, strict=True) if n == b"transfer-encoding"]
-    lengths = [v for (_, v), n in zip(headers, lower, strict=True) if n == b"content-length"]
-    if codings:
-        if lengths or len(codings) > 1 or codings[0].lower() != b"chunked" or http10:
+    lengths = lower.count(b"content-length")
+    if b"transfer-encoding" in lower:
+        coding = headers[lower.index(b"transfer-encoding")][1]
+        if lengths or lower.count(b"transfer-encoding") > 1 or coding.lower() != b"chunked" or http10:
             raise BadHeadError("bad transfer coding")
         return CHUNKED
     if not lengths:
         return UNTIL_END
-    if len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 18:
+    length = headers[lower.index(b"content-length")][1]
+    if lengths > 1 or not length.isdigit() or len(length) > 18:
         raise BadHeadError("bad length")
-    return int(lengths[0])
+    return int(length)
 
 
-def _options(headers: RawHeaders, lower: list[bytes]) -> set[bytes]:
+def _options(headers: RawHeaders, lower: list[bytes]) -> frozenset[bytes]:
     """What Connection says, in lower case."""
-    values = [v for (_, v), n in zip(headers, lower, strict=True) if n == b"connection"]
-    return {token.strip(b" \t").lower() for token in b",".join(values).split(b",")} if values else set()
+    if b"connection" not in lower:
+        return _NO_OPTIONS
+    if lower.count(b"connection") == 1:
+        value = headers[lower.index(b"connection")][1]
+    else:
+        value = b",".join([v for (_, v), n in zip(headers, lower, strict=True) if n == b"connection"])
+    return _COMMON_OPTIONS.get(value) or frozenset([token.strip(b" \t").lower() for token in value.split(b",")])
 
 
 _date = b""

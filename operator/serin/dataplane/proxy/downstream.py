@@ -152,7 +152,7 @@ class Downstream(RequestReader):
         head_only = self._head is not None and self._head.method == "HEAD"
         self.write(own_answer(answer, head_only=head_only, keep_alive=self.keep_alive))
         self._complete_own(answer.status, 0 if head_only else len(answer.body), answer.log or _NO_LOG)
-        self.over()
+        self.over(time.monotonic())
 
     def _refuse(self, status: int) -> None:
         """Answer a request that HTTP forbids, and close."""
@@ -186,8 +186,8 @@ class Downstream(RequestReader):
 
     # --- the transfer's side ---
 
-    def over(self) -> None:
-        """The answer is written."""
+    def over(self, now: float) -> None:
+        """The answer is written; `now` on time.monotonic()'s clock."""
         self._transfer = None
         self._streaming = False
         unread = self._body is not None
@@ -201,7 +201,7 @@ class Downstream(RequestReader):
             else:
                 self._close()
         else:
-            self._next()
+            self._next(now)
 
     def completed(self, record: Transfer) -> None:
         """The exchange is over for the log and the statistics."""
@@ -216,7 +216,7 @@ class Downstream(RequestReader):
         answer = Answer(status, body=page)
         self.write(own_answer(answer, head_only=transfer.bodiless, keep_alive=self.keep_alive, prelude=prelude))
         self.completed(transfer)
-        self.over()
+        self.over(time.monotonic())
 
     def cut(self, *, framed: bool) -> None:
         """The answer broke off: the client must be able to see that. `framed`: from the missing end alone."""

@@ -8,11 +8,12 @@ so a connection may keep it and skip the work when the same block comes again.
 import re
 
 from serin.dataplane.proxy.exchange import RequestHead
-from serin.dataplane.proxy.parsers import BadHeadError, HeadParser
+from serin.dataplane.proxy.parsers import BadHeadError, HeadParser, LowerNames
 
 TOO_LARGE = 494
 """nginx's number for a head that is too large: the answer is 400 with a page of its own."""
 CHUNKED = -1
+_MAX_HOSTS = 1024
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 _METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
@@ -27,9 +28,6 @@ _host = re.compile(
     rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?\])(?::[A-Za-z0-9._~-]*)?"
 ).fullmatch
 
-_DECIDING = frozenset(
-    (b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"referer", b"user-agent")
-)
 HOP_BY_HOP = frozenset(
     (
         b"connection",
@@ -46,8 +44,9 @@ HOP_BY_HOP = frozenset(
     )
 )
 """Never passed on as sent: RFC 9110, section 7.6.1; Expect is answered here, Host is the gate's."""
-_FRAMING = frozenset((b"content-length", b"host"))
-"""Not dropped when Connection names them: the endpoint would see another message than we did."""
+_NOT_NAMED = frozenset((b"close", b"keep-alive", b"", b"content-length", b"host"))
+"""Options of Connection that name no header, and headers that stay although named: without them the endpoint would see
+another message than we did."""
 
 
 class RefusedError(Exception):
@@ -95,6 +94,9 @@ class Fields:
         self.passed = b""
         """The lines sent on when the names in `passed_without` are dropped."""
         self.passed_without: frozenset[bytes] | None = None
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [v for (_, v), n in zip(self.headers, self.lower, strict=True) if n == name]
 
 
 def read_line(line: bytes) -> tuple[bytes, bytes, bytes | None, bool]:
@@ -148,6 +150,8 @@ class HeadReader:
 
     def __init__(self, max_line: int) -> None:
         self._parser = HeadParser(answers=False)
+        self._names = LowerNames()
+        self._hosts: dict[bytes, str] = {}
         self._max_line = max_line
 
     def fields(self, block: bytes, *, http10: bool) -> Fields:
@@ -156,56 +160,81 @@ class HeadReader:
             raise RefusedError(TOO_LARGE)
         # The parser sees a line of ours: it knows too few methods, and the real line is checked elsewhere.
         line = b"GET / HTTP/1.0\r\n" if http10 else b"GET / HTTP/1.1\r\n"
+        names = self._names
         try:
             headers = list(self._parser.read(line + block).raw_headers)
+            lower = [names[name] for name, _ in headers]
         except BadHeadError as error:
             raise RefusedError(400) from error
-        fields = Fields(headers, [name.lower() for name, _ in headers])
-        self._host(fields, http10=http10)
-        for name in _DECIDING.intersection(fields.lower):
-            self._read(fields, name, http10=http10)
+        fields = Fields(headers, lower)
+        for name in _DECIDING.intersection(lower):
+            single = lower.count(name) == 1
+            value = headers[lower.index(name)][1]
+            if name == b"host":
+                if not single:
+                    raise RefusedError(400)
+                fields.host_header = value
+                fields.host = self._hosts.get(value) or self._host(value)
+            elif name == b"user-agent":
+                fields.user_agent = value
+            elif name == b"referer":
+                fields.referer = value
+            else:
+                _FIELDS[name](fields, value if single else b",".join(fields.values(name)), single=single)
+        if b"host" not in lower and not http10:
+            raise RefusedError(400)
+        if http10 and (fields.content_length == CHUNKED or b"transfer-encoding" in lower):
+            raise RefusedError(400)
         if http10 or fields.content_length or b"upgrade" not in fields.options:
             fields.upgrade = b""
         return fields
 
-    def _host(self, fields: Fields, *, http10: bool) -> None:
-        hosts = fields.lower.count(b"host")
-        if hosts == 1:
-            fields.host_header = fields.headers[fields.lower.index(b"host")][1]
-            fields.host = host_name(fields.host_header)
-        elif hosts or not http10:
-            raise RefusedError(400)
+    def _host(self, value: bytes) -> str:
+        name = host_name(value)
+        if len(self._hosts) >= _MAX_HOSTS:
+            self._hosts.clear()
+        self._hosts[value] = name
+        return name
 
-    def _read(self, fields: Fields, name: bytes, *, http10: bool) -> None:
-        values = [v for (_, v), n in zip(fields.headers, fields.lower, strict=True) if n == name]
-        match name:
-            case b"connection":
-                self._connection(fields, b",".join(values))
-            case b"content-length":
-                if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 18:
-                    raise RefusedError(400)
-                fields.content_length = int(values[0])
-            case b"transfer-encoding":
-                if len(values) > 1 or values[0].lower() != b"chunked" or http10 or b"content-length" in fields.lower:
-                    raise RefusedError(400)
-                fields.content_length = CHUNKED
-            case b"upgrade":
-                # h2c would carry requests past every rule of the gate
-                tokens = [t.strip(b" \t").lower() for t in b",".join(values).split(b",")]
-                fields.upgrade = b"" if b"h2c" in tokens else values[0]
-            case b"expect":
-                fields.expect_continue = not http10 and values[0].lower() == b"100-continue"
-            case b"referer":
-                fields.referer = values[0]
-            case _:
-                fields.user_agent = values[0]
 
-    @staticmethod
-    def _connection(fields: Fields, value: bytes) -> None:
-        options = {token.strip(b" \t").lower() for token in value.split(b",")}
-        fields.close = b"close" in options
-        fields.keep_alive = b"keep-alive" in options
-        fields.options = frozenset(options - {b"close", b"keep-alive", b""} - _FRAMING)
+def _connection(fields: Fields, value: bytes, *, single: bool) -> None:
+    options = frozenset([token.strip(b" \t").lower() for token in value.split(b",")])
+    fields.close = b"close" in options
+    fields.keep_alive = b"keep-alive" in options
+    fields.options = options - _NOT_NAMED
+
+
+def _content_length(fields: Fields, value: bytes, *, single: bool) -> None:
+    if not single or not value.isdigit() or len(value) > 18:
+        raise RefusedError(400)
+    if fields.content_length != CHUNKED:
+        fields.content_length = int(value)
+
+
+def _transfer_encoding(fields: Fields, value: bytes, *, single: bool) -> None:
+    if not single or value.lower() != b"chunked" or b"content-length" in fields.lower:
+        raise RefusedError(400)
+    fields.content_length = CHUNKED
+
+
+def _upgrade(fields: Fields, value: bytes, *, single: bool) -> None:
+    """h2c would carry requests past every rule of the gate."""
+    tokens = [t.strip(b" \t").lower() for t in value.split(b",")]
+    fields.upgrade = b"" if b"h2c" in tokens else value
+
+
+def _expect(fields: Fields, value: bytes, *, single: bool) -> None:
+    fields.expect_continue = value.lower() == b"100-continue"
+
+
+_FIELDS = {
+    b"connection": _connection,
+    b"content-length": _content_length,
+    b"transfer-encoding": _transfer_encoding,
+    b"upgrade": _upgrade,
+    b"expect": _expect,
+}
+_DECIDING = frozenset((*_FIELDS, b"host", b"referer", b"user-agent"))
 
 
 def request_head(fields: Fields, method: str, target: bytes, host: str, *, http10: bool) -> RequestHead:

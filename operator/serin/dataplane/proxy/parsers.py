@@ -15,8 +15,32 @@ if not hasattr(http_parser, "HttpRequestParserC"):
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_MAX_NAMES = 4096
+_MAX_NAME = 64
+
+
 class BadHeadError(Exception):
     """The bytes are not a message head."""
+
+
+class LowerNames(dict[bytes, bytes]):
+    """Header names as sent → in lower case. Names repeat, so most need no work but a look-up; bounded.
+
+    A name that is no token (RFC 9110, section 5.6.2) raises BadHeadError: of answers, aiohttp takes `Content-Length :`.
+    """
+
+    __slots__ = ()
+
+    def __missing__(self, name: bytes) -> bytes:
+        if name.translate(None, _TOKEN):
+            raise BadHeadError("a name that is no token")
+        lower = name.lower()
+        if len(name) <= _MAX_NAME:
+            if len(self) >= _MAX_NAMES:
+                self.clear()
+            self[name] = lower
+        return lower
 
 
 class HeadParser:

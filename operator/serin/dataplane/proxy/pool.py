@@ -6,8 +6,6 @@ a route that speaks plain HTTP. It must not know what is sent on them.
 
 import asyncio
 import logging
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 from serin.dataplane.proxy.answers import AnswerReader
@@ -25,47 +23,47 @@ class UpstreamPool:
         self._settings = settings
         self._loop = loop
         self._idle: dict[PoolKey, list[Upstream]] = {}
-        self._ages: OrderedDict[Upstream, None] = OrderedDict()
-        """All idle connections, the one that is idle for longest first."""
+        """The one that is idle for longest first."""
+        self.idle = 0
+        """How many there are."""
         self.answers = AnswerReader()
         self.head_limit = settings.head
         self.open: set[Upstream] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-
-    @property
-    def idle(self) -> int:
-        return len(self._ages)
 
     def take(self, choice: Choice, settings: UpstreamSettings) -> Upstream | None:
         """An idle connection to that endpoint, or None."""
         kept = self._idle.get((choice.address, choice.port, settings.key))
         while kept:
             upstream = kept.pop()
-            del self._ages[upstream]
+            self.idle -= 1
             if not upstream.closing:
                 return upstream
         return None
 
-    def give_back(self, upstream: Upstream) -> None:
+    def give_back(self, upstream: Upstream, now: float) -> None:
         """Keep a connection whose exchange is over and which may carry another one."""
         settings = self._settings
-        now = time.monotonic()
         if upstream.served >= settings.pool_requests or now - upstream.opened > settings.pool_time:
             upstream.close()
             return
         upstream.deadline = now + settings.pool_timeout
-        self._idle.setdefault(upstream.key, []).append(upstream)
-        self._ages[upstream] = None
-        if len(self._ages) > settings.pool_size:
-            self.forget(oldest := next(iter(self._ages)))
+        kept = self._idle.get(upstream.key)
+        if kept is None:
+            kept = self._idle[upstream.key] = []
+        kept.append(upstream)
+        self.idle += 1
+        if self.idle > settings.pool_size:
+            oldest = min((kept[0] for kept in self._idle.values() if kept), key=lambda u: u.deadline)
             oldest.close()
 
     def forget(self, upstream: Upstream) -> None:
         """It is no longer there to be taken."""
-        if upstream in self._ages:
-            del self._ages[upstream]
-            kept = self._idle[upstream.key]
-            kept.remove(upstream)
+        kept = self._idle.get(upstream.key)
+        if kept is not None:
+            if upstream in kept:
+                kept.remove(upstream)
+                self.idle -= 1
             if not kept:
                 del self._idle[upstream.key]
 

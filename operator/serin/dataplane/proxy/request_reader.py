@@ -148,7 +148,7 @@ class RequestReader(ClientLink):
         self._begin(head)
         return True
 
-    def _next(self) -> None:
+    def _next(self, now: float) -> None:
         """Ready for the next request."""
         self._state = IDLE
         self._started = 0.0
@@ -158,7 +158,7 @@ class RequestReader(ClientLink):
         if self._buffer:
             self._advance()
         elif not self._write_paused:
-            self.deadline = time.monotonic() + self.settings.keepalive_timeout
+            self.deadline = now + self.settings.keepalive_timeout
 
     # --- bodies ---
 
@@ -239,7 +239,7 @@ class RequestReader(ClientLink):
         if body.done:
             self._body = None
             self._buffer = body.rest
-            self._next()
+            self._next(time.monotonic())
         elif self._received > self.settings.drain_body:
             self._close_lingering(unread=True)
         elif not self._write_paused:

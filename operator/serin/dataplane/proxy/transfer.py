@@ -199,9 +199,10 @@ class Transfer(Completed):
     # --- the answer, called by the endpoint's connection ---
 
     def accepts(self, status: int) -> bool:
-        """False when the answer is thrown away for another attempt; the endpoint's connection is then closed."""
-        if status not in self.settings.retry_statuses:
-            return True
+        """Of a status to be retried: False when the answer is thrown away for another attempt.
+
+        The endpoint's connection is then closed.
+        """
         choice = self._next_choice(f"http_{status}", sent=True)
         if choice is None:
             return True
@@ -250,12 +251,12 @@ class Transfer(Completed):
         else:
             self._down.write(b"".join([*chunk(data), LAST_CHUNK] if last else chunk(data)))
 
-    def complete(self) -> None:
+    def complete(self, now: float) -> None:
         """The answer is with the client's transport."""
         self._upstream = None
-        self._settle(self.status, failed=False)
+        self._settle(self.status, now, failed=False)
         self._down.completed(self)
-        self._down.over()
+        self._down.over(now)
 
     def switched(self, answer: AnswerHead, early: bytes) -> None:
         """101: from here on the two connections are one tunnel."""
@@ -277,7 +278,7 @@ class Transfer(Completed):
         """`received`: bytes that came from the endpoint, those beside its head not counted."""
         self.upstream_length += received
         self.body_bytes += received
-        self._settle(101, failed=failed)
+        self._settle(101, time.monotonic(), failed=failed)
         self._down.completed(self)
 
     # --- failures ---
@@ -291,7 +292,7 @@ class Transfer(Completed):
         if self._over:
             return
         if self._head_sent:
-            self._settle(self.status, failed=True)
+            self._settle(self.status, time.monotonic(), failed=True)
             self._down.completed(self)
             self._down.cut(framed=self._framed)
             return
@@ -311,7 +312,7 @@ class Transfer(Completed):
             self._again(choice, status)
             return
         self.status = self.upstream_status = status
-        self._settle(0, failed=True)
+        self._settle(0, time.monotonic(), failed=True)
         self._down.fail(self, status, self.forward.answer_prelude)
 
     def abort(self, status: int) -> None:
@@ -338,7 +339,7 @@ class Transfer(Completed):
         if upstream is not None:
             upstream.close()
         self.status = self.status or status
-        self._settle(self.status, failed=False)
+        self._settle(self.status, time.monotonic(), failed=False)
 
     def hold_answer(self, *, on: bool) -> None:
         """The client does not take what it gets, or does again."""
@@ -366,10 +367,9 @@ class Transfer(Completed):
         self._renewed = False
         self._attempt()
 
-    def _settle(self, status: int, *, failed: bool) -> None:
+    def _settle(self, status: int, now: float, *, failed: bool) -> None:
         """The endpoint is not asked any more; `status` is for the statistics of its version."""
         self._over = True
-        now = time.monotonic()
         self.request_time = now - self._started
         self.upstream_time = now - self._attempt_started
         self.choice.done(status, failed=failed)

@@ -35,7 +35,7 @@ class Keeper(Protocol):
     head_limit: int
     open: set["Upstream"]
 
-    def give_back(self, upstream: "Upstream") -> None: ...
+    def give_back(self, upstream: "Upstream", now: float) -> None: ...
     def forget(self, upstream: "Upstream") -> None: ...
 
 
@@ -128,7 +128,7 @@ class Upstream(asyncio.Protocol):
         self.transfer = None
         if self._mode == _UNTIL_END and exc is None:
             transfer.part(b"", last=True)
-            transfer.complete()
+            transfer.complete(time.monotonic())
         else:
             transfer.failed("error")
 
@@ -239,7 +239,7 @@ class Upstream(asyncio.Protocol):
             if not data:
                 self._buffer = b""
                 return
-        if not transfer.accepts(status):
+        if status in transfer.settings.retry_statuses and not transfer.accepts(status):
             return
         rest = data[end:]
         if transfer.bodiless or status in (204, 304):
@@ -283,8 +283,9 @@ class Upstream(asyncio.Protocol):
         """Head and whole body came in one read."""
         self.transfer = None
         transfer.answered(answer, body, whole=True)
-        self._release(transfer, reusable=reusable)
-        transfer.complete()
+        now = time.monotonic()
+        self._release(transfer, now, reusable=reusable)
+        transfer.complete(now)
 
     def _take_counted(self, transfer: "Transfer", data: bytes) -> None:
         left = self._left - len(data)
@@ -309,15 +310,16 @@ class Upstream(asyncio.Protocol):
     def _end(self, transfer: "Transfer", last: bytes, *, clean: bool) -> None:
         self.transfer = None
         transfer.part(last, last=True)
-        self._release(transfer, reusable=clean and transfer.reusable)
-        transfer.complete()
+        now = time.monotonic()
+        self._release(transfer, now, reusable=clean and transfer.reusable)
+        transfer.complete(now)
 
-    def _release(self, transfer: "Transfer", *, reusable: bool) -> None:
+    def _release(self, transfer: "Transfer", now: float, *, reusable: bool) -> None:
         """Back to the pool before the client's next request looks for a connection there."""
         self._decoder = None
         if self._read_paused:
             self.resume_reading()
         if reusable and transfer.body_done and not self.closing and not self.write_paused:
-            self._pool.give_back(self)
+            self._pool.give_back(self, now)
         else:
             self.close()
