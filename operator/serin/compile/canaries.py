@@ -123,15 +123,15 @@ def cookie_rule(rules: CanaryRules) -> CookieRule | None:
 def shares(canaries: Sequence[Canary], findings: Findings) -> tuple[list[int], int]:
     """Each canary's weight, and the total that they are parts of; what they leave is main's.
 
-    Shares are weight/total of each, on one denominator. Above 1 together they keep their proportions and main gets
-    nothing.
+    Shares are weight/total of each, on one denominator. Above the whole together they stay as they are: the draw keeps
+    their proportions among those left in the request.
     """
     total = math.lcm(*(c.rules.total for c in canaries if c.rules.weight > 0))
     if total == 1:  # no weights at all
         return [0] * len(canaries), 100
     if total > _LARGEST:
         _warn(canaries, "canary-weight-rounded", f"the totals need a denominator of {total}; rounded", findings)
-        weights = [max(c.rules.weight * _ROUNDED // c.rules.total, int(c.rules.weight > 0)) for c in canaries]
+        weights = [_rounded(c.rules.weight, c.rules.total) for c in canaries]
         total = _ROUNDED
     else:
         weights = [c.rules.weight * (total // c.rules.total) if c.rules.weight else 0 for c in canaries]
@@ -142,8 +142,13 @@ def shares(canaries: Sequence[Canary], findings: Findings) -> tuple[list[int], i
     text = f"the weights of the canaries on this path are more than the whole ({named}); scaled, main gets nothing"
     _warn(canaries, "canary-weights-exceed", text, findings)
     if together > _LARGEST:
-        weights = [weight * _ROUNDED // together for weight in weights]
-    return weights, sum(weights)
+        return [_rounded(weight, together) for weight in weights], _rounded(total, together)
+    return weights, total
+
+
+def _rounded(weight: int, total: int) -> int:
+    """The share out of a denominator that fits; never nothing where something was asked for."""
+    return max(weight * _ROUNDED // total, int(weight > 0))
 
 
 def _warn(canaries: Sequence[Canary], code: str, text: str, findings: Findings) -> None:

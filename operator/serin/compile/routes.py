@@ -51,7 +51,7 @@ class RouteTable:
         if not answers_all(policy):
             versions = (self._main(rule), *(self._canary(canary) for canary in canaries))
             weights, total = shares(canaries, self.findings)
-            parts = zip(versions, [total - sum(weights), *weights], strict=True)
+            parts = zip(versions, [max(total - sum(weights), 0), *weights], strict=True)
             named = tuple(Share(version.ident, version.pool, weight) for version, weight in parts)
             split = split_id(rule.id)
             self.splits.append(Split(split, rule.id, named, total))

@@ -154,8 +154,9 @@ class Share:
 class Split:
     """Weights in force. `shares` is in the order of the route's versions: index 0 (main) is drawn last.
 
-    `rest`: main's weight is whatever the versions left in the request leave of `total` (canary Ingresses);
-    otherwise every weight stands as written (CanaryRoute). 0 < total < 2**32.
+    `rest`: main's weight is whatever the versions left in the request leave of `total` (canary Ingresses), nothing
+    where they take more; otherwise every weight stands as written (CanaryRoute). 0 < total < 2**32, and the sum of the
+    weights is below that, too.
     """
 
     id: str

@@ -1,0 +1,88 @@
+"""docs/annotations.md, made from the registry; a test keeps the two equal.
+
+`python -m serin.compile.annotations.reference > docs/annotations.md` writes it anew.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from serin.compile.annotations.model import OURS, Annotation, Fate
+from serin.compile.annotations.table import ALIASES, FAMILIES, REMOVED
+
+_HEAD = """\
+# Annotations
+
+Made from the registry (`serin.compile.annotations`); do not edit by hand.
+
+Names stand under `nginx.ingress.kubernetes.io/` (or what `--annotations-prefix` says), those with `serin.dev/` as they
+are. An empty value counts as absent. Control characters are refused in every value. A value that cannot be read is
+always a problem; what it does besides depends on the class:
+
+| class | a value that cannot be read, or an annotation that is not supported |
+|---|---|
+| access | the routes of the Ingress answer 503 until it is repaired |
+| routing | counts as absent |
+| cosmetic | counts as absent |
+
+On a canary Ingress only the canary family, `affinity-canary-behavior`, `load-balance` and `upstream-hash-by*` count
+(see canary.md).
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    return "\n".join((_HEAD, *_supported(), *_unsupported(), *_other_names()))
+
+
+def _supported() -> Iterator[str]:
+    yield "## Supported"
+    for title, family in FAMILIES.items():
+        rows = [a for a in family if a.supported]
+        if rows:
+            yield f"\n### {title}\n"
+            yield "| annotation | value | default | class | meaning |"
+            yield "|---|---|---|---|---|"
+            yield from (_row(a) for a in rows)
+    yield ""
+
+
+def _row(annotation: Annotation[Any]) -> str:
+    fate = " With a value that cannot be read the Ingress is left out." if annotation.fate is Fate.LEFT_OUT else ""
+    name = OURS + annotation.name if annotation.ours else annotation.name
+    cells = (annotation.grammar.expected, _default(annotation.default), annotation.concern, annotation.about + fate)
+    return f"| `{name}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(value: object) -> str:
+    if value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"`{' '.join(value) if isinstance(value, tuple) else value}`"
+
+
+def _unsupported() -> Iterator[str]:
+    yield "## Not supported\n"
+    yield "Values in the last column ask for nothing that is not done anyway; they are no problem. A snippet with"
+    yield "directives that decide who may come in (`allow`, `deny`, `return`, `auth_…`) is of class access.\n"
+    yield "| annotation | class | what it is for | instead | no problem |"
+    yield "|---|---|---|---|---|"
+    for family in FAMILIES.values():
+        for a in family:
+            if not a.supported:
+                neutral = ", ".join(f"`{value}`" for value in sorted(a.neutral))
+                yield f"| `{a.name}` | {a.concern} | {a.about} | {a.instead} | {neutral} |"
+    yield ""
+
+
+def _other_names() -> Iterator[str]:
+    yield "## Older names\n"
+    yield "| name | now |"
+    yield "|---|---|"
+    yield from (f"| `{old}` | the same as `{new}` |" for old, new in ALIASES.items())
+    yield from (f"| `{name}` | gone: {hint} |" for name, hint in REMOVED.items())
+    yield ""
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

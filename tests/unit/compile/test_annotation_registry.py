@@ -1,0 +1,111 @@
+"""The registry as a whole: complete, consistent, and the same as its reference page."""
+
+import pathlib
+import re
+
+import pytest
+
+from serin.compile.annotations.balancing import VARIABLES, split_variables
+from serin.compile.annotations.model import Concern
+from serin.compile.annotations.reader import make_suggest
+from serin.compile.annotations.reference import reference
+from serin.compile.annotations.table import ALIASES, ANNOTATIONS, FAMILIES, OURS, REMOVED
+from serin.dataplane.proxy import variables
+
+PAGE = pathlib.Path(__file__).parents[3] / "docs" / "annotations.md"
+
+# Every annotation of ingress-nginx 1.15.1, and whether it decides who may come in.
+ACCESS = """
+allowlist-source-range denylist-source-range auth-secret auth-secret-type auth-type auth-url auth-tls-match-cn
+auth-tls-secret auth-tls-verify-client auth-tls-verify-depth limit-connections limit-rpm limit-rps enable-modsecurity
+enable-owasp-core-rules modsecurity-snippet proxy-ssl-verify
+"""
+OTHERS = """
+server-alias backend-protocol auth-realm canary canary-by-cookie canary-by-header canary-by-header-pattern
+canary-by-header-value canary-weight canary-weight-total auth-tls-error-page auth-tls-pass-certificate-to-upstream
+client-body-buffer-size configuration-snippet connection-proxy-header cors-allow-credentials cors-allow-headers
+cors-allow-methods cors-allow-origin cors-expose-headers cors-max-age enable-cors custom-http-errors custom-headers
+default-backend disable-proxy-intercept-errors enable-global-auth auth-always-set-cookie auth-cache-duration
+auth-cache-key auth-keepalive auth-keepalive-requests auth-keepalive-share-vars auth-keepalive-timeout auth-method
+auth-proxy-set-headers auth-request-redirect auth-response-headers auth-signin auth-signin-redirect-param auth-snippet
+fastcgi-index fastcgi-params-configmap http2-push-preload load-balance enable-access-log enable-rewrite-log mirror-host
+mirror-request-body mirror-target modsecurity-transaction-id enable-opentelemetry opentelemetry-operation-name
+opentelemetry-trust-incoming-span proxy-body-size proxy-buffer-size proxy-buffering proxy-buffers-number
+proxy-busy-buffers-size proxy-connect-timeout proxy-cookie-domain proxy-cookie-path proxy-http-version
+proxy-max-temp-file-size proxy-next-upstream proxy-next-upstream-timeout proxy-next-upstream-tries proxy-read-timeout
+proxy-redirect-from proxy-redirect-to proxy-request-buffering proxy-send-timeout proxy-ssl-ciphers proxy-ssl-name
+proxy-ssl-protocols proxy-ssl-secret proxy-ssl-server-name proxy-ssl-verify-depth limit-allowlist
+limit-burst-multiplier limit-rate limit-rate-after from-to-www-redirect permanent-redirect permanent-redirect-code
+relative-redirects temporal-redirect temporal-redirect-code app-root force-ssl-redirect preserve-trailing-slash
+rewrite-target ssl-redirect use-regex ssl-ciphers ssl-prefer-server-ciphers ssl-passthrough satisfy server-snippet
+service-upstream affinity affinity-canary-behavior affinity-mode session-cookie-change-on-failure
+session-cookie-conditional-samesite-none session-cookie-domain session-cookie-expires session-cookie-max-age
+session-cookie-name session-cookie-path session-cookie-samesite session-cookie-secure stream-snippet upstream-hash-by
+upstream-hash-by-subset upstream-hash-by-subset-size upstream-vhost use-port-in-redirects x-forwarded-prefix
+"""
+
+
+def test_every_annotation_of_ingress_nginx_is_known() -> None:
+    names = ACCESS.split() + OTHERS.split()
+    assert len(set(names)) == len(names) == 136
+    assert set(ANNOTATIONS) == set(names)
+
+
+def test_access_rules_are_of_class_access() -> None:
+    assert {a.name for a in ANNOTATIONS.values() if a.concern is Concern.ACCESS} == set(ACCESS.split())
+
+
+def test_no_name_is_declared_twice() -> None:
+    declared = [(a.ours, a.name) for family in FAMILIES.values() for a in family]
+    assert len(declared) == len(set(declared))
+
+
+def test_older_names_lead_somewhere() -> None:
+    assert set(ALIASES.values()) <= set(ANNOTATIONS)
+    assert not set(ALIASES) & set(ANNOTATIONS)
+    assert not set(REMOVED) & set(ANNOTATIONS)
+
+
+@pytest.mark.parametrize("annotation", [*ANNOTATIONS.values(), *OURS.values()], ids=lambda a: a.name)
+def test_each_annotation_says_what_it_is(annotation: object) -> None:
+    assert annotation.about.endswith((".", "."))  # type: ignore[attr-defined]
+    assert annotation.grammar.expected  # type: ignore[attr-defined]
+    if annotation.supported:  # type: ignore[attr-defined]
+        assert annotation.planes  # type: ignore[attr-defined]
+        assert annotation.grammar.read("\n") in (None, ())  # type: ignore[attr-defined]
+
+
+def test_reference_page_is_the_registry() -> None:
+    """`python -m serin.compile.annotations.reference > docs/annotations.md` writes it anew."""
+    assert PAGE.read_text() == reference()
+
+
+def test_reference_page_names_them_all() -> None:
+    named = set(re.findall(r"^\| `([^`]+)`", reference(), re.MULTILINE))
+    assert named >= set(ANNOTATIONS) | {f"serin.dev/{name}" for name in OURS} | set(ALIASES) | set(REMOVED)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("canary-wieght", "canary-weight"),
+        ("rewrite-targets", "rewrite-target"),
+        ("whitelist-source-ranges", "whitelist-source-range"),
+    ],
+)
+def test_near_misses_are_suggested(wrong: str, right: str) -> None:
+    assert make_suggest()(wrong) == right
+
+
+def test_names_like_nothing_get_no_suggestion() -> None:
+    assert make_suggest()("zzz") == ""
+
+
+def test_variables_known_here_are_those_that_the_proxy_has() -> None:
+    fixed = {"namespace", "ingress_name", "service_name", "service_port", "location_path"}
+    assert set(variables._VARIABLES) | fixed == VARIABLES
+
+
+@pytest.mark.parametrize("text", ["$request_uri", "a${host}b$uri", "plain", "$$1", "${", "$http_x_user-$arg_a"])
+def test_texts_are_split_as_the_proxy_splits_them(text: str) -> None:
+    assert split_variables(text) == variables.split_text(text)
