@@ -40,8 +40,10 @@ class Serving:
         return [pid for pid in descendants(self.process.pid) if b"serin.dataplane.proxy" in command_line(pid)]
 
     def data_plane(self) -> int:
-        """Process id of the data plane's parent."""
-        return int(json.loads((self.run_dir / "state" / "ports.json").read_text())["pid"])
+        """Process id of the data plane's parent; 0 while it has not told its ports."""
+        with contextlib.suppress(FileNotFoundError):
+            return int(json.loads((self.run_dir / "state" / "ports.json").read_text())["pid"])
+        return 0
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
