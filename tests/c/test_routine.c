@@ -1,0 +1,183 @@
+/* The C routine from C, under sanitizers: the whole way from attach to detach, all algorithms, pattern, damaged input.
+ * What is right in detail is the Python tests' business; here it is that no byte outside is touched and nothing leaks. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../csrc/fuzz/files.h"
+
+static int failures;
+#define CHECK(what)                                                                                                            \
+    do {                                                                                                                       \
+        if (!(what)) {                                                                                                         \
+            printf("%s:%d: %s\n", __FILE__, __LINE__, #what);                                                                  \
+            failures++;                                                                                                        \
+        }                                                                                                                      \
+    } while (0)
+
+static const char *dir;
+static uint32_t shape;
+
+static srn_worker *attach(uint32_t index) {
+    char err[256] = "";
+    srn_worker *w = srn_attach(dir, index, 5, err, sizeof err);
+    if (w == NULL) {
+        printf("attach: %s\n", err);
+        exit(1);
+    }
+    return w;
+}
+
+static int decide(srn_worker *w, int forced, uint32_t excluded, uint64_t key, uint32_t flags, uint64_t now, srn_choice *c) {
+    return srn_decide(w, srn_find_split(w, FILES_SPLIT), FILES_SPLIT, shape, forced, excluded, key, flags, now, c);
+}
+
+static void put_pools(uint32_t algorithm) {
+    static _Alignas(64) uint8_t image[FILES_POOLS_SIZE];
+    files_pools(image, algorithm);
+    CHECK(files_write(dir, "plan/pools.bin", image, sizeof image));
+}
+
+static void learn_shape(void) {
+    uint64_t idents[SRN_MAX_VERSIONS];
+    srn_worker *w = attach(0);
+    CHECK(srn_versions(w, srn_find_split(w, FILES_SPLIT), FILES_SPLIT, idents, &shape) == 3);
+    CHECK(srn_shape(idents, 3) == shape);
+    CHECK(srn_versions(w, 0, 12345, idents, &shape) == SRN_GONE);
+    CHECK(srn_versions(w, SRN_NO_SLOT, FILES_SPLIT, idents, &shape) == SRN_GONE);
+    srn_detach(w);
+}
+
+static void test_weights(void) {
+    srn_worker *a = attach(0), *b = attach(1);
+    uint32_t count[3] = {0};
+    srn_choice c;
+    for (uint32_t i = 0; i < 1000; i++) {
+        srn_worker *w = i % 3 == 0 ? a : b;
+        CHECK(decide(w, -1, 0, 0, 0, i, &c) == 0 && c.reason == SRN_BY_WEIGHT);
+        count[c.version]++;
+        srn_done(w, &c, 200, 0, i + 1);
+    }
+    CHECK(count[0] == 700 && count[1] == 100 && count[2] == 200);
+    CHECK(decide(a, -1, 6, 0, 0, 1, &c) == 0 && c.version == 0 && c.reason == SRN_BY_DEFAULT);
+    srn_done(a, &c, 200, 0, 2);
+    CHECK(decide(a, -1, 7, 0, 0, 1, &c) == SRN_NO_ENDPOINT);
+    CHECK(decide(a, 2, 0, 0, 0, 1, &c) == 0 && c.reason == SRN_BY_CALLER && c.port == 5432);
+    srn_done(a, &c, 200, 0, 2);
+    CHECK(decide(a, 3, 0, 0, 0, 1, &c) == SRN_NO_ENDPOINT);
+    CHECK(decide(a, -1, 0, 0, SRN_VERSION_ONLY, 1, &c) == 0 && !c.open);
+    shape++;
+    CHECK(decide(a, -1, 0, 0, 0, 1, &c) == SRN_STALE);
+    shape--;
+    srn_count(a, 404);
+    srn_detach(a);
+    srn_detach(b);
+}
+
+static void test_algorithm(uint32_t algorithm) {
+    put_pools(algorithm);
+    srn_worker *w = attach(2);
+    srn_choice held[64];
+    uint64_t now = 1000000u * (algorithm + 1);
+    for (uint32_t round = 0; round < 40; round++) {
+        for (uint32_t i = 0; i < 64; i++) {
+            uint32_t flags = round % 3 == 1 ? SRN_KEYED : round % 3 == 2 ? SRN_STICKY : 0;
+            CHECK(decide(w, 0, 0, i * SRN_GOLDEN, flags, now, &held[i]) == 0);
+            now += 700;
+        }
+        for (uint32_t i = 0; i < 64; i++) {
+            bool bad = held[i].address[3] == 1 && round < 20;
+            if (bad && i % 2 == 0)
+                CHECK(srn_retry(w, 0, FILES_SPLIT, now, &held[i]) == 0 && held[i].tried_count == 1);
+            bad = bad && i % 2 == 1;
+            srn_done(w, &held[i], bad ? 0 : 200, bad, now);
+        }
+        now += round == 30 ? 200000000u : 5000;
+    }
+    for (uint32_t i = 1; i < 5; i++)
+        CHECK(srn_in_flight(w, &(srn_endpoint){.ident = held[i].endpoint, .cell = held[i].endpoint_cell}) == 0);
+    srn_detach(w);
+}
+
+static void test_retries(void) {
+    put_pools(SRN_ROUND_ROBIN);
+    srn_worker *w = attach(0);
+    srn_choice c;
+    uint32_t attempts = 1;
+    CHECK(decide(w, 0, 0, 0, 0, 1, &c) == 0);
+    while (srn_retry(w, 0, FILES_SPLIT, 2, &c) == 0)
+        attempts++;
+    CHECK(attempts == 4);
+    CHECK(srn_retry(w, 0, FILES_SPLIT, 2, &c) == SRN_NO_ENDPOINT);
+    srn_done(w, &c, 502, 1, 3);
+    CHECK(decide(w, 1, 0, 0, 0, 100000000, &c) == 0);
+    uint64_t ident = c.endpoint;
+    CHECK(decide(w, 1, 0, ident, SRN_STICKY | SRN_EXACT, 100000000, &c) == 0 && c.exact && c.endpoint == ident);
+    srn_detach(w);
+}
+
+static void test_moved(void) {
+    char err[128], path[4096];
+    put_pools(SRN_RANDOM);
+    srn_worker *w = attach(1);
+    srn_choice c;
+    CHECK(decide(w, -1, 0, 0, 0, 1, &c) == 0);
+    srn_done(w, &c, 200, 0, 1);
+    snprintf(path, sizeof path, "%s/plan/pools.bin", dir);
+    FILE *old = fopen(path, "r+b");
+    put_pools(SRN_HASH);
+    uint64_t one = 1;
+    CHECK(old != NULL && fseek(old, offsetof(srn_pools_header, moved), SEEK_SET) == 0 && fwrite(&one, 8, 1, old) == 1);
+    fclose(old);
+    CHECK(decide(w, -1, 0, 0, 0, 1, &c) == SRN_MOVED);
+    CHECK(srn_remap(w, err, sizeof err) == 0);
+    CHECK(decide(w, -1, 0, 0, 0, 1, &c) == 0);
+    srn_done(w, &c, 200, 0, 1);
+    CHECK(files_write(dir, "plan/pools.bin", "short", 5));
+    CHECK(srn_remap(w, err, sizeof err) == SRN_CORRUPT);
+    CHECK(decide(w, -1, 0, 0, 0, 1, &c) == 0);
+    srn_done(w, &c, 200, 0, 1);
+    srn_quiet(w);
+    srn_detach(w);
+    CHECK(srn_attach(dir, 0, 1, err, sizeof err) == NULL && strstr(err, "pools.bin") != NULL);
+    CHECK(srn_attach("/nonexistent", 0, 1, err, sizeof err) == NULL && strstr(err, "state.bin") != NULL);
+    put_pools(SRN_ROUND_ROBIN);
+}
+
+static void test_pattern(void) {
+    char err[256];
+    int32_t spans[8];
+    srn_pattern *p = srn_pattern_new("(a)(b)?", 7, 1, err, sizeof err);
+    if (p == NULL) {
+        printf("no pattern engine: %s\n", err);
+        return;
+    }
+    CHECK(srn_pattern_search(p, (const uint8_t *)"xA", 2, spans, 4) == 3);
+    CHECK(spans[0] == 1 && spans[1] == 2 && spans[4] == -1);
+    CHECK(srn_pattern_search(p, (const uint8_t *)"x", 1, spans, 4) == 0);
+    CHECK(srn_pattern_search(p, (const uint8_t *)"ab", 2, spans, 1) == 1);
+    srn_pattern_free(p);
+    srn_pattern_free(NULL);
+    CHECK(srn_pattern_new("(", 1, 0, err, sizeof err) == NULL && strlen(err) > 0);
+    CHECK(srn_pattern_new("(", 1, 0, err, 3) == NULL && strlen(err) < 3);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2)
+        return 2;
+    dir = argv[1];
+    CHECK(files_make(dir));
+    CHECK(srn_abi() == SRN_ABI);
+    learn_shape();
+    test_weights();
+    for (uint32_t algorithm = 0; algorithm < SRN_ALGORITHMS; algorithm++)
+        test_algorithm(algorithm);
+    test_retries();
+    test_moved();
+    test_pattern();
+    if (failures == 0)
+        printf("all is well\n");
+    return failures != 0;
+}
