@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import yaml
 from rig import manifest, verdict
+
 from serin.compile.compiler import Compiled, compile_snapshot
 from serin.compile.options import Options
 from serin.objects.parse import parse_object

@@ -192,7 +192,7 @@ class AppRoot:
 
 
 @dataclass(frozen=True, slots=True)
-class UrlRedirect:
+    """permanent-redirect, temporal-redirect. A `url` beginning with `/` is completed by the request's scheme and host.
     """permanent-redirect, temporal-redirect. A `url` that begins with `/` is completed by the request's scheme and host.
 
     With code 300 there is no Location; the URL is the body (as observed).
