@@ -192,8 +192,8 @@ class AppRoot:
 
 
 @dataclass(frozen=True, slots=True)
-    """permanent-redirect, temporal-redirect. A `url` beginning with `/` is completed by the request's scheme and host.
-    """permanent-redirect, temporal-redirect. A `url` that begins with `/` is completed by the request's scheme and host.
+class UrlRedirect:
+    """permanent-redirect, temporal-redirect. A `url` starting with `/` is completed by the request's scheme and host.
 
     With code 300 there is no Location; the URL is the body (as observed).
     """
