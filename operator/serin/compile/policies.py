@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from serin.compile.annotations import matching, tls
+from serin.compile.annotations import matching, redirects, tls
+from serin.compile.annotations.model import Annotation
 from serin.compile.certificates import TlsChoice
 from serin.compile.findings import Findings
 from serin.compile.ingresses import IngressReading
@@ -20,6 +21,12 @@ class _Held:
 
     policy: Policy
     plain: Policy
+
+
+_NEED_RULES: tuple[Annotation[Any], ...] = (
+    *(matching.REWRITE_TARGET, matching.USE_REGEX, matching.APP_ROOT),
+    *(redirects.PERMANENT, redirects.TEMPORAL, tls.FORCE_SSL_REDIRECT),
+)
 
 
 class HostPolicies:
@@ -84,10 +91,10 @@ class HostPolicies:
     def _make_catch_all(self, reading: IngressReading) -> _Held:
         """An Ingress with only a default backend: its redirects have no effect, as in ingress-nginx."""
         base = self._with_auth(reading)
-        for part in (base.app_root, base.redirect):
-            if part is not None:
+        for annotation in _NEED_RULES:
+            if reading.values.get(annotation):
                 text = "has no effect on an Ingress without rules; write a rule, with or without a host"
-                self._findings.warning(part.source, "annotation-without-rules", text)
+                self._findings.warning(reading.values.source(annotation), "annotation-without-rules", text)
         if base.closed is not None:
             base = Policy(closed=base.closed)
         elif base.app_root or base.redirect:

@@ -43,9 +43,12 @@ def path_key(path: IngressPath) -> PathKey:
 
 
 def rewrites(reading: IngressReading, rule: RuleId) -> bool:
-    """Whether a rewrite-target changes anything: ingress-nginx compares it with the path, a Prefix's with its `/`."""
+    """Whether a rewrite-target changes anything: ingress-nginx compares it with the path, a Prefix's with its `/`.
+
+    On an Ingress with only a default backend it has no effect there.
+    """
     target = reading.values.get(REWRITE_TARGET)
-    if not target:
+    if not target or reading.only_default:
         return False
     whole = rule.path_type == "Exact" or rule.path.endswith("/")
     return target != rule.path or not whole
@@ -111,4 +114,4 @@ def uses_regex(rules: dict[PathKey, Rule], first: IngressReading | None) -> bool
 
 
 def asks_for_regex(rule: Rule) -> bool:
-    return rule.reading.values.get(USE_REGEX) or rule.rewrites
+    return not rule.reading.only_default and (rule.reading.values.get(USE_REGEX) or rule.rewrites)
