@@ -84,7 +84,7 @@ def endpoints(
     name: str = "1",
     ports: Sequence[Raw] = ({"name": "http", "port": 8080},),
     namespace: str = "shop",
-    **conditions: bool,
+    conditions: Mapping[str, bool] | None = None,
 ) -> Raw:
     """An EndpointSlice of a Service."""
     labels = {"kubernetes.io/service-name": of}
@@ -93,7 +93,7 @@ def endpoints(
         "kind": "EndpointSlice",
         "addressType": "IPv6" if any(":" in a for a in addresses) else "IPv4",
         "metadata": {"name": f"{of}-{name}", "namespace": namespace, "labels": labels},
-        "endpoints": [{"addresses": [a], "conditions": conditions} for a in addresses],
+        "endpoints": [{"addresses": [a], "conditions": dict(conditions or {})} for a in addresses],
         "ports": list(ports),
     }
 
