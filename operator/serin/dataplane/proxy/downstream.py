@@ -129,7 +129,7 @@ class Downstream(RequestReader):
         assert head is not None
         self._transfer = transfer = Transfer(self, head, self._fields, forward, self._intake.line, self._started)
         if self._body is None:
-            transfer.start(b"", done=True)
+            transfer.attempt()
         elif head.content_length > forward.max_body > 0:
             transfer.refuse(413)
         else:
@@ -189,19 +189,17 @@ class Downstream(RequestReader):
     def over(self, now: float) -> None:
         """The answer is written; `now` on time.monotonic()'s clock."""
         self._transfer = None
-        self._streaming = False
-        unread = self._body is not None
         if self._state != EXCHANGE:
             return
-        if unread and self.keep_alive and self._body_drainable():
-            self._start_drain()
-        elif not self.keep_alive:
-            if unread or self._buffer:
-                self._close_lingering(unread=True)
-            else:
-                self._close()
-        else:
+        unread = self._body is not None
+        if self.keep_alive and not unread:
             self._next(now)
+        elif self.keep_alive and self._body_drainable():
+            self._start_drain()
+        elif unread or self._buffer:
+            self._close_lingering(unread=True)
+        else:
+            self._close()
 
     def completed(self, record: Transfer) -> None:
         """The exchange is over for the log and the statistics."""

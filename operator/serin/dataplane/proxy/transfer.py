@@ -74,7 +74,7 @@ class Transfer(Completed):
         self.choice = forward.choice
         self.settings: UpstreamSettings = forward.upstream
         self.bodiless = head.method == "HEAD"
-        self.body_done = False
+        self.body_done = not head.content_length
         """The whole request body has been given to the endpoint's connection."""
         self.reusable = False
         """The endpoint's head allows another exchange on its connection."""
@@ -100,11 +100,8 @@ class Transfer(Completed):
 
     def start(self, part: bytes, *, done: bool) -> None:
         """Send the request with what has been read of its body."""
-        if part or self._head.content_length:
-            self._keep(part, done=done)
-        else:
-            self.body_done = True
-        self._attempt()
+        self._keep(part, done=done)
+        self.attempt()
 
     def body(self, part: bytes, *, done: bool) -> None:
         """More of the request's body."""
@@ -138,7 +135,8 @@ class Transfer(Completed):
             self._replayable = False
             self._body = []
 
-    def _attempt(self) -> None:
+    def attempt(self) -> None:
+        """Send the request to the endpoint chosen."""
         upstream = self._down.pool.take(self.choice, self.settings)
         if upstream is None:
             self._connect()
@@ -160,8 +158,7 @@ class Transfer(Completed):
         self.failed(word, sent=False)
 
     def _send(self, upstream: Upstream, now: float) -> None:
-        forward = self.forward
-        head = self._head
+        forward, head, fields = self.forward, self._head, self._fields
         self._upstream = upstream
         request = b"".join(
             (
@@ -171,7 +168,7 @@ class Transfer(Completed):
                 b" HTTP/1.1\r\nHost: ",
                 forward.host,
                 b"\r\n",
-                passed_lines(self._fields, forward.drop),
+                fields.passed if fields.passed_without is forward.drop else passed_lines(fields, forward.drop),
                 forward.prelude,
                 b"\r\n",
                 *self._body,
@@ -255,8 +252,9 @@ class Transfer(Completed):
         """The answer is with the client's transport."""
         self._upstream = None
         self._settle(self.status, now, failed=False)
-        self._down.completed(self)
-        self._down.over(now)
+        down = self._down
+        down.completed(self)
+        down.over(now)
 
     def switched(self, answer: AnswerHead, early: bytes) -> None:
         """101: from here on the two connections are one tunnel."""
@@ -365,7 +363,7 @@ class Transfer(Completed):
         self._attempt_started = now
         self._tries += 1
         self._renewed = False
-        self._attempt()
+        self.attempt()
 
     def _settle(self, status: int, now: float, *, failed: bool) -> None:
         """The endpoint is not asked any more; `status` is for the statistics of its version."""

@@ -150,12 +150,13 @@ class Upstream(asyncio.Protocol):
         """Send a request; False when the connection turns out to be closed and nothing was sent."""
         self.transfer = transfer
         self.silent = True
-        self._mode = _HEAD
-        self._buffer = b""
-        self._interim = 0
         self.deadline = deadline
         self.served += 1
-        return self.write(request)
+        try:
+            self.transport.write(request)
+        except RuntimeError:  # uvloop: closed, connection_lost not yet called
+            return False
+        return True
 
     def write(self, data: bytes) -> bool:
         """False when the connection is closed. connection_lost follows, if it has not come already."""
@@ -227,8 +228,8 @@ class Upstream(asyncio.Protocol):
             if status >= 200:
                 break
             data = data[end:]
+            self._buffer = b""
             if status == 101:
-                self._buffer = b""
                 transfer.switched(answer, data)
                 return
             self._interim += 1
@@ -237,13 +238,14 @@ class Upstream(asyncio.Protocol):
             if status != 100:
                 transfer.interim(answer)
             if not data:
-                self._buffer = b""
                 return
         if status in transfer.settings.retry_statuses and not transfer.accepts(status):
             return
         rest = data[end:]
-        if transfer.bodiless or status in (204, 304):
-            self._finish(transfer, answer, b"", reusable=answer.keep_alive and not rest)
+        bodiless = transfer.bodiless or status in (204, 304)
+        if bodiless or len(rest) == answer.length:
+            reusable = answer.keep_alive and not (bodiless and rest)
+            self._finish(transfer, answer, b"" if bodiless else rest, reusable=reusable)
         else:
             self._start_body(transfer, answer, rest)
 
@@ -257,16 +259,14 @@ class Upstream(asyncio.Protocol):
         self._buffer = data
 
     def _start_body(self, transfer: "Transfer", answer: AnswerHead, rest: bytes) -> None:
-        self._buffer = b""
+        """The body is not all of `rest`, or there is no telling without a look."""
         length = answer.length
         if length >= 0:
-            size = len(rest)
-            if size >= length:
-                body = rest if size == length else rest[:length]
-                self._finish(transfer, answer, body, reusable=answer.keep_alive and size == length)
+            self._left = length - len(rest)
+            if self._left < 0:
+                self._finish(transfer, answer, rest[:length], reusable=False)
                 return
             self._mode = _COUNTED
-            self._left = length - size
         elif length == CHUNKED:
             self._decoder = decoder = ChunkDecoder(padded=True)
             rest = decoder.feed(rest) if rest else b""
@@ -316,10 +316,13 @@ class Upstream(asyncio.Protocol):
 
     def _release(self, transfer: "Transfer", now: float, *, reusable: bool) -> None:
         """Back to the pool before the client's next request looks for a connection there."""
-        self._decoder = None
         if self._read_paused:
             self.resume_reading()
         if reusable and transfer.body_done and not self.closing and not self.write_paused:
+            self._mode = _HEAD
+            if self._buffer or self._interim:
+                self._buffer = b""
+                self._interim = 0
             self._pool.give_back(self, now)
         else:
             self.close()
