@@ -34,10 +34,10 @@ class DataPlane:
         return self._process.pid if self._process else None
 
     async def run(self) -> int:
-        """Keep one running; the exit code of one that never settled, or of the last one after `end`."""
+        """Keep one running. The exit code of the one that was asked to end, or of one that never settled."""
         loop = asyncio.get_running_loop()
         delay, settled = FIRST_DELAY, False
-        while True:
+        while not self._ending:
             started = loop.time()
             process = await asyncio.create_subprocess_exec(*self._command, process_group=0)
             self._process = process
@@ -50,8 +50,7 @@ class DataPlane:
                 _log, log.DATA_PLANE_DIED, level=logging.ERROR, pid=process.pid, status=code, restart_seconds=delay
             )
             await asyncio.sleep(delay)
-            if self._ending:
-                return code
+        return 0
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ask the child to drain; a second time it cuts."""

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol
 
 from serin.compile.options import Options
 from serin.control.engine import CheckPattern, Engine
@@ -22,6 +23,8 @@ from serin.telemetry import log
 FIGURES_EVERY = 3.0
 """Seconds between two writings of plan/metrics."""
 FIGURES_MODE = 0o640
+AGAIN = 1.0
+"""Seconds after a failure of our own until the work begins anew."""
 
 _log = logging.getLogger("serin.control")
 
@@ -75,9 +78,18 @@ class Control:
     async def run(self) -> None:
         """Follow the source until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(self._publish())
-            tasks.create_task(self._figures())
+            for work in (self._follow, self._publish, self._figures):
+                tasks.create_task(self._lasting(work))
+
+    async def _lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """An exception in here is a bug of ours: it is told, and what is in force stays while the work begins anew."""
+        while True:
+            try:
+                await work()
+            except Exception as error:
+                text = "".join(traceback.format_exception(error))
+                log.event(_log, log.CONTROL_FAILED, level=logging.ERROR, error=text, again_seconds=AGAIN)
+            await asyncio.sleep(AGAIN)
 
     async def _follow(self) -> None:
         async for changes in self._source.changes():

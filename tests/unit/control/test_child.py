@@ -1,0 +1,44 @@
+"""The data plane as a child: started again when it dies, ended in order, given up when it cannot start."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from serin.control import child as module
+from serin.control.child import DataPlane
+
+SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
+
+
+async def started(plane: DataPlane, other_than: int | None = None) -> int:
+    async with asyncio.timeout(20):
+        while plane.pid is None or plane.pid == other_than:
+            await asyncio.sleep(0.005)
+    return plane.pid
+
+
+async def test_one_that_never_settled_is_given_up_with_its_code() -> None:
+    plane = DataPlane((sys.executable, "-c", "raise SystemExit(2)"), lambda pid: False)
+    assert await plane.run() == 2
+
+
+async def test_one_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.001)
+    plane = DataPlane(SLEEPER, lambda pid: True)
+    running = asyncio.create_task(plane.run())
+    first = await started(plane)
+    os.kill(first, signal.SIGKILL)
+    second = await started(plane, other_than=first)
+    plane.end()
+    assert await running == -signal.SIGTERM
+    assert second != first
+
+
+async def test_nothing_is_started_after_the_end() -> None:
+    plane = DataPlane(SLEEPER, lambda pid: True)
+    plane.end()
+    assert await plane.run() == 0
+    assert plane.pid is None

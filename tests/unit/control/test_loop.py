@@ -1,0 +1,123 @@
+"""Control over a real run directory, with a source that a test feeds."""
+
+import asyncio
+import pathlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from harness.manifests import canary, endpoint_slice, ingress, service
+
+from serin.compile.options import Options
+from serin.control import loop as module
+from serin.control.loop import Control
+from serin.native.pools import PoolsFile
+from serin.objects.parse import parse_object
+from serin.objects.views import View
+from serin.problems import Problem
+from serin.refs import Ref
+from serin.render.rundir import RunDirectory
+
+HOST = "shop.example"
+
+
+@dataclass
+class Batch:
+    applied: tuple[View, ...] = ()
+    deleted: tuple[Ref, ...] = ()
+
+
+def batch(*manifests: dict[str, Any]) -> Batch:
+    views = [parse_object(manifest, version=secrets.token_hex()).view for manifest in manifests]
+    return Batch(tuple(view for view in views if view is not None))
+
+
+class Fed:
+    """A source whose changes are put into a queue; an exception in it is raised."""
+
+    problems: tuple[Problem, ...] = ()
+
+    def __init__(self, first: Batch) -> None:
+        self._first = first
+        self.queue: asyncio.Queue[Batch | Exception] = asyncio.Queue()
+
+    def load(self) -> Batch:
+        return self._first
+
+    async def changes(self) -> AsyncIterator[Batch]:
+        while True:
+            item = await self.queue.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+
+START = batch(service("main"), endpoint_slice("main", ["127.0.0.1"]), ingress("main", HOST, "main"))
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def run_dir(tmp_path: pathlib.Path) -> RunDirectory:
+    made = RunDirectory(tmp_path / "run")
+    made.create()
+    return made
+
+
+@pytest.fixture
+async def fed(run_dir: RunDirectory) -> AsyncIterator[tuple[Fed, Control]]:
+    source = Fed(START)
+    pools = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
+    control = Control(source, Options(standalone=True), run_dir, pools, lambda text, ignore_case: None)
+    control.start()
+    task = asyncio.create_task(control.run())
+    yield source, control
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    pools.close()
+
+
+async def test_start_leaves_a_plan_and_figures(fed: tuple[Fed, Control], run_dir: RunDirectory) -> None:
+    assert set(run_dir.read_index().hosts) == {HOST}
+    assert run_dir.read_generation() == 1
+    assert "serin_controller_hosts 1\n" in (run_dir.plan / "metrics").read_text()
+
+
+async def test_changes_are_published(fed: tuple[Fed, Control], run_dir: RunDirectory) -> None:
+    fed[0].queue.put_nowait(batch(ingress("more", "more.example", "main")))
+    await until(lambda: run_dir.read_generation() == 2)
+    assert set(run_dir.read_index().hosts) == {HOST, "more.example"}
+    fed[0].queue.put_nowait(Batch(deleted=(Ref("Ingress", "drills", "more"),)))
+    await until(lambda: run_dir.read_generation() == 3)
+    assert set(run_dir.read_index().hosts) == {HOST}
+
+
+async def test_a_weight_needs_no_new_generation(fed: tuple[Fed, Control], run_dir: RunDirectory) -> None:
+    source, control = fed
+    other = (service("next"), endpoint_slice("next", ["127.0.0.2"]))
+    source.queue.put_nowait(batch(*other, canary("canary", HOST, "next", weight="10")))
+    await until(lambda: run_dir.read_generation() == 2)
+    source.queue.put_nowait(batch(canary("canary", HOST, "next", weight="20")))
+    await until(lambda: control.engine.counts.revision == 7)
+    assert control.engine.plan is not None
+    (split,) = control.engine.plan.splits.values()
+    assert split.shares[1].weight == 20
+    await until(lambda: control.engine.due is None)
+    assert run_dir.read_generation() == 2
+
+
+async def test_a_source_that_fails_is_followed_again(
+    fed: tuple[Fed, Control], run_dir: RunDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    fed[0].queue.put_nowait(RuntimeError("a bug of ours"))
+    fed[0].queue.put_nowait(batch(ingress("more", "more.example", "main")))
+    await until(lambda: run_dir.read_generation() == 2)
+    assert [record.getMessage() for record in caplog.records] == ["control-failed"]
