@@ -60,7 +60,7 @@ bool srn_verify(const srn_worker *w, uint64_t word, uint64_t id) {
         return false;
     if ((b->generation & 0xffffffu) != ((word >> 8) & 0xffffffu) || length < sizeof(srn_pool) || !within(w, offset, length))
         return false;
-    uint64_t head = srn_hash(at, offsetof(srn_block, checksum));
+    uint64_t head = srn_hash_more(0, at, offsetof(srn_block, checksum));
     if (b->checksum != srn_hash_more(head, at + sizeof *b, length - sizeof *b))
         return false;
     return b->kind == SRN_SLOT_SPLIT ? sound_split(w, (const void *)at) : sound_pool(w, (const void *)at);

@@ -22,7 +22,10 @@ uint64_t srn_hash_more(uint64_t seed, const uint8_t *data, size_t len) {
     return srn_mix64(h + SRN_GOLDEN);
 }
 
-uint64_t srn_hash(const uint8_t *data, size_t len) { return srn_hash_more(0, data, len); }
+/* Any first value does; with 1 the empty key falls to the same endpoint as in ingress-nginx (observed: hash-header). */
+#define FIRST 1u
+
+uint64_t srn_hash(const uint8_t *data, size_t len) { return srn_hash_more(FIRST, data, len); }
 
 uint32_t srn_shape(const uint64_t *idents, uint32_t n) {
     uint64_t h = srn_hash((const uint8_t *)idents, (size_t)n * sizeof *idents);

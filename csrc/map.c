@@ -58,7 +58,7 @@ static bool sound_head(const srn_map *m, uint64_t magic, size_t checked) {
     const srn_pools_header *h = (const void *)m->base; /* all headers begin alike */
     memcpy(&checksum, m->base + checked, sizeof checksum);
     return h->magic == magic && h->layout == SRN_LAYOUT && h->header_size == SRN_HEADER_SIZE && h->length == m->length &&
-           checksum == srn_hash(m->base, checked);
+           checksum == srn_hash_more(0, m->base, checked);
 }
 
 /* `count` cells of `size` from `offset` on lie in the file, aligned. */

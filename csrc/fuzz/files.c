@@ -36,13 +36,13 @@ uint32_t files_slot(const uint8_t *image, uint64_t id) {
 
 void files_seal_header(uint8_t *image) {
     srn_pools_header *h = (void *)image;
-    h->checksum = srn_hash(image, offsetof(srn_pools_header, checksum));
+    h->checksum = srn_hash_more(0, image, offsetof(srn_pools_header, checksum));
 }
 
 static void seal(uint8_t *at) {
     srn_block *b = (void *)at;
     uint32_t length = b->length < sizeof *b ? (uint32_t)sizeof *b : b->length > ROOM ? ROOM : b->length;
-    uint64_t head = srn_hash(at, offsetof(srn_block, checksum));
+    uint64_t head = srn_hash_more(0, at, offsetof(srn_block, checksum));
     b->checksum = srn_hash_more(head, at + sizeof *b, length - sizeof *b);
 }
 
@@ -157,7 +157,7 @@ static bool write_state(const char *dir) {
     h->names_offset = names;
     h->endpoints_offset = endpoints;
     h->flight_offset = flight;
-    h->checksum = srn_hash(image, offsetof(srn_state_header, checksum));
+    h->checksum = srn_hash_more(0, image, offsetof(srn_state_header, checksum));
     srn_name *name = (srn_name *)(void *)(image + names) + 1;
     atomic_store(&name->ident, srn_hash((const uint8_t *)FILES_NAME, strlen(FILES_NAME)));
     name->banks[0].count = 2;
@@ -181,7 +181,7 @@ static bool write_stats(const char *dir) {
     h->cells = CELLS;
     h->rows_offset = rows;
     h->cells_offset = cells;
-    h->checksum = srn_hash(image, offsetof(srn_stats_header, checksum));
+    h->checksum = srn_hash_more(0, image, offsetof(srn_stats_header, checksum));
     bool done = files_write(dir, "state/stats.bin", image, size);
     free(image);
     return done;

@@ -2,6 +2,7 @@
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
+_FIRST = 1
 
 
 def mix64(x: int) -> int:
@@ -19,7 +20,7 @@ def hash_more(seed: int, data: bytes) -> int:
 
 
 def hash64(data: bytes) -> int:
-    return hash_more(0, data)
+    return hash_more(_FIRST, data)
 
 
 def shape_of(idents: tuple[int, ...]) -> int:
