@@ -244,6 +244,8 @@ class Rig:
         self.server: Server
         self.port = 0
         self.tls: ssl.SSLContext | None = None
+        self.escaped: list[dict[str, Any]] = []
+        """Exceptions that nobody caught."""
         self._callers: list[Caller] = []
         self._listener: asyncio.Server | None = None
 
@@ -271,8 +273,16 @@ class Rig:
         return self.gate(head, client)
 
     async def start(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._note_failure)
         await self.endpoint.start()
         await self.serve()
+
+    def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Whatever a callback of the proxy lets out is a failure of the test."""
+        protocol = context.get("protocol")
+        cancelled = isinstance(context.get("exception"), asyncio.CancelledError)  # an endpoint's script, at the end
+        if not cancelled and (protocol is None or type(protocol).__module__.startswith("serin.")):
+            self.escaped.append(context)
 
     async def serve(self, **changed: Any) -> None:
         """Start the proxy, or one with other settings instead of it."""
@@ -326,6 +336,7 @@ class Rig:
         await self.settled()
         for endpoint in (self.endpoint, *self.others):
             await endpoint.stop()
+        assert not self.escaped, self.escaped
 
 
 DROP = frozenset((b"x-real-ip", b"x-forwarded-for"))

@@ -193,6 +193,7 @@ class Upstream(asyncio.Protocol):
         """Never used again; what is left to be sent is not waited for."""
         self.transfer = None
         self.closing = True
+        self._pool.open.discard(self)  # uvloop does not always say that a connection given up while opened is lost
         self._pool.forget(self)
         self.transport.abort()
 
