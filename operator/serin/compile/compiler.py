@@ -76,7 +76,8 @@ def compile_snapshot(
     everything = changed is None
     refs = changed or frozenset()
     if everything:
-        ingresses.update(memo.readings.keys() | snapshot.ingresses.keys(), snapshot, again=True)
+        told = {(namespace, name) for kind, namespace, name in memo.problems if kind == "ingress"}
+        ingresses.update(memo.readings.keys() | snapshot.ingresses.keys() | told, snapshot, again=True)
     else:
         ingresses.update(_keys(refs, "Ingress"), snapshot, again=False)
     changed_secrets = {key for key, _ in memo.secrets} if everything else _keys(refs, "Secret")

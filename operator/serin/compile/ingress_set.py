@@ -82,8 +82,6 @@ class IngressSet:
         for name in (*before, *after):
             self.claimants.update((name, *(claim.host for claim in self.claims(name))))
         self.by_name.move(user, before, after)
-        for name in after:
-            self.claimants.update(claim.host for claim in after[name])
 
     def _read(self, view: Ingress) -> IngressReading:
         try:
