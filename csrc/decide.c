@@ -42,7 +42,8 @@ static const srn_pool *pool_at(srn_worker *w, uint32_t slot, uint64_t id, int *w
     return (const void *)srn_block_at(w, slot, id, SRN_SLOT_POOL, why);
 }
 
-/* Whether a version's pool has an endpoint; told by its slot alone, but for external names. */
+/* Whether a version's pool has an endpoint; told by its slot alone, but for external names. The pool's block is fetched
+ * meanwhile: by the time that the draw is over it is near. */
 static bool has_endpoints(srn_worker *w, const srn_version *v) {
     if (v->pool_slot > w->slot_mask)
         return false;
@@ -50,6 +51,7 @@ static bool has_endpoints(srn_worker *w, const srn_version *v) {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
     if (atomic_load_explicit(&slot->id, memory_order_relaxed) != v->pool || (word & SRN_SLOT_POOL) == 0)
         return false;
+    __builtin_prefetch(w->pools_map.base + (word >> 32 << 6));
     if ((word & SRN_SLOT_EXTERNAL) == 0)
         return (word & SRN_SLOT_FILLED) != 0;
     int why;
@@ -60,6 +62,7 @@ static bool has_endpoints(srn_worker *w, const srn_version *v) {
 
 static int choose_version(srn_worker *w, const srn_split *split, uint32_t count, uint32_t excluded, int32_t *reason) {
     uint32_t present = 0;
+    __builtin_prefetch(&w->counters[split->counter < w->counter_limit ? split->counter : 0], 1);
     for (uint32_t v = 0; v < count; v++)
         if (!((excluded >> v) & 1u) && has_endpoints(w, &split->versions[v]))
             present |= 1u << v;
@@ -127,7 +130,9 @@ static int choose_endpoint(srn_worker *w, const srn_pool *pool, uint64_t now_us,
     c->algorithm = pool->algorithm;
     c->attempt_us = now_us;
     c->open = 1;
-    srn_enter(w, e->ident, e->cell);
+    c->counted = atomic_load_explicit(&w->pools->flight_readers, memory_order_relaxed) != 0;
+    if (c->counted)
+        srn_enter(w, e->ident, e->cell);
     return 0;
 }
 
@@ -187,8 +192,12 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     out->version_ident = v->ident;
     out->key = key;
     out->flags = flags;
-    out->started_us = now_us;
-    return choose_endpoint(w, pool, now_us, out);
+    out->started_us = srn_time(now_us);
+    return choose_endpoint(w, pool, out->started_us, out);
+}
+
+int srn_decide_plain(const srn_ref *ref, srn_choice *out) {
+    return srn_decide(ref->worker, ref->slot, ref->split, ref->shape, -1, 0, 0, 0, 0, out);
 }
 
 int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c) {
@@ -199,7 +208,9 @@ int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, 
     if (!c->open)
         return SRN_NO_ENDPOINT;
     c->open = 0;
-    srn_leave(w, c->endpoint, c->endpoint_cell);
+    now_us = srn_time(now_us);
+    if (c->counted)
+        srn_leave(w, c->endpoint, c->endpoint_cell);
     srn_note_failure(w, c->endpoint, c->endpoint_cell, now_us);
     srn_count_failure(w, c);
     if (c->tried_count >= SRN_MAX_TRIED)

@@ -20,36 +20,45 @@ void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn
     out->total = sum + main_weight;
 }
 
-/* One level: version of weight a of T is drawn or not for the n-th request that comes to this level.
- * Returns whether it is, and leaves in *n the number of misses before, which is the next level's n. */
-static bool draw_level(uint64_t *n, uint64_t a, uint64_t T, uint64_t seed) {
+/* n / d by multiplication, exact for all 32-bit n; what has to be divided depends on the weights alone, so that it is done
+ * while the level before is still being worked out (Lemire, Kaser, Kurz: Faster remainder by direct computation). */
+__extension__ typedef unsigned __int128 wide;
+static inline uint64_t inverse(uint32_t d) { return UINT64_MAX / d + 1; }
+static inline uint32_t over(uint32_t n, uint32_t d, uint64_t inv) { return d == 1 ? n : (uint32_t)((wide)inv * n >> 64); }
+
+/* One level for the i-th request of block q of T: is the version of weight a drawn, and if not, which request of the same
+ * block of the next level is this? (Each block leaves T - a requests to the next level, so that q is the same there: one
+ * division of the counter serves all levels.) Of the `part` strata of a block, stratum j is the requests with
+ * i*part/T == j; `behind` of them lie before i, `ahead` from i on, and one of them at random is drawn. */
+static inline bool draw_level(uint64_t q, uint32_t *i, uint32_t a, uint32_t T, uint64_t seed) {
     bool complement = a > T - a;
-    uint64_t part = complement ? T - a : a;
-    uint64_t q = *n / T, i = *n % T;
-    uint64_t j = i * part / T;
-    uint64_t lo = (j * T + part - 1) / part;
-    uint64_t hi = ((j + 1) * T + part - 1) / part;
-    uint64_t stratum = q * part + j;
-    uint64_t place = lo + srn_mix64(seed ^ stratum) % (hi - lo);
-    uint64_t hits = stratum + (place < i ? 1 : 0);
-    bool hit = i == place;
-    if (complement) {
-        *n = hits;
-        return !hit;
+    uint32_t part = complement ? T - a : a, j, rest;
+    uint64_t inv_T = inverse(T), inv_part = inverse(part), product = (uint64_t)*i * part;
+    if ((uint64_t)T * part <= UINT32_MAX) {
+        j = over((uint32_t)product, T, inv_T);
+        rest = (uint32_t)product - j * T;
+    } else {
+        j = (uint32_t)(product / T);
+        rest = (uint32_t)(product % T);
     }
-    *n -= hits;
-    return hit;
+    uint32_t behind = over(rest, part, inv_part), ahead = over(T - rest - 1, part, inv_part) + 1;
+    uint32_t place = (uint32_t)(srn_mix64(seed ^ (q * part + j)) % ((uint64_t)behind + ahead));
+    uint32_t hits = j + (place < behind ? 1 : 0);
+    *i = complement ? hits : *i - hits;
+    return (place == behind) != complement;
 }
 
 /* Canaries in order, main last. Each level has a seed of its own: with one seed for all, places of equal strata would
- * follow each other from level to level. The first level's is the split's. T < 2**32. */
+ * follow each other from level to level. The first level's is the split's. Total below 2**32. */
 int srn_draw(const srn_shares *shares, uint32_t count, uint64_t n, uint64_t seed) {
-    uint64_t T = shares->total;
+    uint32_t T = (uint32_t)shares->total;
+    uint64_t q = n / T;
+    uint32_t i = (uint32_t)(n % T);
     for (uint32_t v = 1; v < count; v++) {
-        uint64_t a = shares->weight[v];
+        uint32_t a = (uint32_t)shares->weight[v];
         if (a == 0)
             continue;
-        if (a == T || draw_level(&n, a, T, seed))
+        if (a == T || draw_level(q, &i, a, T, seed))
             return (int)v;
         T -= a;
         seed = srn_mix64(seed + SRN_GOLDEN);

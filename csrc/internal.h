@@ -58,6 +58,10 @@ static inline uint64_t srn_random(srn_worker *w) {
     return srn_mix64(w->random);
 }
 
+/* CLOCK_MONOTONIC in µs */
+uint64_t srn_now(void);
+static inline uint64_t srn_time(uint64_t now_us) { return now_us != 0 ? now_us : srn_now(); }
+
 /* map.c */
 bool srn_map_file(srn_map *m, const char *dir, const char *name, bool writable, char *err, size_t err_len);
 void srn_unmap(srn_map *m);

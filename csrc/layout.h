@@ -33,7 +33,8 @@ typedef struct {
     uint64_t checksum; /* of the bytes before it */
     srn_word epoch;    /* raised by the controller after each change */
     srn_word moved;    /* not 0: a larger file has taken this one's place */
-    uint64_t pad[6];
+    srn_word flight_readers; /* pools whose algorithm looks at requests in flight; 0: nobody counts them */
+    uint64_t pad[5];
     srn_word counters_used; /* cells below these numbers may be named by blocks */
     srn_word endpoints_used;
     srn_word stats_used;

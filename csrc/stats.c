@@ -52,6 +52,7 @@ void srn_count_failure(srn_worker *w, const srn_choice *c) {
 
 void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us) {
     srn_stats_cell *cell = cell_of(w, c);
+    now_us = srn_time(now_us);
     if (cell != NULL) {
         uint64_t took = now_us > c->started_us ? now_us - c->started_us : 0;
         add(&cell->classes[class_of(status)], 1);
@@ -62,7 +63,8 @@ void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64
     }
     if (!c->open)
         return;
-    srn_leave(w, c->endpoint, c->endpoint_cell);
+    if (c->counted)
+        srn_leave(w, c->endpoint, c->endpoint_cell);
     bool pace = c->algorithm == SRN_EWMA || c->algorithm == SRN_SHORTEST_EXPECTED_DELAY || c->algorithm == SRN_NEVER_QUEUE;
     if (failed)
         srn_note_failure(w, c->endpoint, c->endpoint_cell, now_us);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -140,6 +141,12 @@ int srn_remap(srn_worker *w, char *err, size_t err_len) {
     srn_announce(w);
     srn_back_cells(w);
     return 0;
+}
+
+uint64_t srn_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
 void srn_quiet(srn_worker *w) {

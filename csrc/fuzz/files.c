@@ -95,6 +95,7 @@ void files_pools(uint8_t image[FILES_POOLS_SIZE], uint32_t algorithm) {
     h->slot_offset = SRN_HEADER_SIZE;
     h->heap_offset = HEAP;
     atomic_store(&h->epoch, 1);
+    atomic_store(&h->flight_readers, 1);
     atomic_store(&h->counters_used, COUNTERS);
     atomic_store(&h->endpoints_used, FILES_ENDPOINTS);
     atomic_store(&h->stats_used, CELLS);

@@ -31,6 +31,7 @@ POOLS_HEADER = struct.Struct("<QIIQQIIQQ")
 POOLS_CHECKSUM = 56
 POOLS_EPOCH = 64
 POOLS_MOVED = 72
+POOLS_FLIGHT_READERS = 80
 POOLS_COUNTERS_USED = 128
 POOLS_ENDPOINTS_USED = 136
 POOLS_STATS_USED = 144
@@ -121,6 +122,16 @@ class AlgorithmCode(IntEnum):
     NEVER_QUEUE = 5
     HASH = 6
     HASH_SUBSET = 7
+
+    @property
+    def reads_flight(self) -> bool:
+        """Whether the choice looks at requests in flight."""
+        return self in {
+            AlgorithmCode.LEAST_CONN,
+            AlgorithmCode.EWMA,
+            AlgorithmCode.SHORTEST_EXPECTED_DELAY,
+            AlgorithmCode.NEVER_QUEUE,
+        }
 
     @staticmethod
     def of(algorithm: Algorithm) -> "AlgorithmCode":

@@ -47,6 +47,7 @@ class PoolsFile:
         self._names = Cells(layout.NAMES)
         self._users: dict[int, int] = {}
         self._doomed: set[int] = set()
+        self._flight_readers: set[int] = set()
         adopted = Image.adopt(path, state, clock())
         if adopted is None:
             self._image = self._fresh(MIN_SLOTS, MIN_HEAP, epoch=1)
@@ -73,6 +74,16 @@ class PoolsFile:
     def pools(self) -> frozenset[str]:
         """Ids in force."""
         return frozenset(f"{i:016x}" for i in self._image.ids(SlotFlag.POOL))
+
+    def read_split(self, identity: str) -> SplitBlock | None:
+        """What is in force."""
+        block = self._block(SlotFlag.SPLIT, int(identity, 16))
+        return block if isinstance(block, SplitBlock) else None
+
+    def read_pool(self, identity: str) -> PoolBlock | None:
+        """What is in force."""
+        block = self._block(SlotFlag.POOL, int(identity, 16))
+        return block if isinstance(block, PoolBlock) else None
 
     def put_pool(self, pool: Pool) -> bool:
         """Put a pool's endpoints in force; False when nothing changes. ValueError for an address that is none."""
@@ -203,7 +214,15 @@ class PoolsFile:
             self._release(before, now)
         return block != before
 
+    def _note_reader(self, block: PoolBlock) -> None:
+        if block.algorithm.reads_flight:
+            self._flight_readers.add(block.id)
+        else:
+            self._flight_readers.discard(block.id)
+
     def _publish(self, block: SplitBlock | PoolBlock, now: float) -> None:
+        if isinstance(block, PoolBlock):
+            self._note_reader(block)
         self._show_used()
         try:
             self._image.publish(_kind(block), block.id, slot_flags(block), encode_body(block), now)
@@ -213,6 +232,9 @@ class PoolsFile:
     def _withdraw(self, kind: int, identity: int, now: float) -> None:
         before = self._block(kind, identity)
         self._image.withdraw(kind, identity, now)
+        if kind == SlotFlag.POOL:
+            self._flight_readers.discard(identity)
+            self._show_used()
         if before is not None:
             self._release(before, now)
 
@@ -221,6 +243,7 @@ class PoolsFile:
         words.store(layout.POOLS_COUNTERS_USED, self._counters.used)
         words.store(layout.POOLS_ENDPOINTS_USED, self._endpoints.used)
         words.store(layout.POOLS_STATS_USED, self._stats.used)
+        words.store(layout.POOLS_FLIGHT_READERS, len(self._flight_readers))
 
     def _fresh(self, slots: int, heap: int, epoch: int) -> Image:
         instance = self._random64()
@@ -280,6 +303,7 @@ class PoolsFile:
         self._endpoints.reserve_gaps(words.load(layout.POOLS_ENDPOINTS_USED), now)
         self._stats.reserve_gaps(words.load(layout.POOLS_STATS_USED), now)
         self._names.reserve_gaps(0, now)
+        self._show_used()
 
     def _adopt_split(self, block: SplitBlock) -> None:
         self._counters.adopt((SlotFlag.SPLIT, block.id), block.counter)
@@ -289,6 +313,7 @@ class PoolsFile:
             self._users[v.pool] = self._users.get(v.pool, 0) + 1
 
     def _adopt_pool(self, block: PoolBlock) -> None:
+        self._note_reader(block)
         self._counters.adopt((SlotFlag.POOL, block.id), block.counter)
         for e in block.endpoints:
             self._endpoints.adopt(e.ident, e.cell)

@@ -6,7 +6,6 @@ caller's business.
 
 import os
 from pathlib import Path
-from time import monotonic_ns
 from typing import Any
 
 from serin.errors import RunDirectoryError
@@ -31,7 +30,11 @@ EXACT: int = lib.SRN_EXACT
 
 _MAX_ADDRESSES = 1 << 16
 
-_decide = lib.srn_decide
+_NOW = 0
+"""Let the routine read the clock itself: cheaper than a Python integer of it."""
+
+_new_choice = ffi.new_allocator(should_clear_after_alloc=False)
+_decide_plain = lib.srn_decide_plain
 _done = lib.srn_done
 
 
@@ -118,7 +121,7 @@ class Choice:
         Either way `done` is still due.
         """
         struct, worker = self._struct, self._worker
-        if lib.srn_retry(worker.pointer, 0, 0, monotonic_ns() // 1000, struct):
+        if lib.srn_retry(worker.pointer, 0, 0, _NOW, struct):
             return None
         self.endpoint = struct.endpoint
         self.address, self.port = worker.texts.get(self.endpoint) or self._learn()
@@ -130,21 +133,26 @@ class Choice:
         if struct is not None:
             self._struct = None
             worker = self._worker
-            _done(worker.pointer, struct, status, failed, monotonic_ns() // 1000)
+            _done(worker.pointer, struct, status, failed, _NOW)
             worker.free.append(struct)
 
 
 class SplitHandle:
-    """A split as one route of the plan knows it. Follows new weights and endpoints by itself."""
+    """A split as one route of the plan knows it. Follows new weights and endpoints by itself.
 
-    __slots__ = ("_excluded", "_from_block", "_id", "_idents", "_shape", "_slot", "_to_block", "_worker")
+    `ref` is the routine's srn_ref.
+    """
+
+    __slots__ = ("_excluded", "_from_block", "_idents", "_to_block", "_worker", "ref")
 
     def __init__(self, worker: Worker, split_id: int, idents: tuple[int, ...]) -> None:
         self._worker = worker
-        self._id = split_id
         self._idents = idents
-        self._shape = shape_of(idents)
-        self._slot = lib.srn_find_split(worker.pointer, split_id)
+        self.ref = ffi.new("srn_ref *")
+        self.ref.worker = worker.pointer
+        self.ref.split = split_id
+        self.ref.shape = shape_of(idents)
+        self.ref.slot = lib.srn_find_split(worker.pointer, split_id)
         self._to_block: list[int] | None = None
         self._from_block: list[int] = []
         self._excluded = 0
@@ -154,27 +162,14 @@ class SplitHandle:
 
         `forced`: index of the version or -1; `excluded`: a bit for each version that is out; `key` 64 bits.
         """
-        worker = self._worker
-        struct = worker.free.pop() if worker.free else ffi.new("srn_choice *")
-        if self._to_block is None:
-            result = _decide(
-                worker.pointer,
-                self._slot,
-                self._id,
-                self._shape,
-                forced,
-                excluded,
-                key,
-                flags,
-                monotonic_ns() // 1000,
-                struct,
-            )
-            if result == 0:
-                return Choice(worker, struct, struct.version)
+        free = self._worker.free
+        struct = free.pop() if free else _new_choice("srn_choice *")
+        if forced == -1 and not (excluded or flags) and self._to_block is None and _decide_plain(self.ref, struct) == 0:
+            return Choice(self._worker, struct, struct.version)
         return self._decide_again(struct, forced, excluded, key, flags)
 
     def _decide_again(self, struct: Any, forced: int, excluded: int, key: int, flags: int) -> "Choice | int":
-        """The first try failed, or the block's versions are not the plan's: find the split, map its versions."""
+        """With rules; or the first try failed: find the split, map its versions to the plan's."""
         worker, result = self._worker, STALE
         for _ in range(4):
             result = self._decide_mapped(struct, forced, excluded, key, flags)
@@ -184,10 +179,10 @@ class SplitHandle:
             if result == MOVED:
                 lib.srn_remap(worker.pointer, ffi.NULL, 0)
             if result in (MOVED, GONE):
-                slot = lib.srn_find_split(worker.pointer, self._id)
-                if slot == self._slot and result == GONE:
+                slot = lib.srn_find_split(worker.pointer, self.ref.split)
+                if slot == self.ref.slot and result == GONE:
                     break
-                self._slot = slot
+                self.ref.slot = slot
             elif result != STALE or not self._map():
                 break
         worker.free.append(struct)
@@ -204,19 +199,20 @@ class SplitHandle:
                 if at >= 0 and excluded >> version & 1:
                     mapped |= 1 << at
             excluded = mapped
-        now = monotonic_ns() // 1000
+        ref = self.ref
         return int(
-            _decide(self._worker.pointer, self._slot, self._id, self._shape, forced, excluded, key, flags, now, struct)
+            lib.srn_decide(ref.worker, ref.slot, ref.split, ref.shape, forced, excluded, key, flags, _NOW, struct)
         )
 
     def _map(self) -> bool:
         """Learn the block's versions. Those that the plan does not know are left out until it does."""
         idents, shape = ffi.new("uint64_t[]", lib.SRN_MAX_VERSIONS), ffi.new("uint32_t *")
-        count = lib.srn_versions(self._worker.pointer, self._slot, self._id, idents, shape)
+        ref = self.ref
+        count = lib.srn_versions(ref.worker, ref.slot, ref.split, idents, shape)
         if count <= 0:
             return False
         block = [idents[i] for i in range(count)]
-        self._shape = shape[0]
+        ref.shape = shape[0]
         self._from_block = [self._idents.index(i) if i in self._idents else -1 for i in block]
         if tuple(block) == self._idents:
             self._to_block = None
