@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py)
-BENCHES = $(filter-out bench/rig.py bench/plain_proxy.py,$(wildcard bench/*.py))
+BENCHES = $(filter-out bench/plain_proxy.py,$(shell grep -l __main__ bench/*.py))
 SOAK_SECONDS ?= 600
 
 .PHONY: setup demo run test check lint format golden bench soak clean

@@ -8,7 +8,7 @@ import time
 
 from harness.load import load
 from harness.manifests import canary, put
-from harness.serving import await_ready, launch
+from harness.serving import await_ready, launch, launch_command
 from harness.waiting import until
 from harness.wire import Request
 from harness.world import HOST, World
@@ -72,6 +72,21 @@ def test_data_plane_serves_on_without_its_controller(world: World) -> None:
     finally:
         os.kill(data_plane, signal.SIGTERM)
         until(lambda: not pathlib.Path(f"/proc/{data_plane}").exists(), "the data plane to end")
+
+
+def test_data_plane_alone_serves_the_last_plan(world: World) -> None:
+    """What a controller left in the run directory is enough."""
+    put(world.folder / "canary.yaml", canary("canary", HOST, "canary", weight="50"))
+    first = world.serve()
+    run_dir = first.run_dir
+    assert first.stop() == 0
+    (run_dir / "state" / "ports.json").unlink(missing_ok=True)
+    ports = ("--http-port", "0", "--https-port", "0", "--healthz-port", "0")
+    alone = launch_command("data-plane", "--bind", "127.0.0.1", "--workers", "1", *ports, run_dir=run_dir)
+    world.started.append(await_ready(alone))
+    answers = [world.backend(alone) for _ in range(40)]
+    assert answers.count("canary") in range(18, 23)
+    assert "serin_controller_hosts" in alone.get("/metrics")[1], "the controller's figures, as it left them"
 
 
 def test_data_plane_that_dies_is_started_again(world: World) -> None:

@@ -8,9 +8,8 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import itertools
 import json
-import os
+import random
 import socket
 import ssl
 import tempfile
@@ -25,27 +24,25 @@ PLAIN_PORTS = (8080, 8081)
 TLS_PORT = 8443
 UNITS = {"ms": 0.001, "s": 1.0}
 
-_networks = itertools.count(os.getpid())
 
-
-def free_network() -> Network:
-    """A part of 127.0.0.0/8 where nobody listens on our ports: test runs at the same time do not meet."""
-    for number in _networks:
-        prefix = f"127.{100 + number // 250 % 100}.{1 + number % 250}."
-        with socket.socket() as probe:
-            try:
-                probe.bind((prefix + "254", PLAIN_PORTS[0]))
-            except OSError:
-                continue
-            return Network(prefix)
-    raise AssertionError("unreachable")
+def free_network() -> tuple[Network, socket.socket]:
+    """A part of 127.0.0.0/8 of our own, as long as the socket is kept: test runs at the same time do not meet."""
+    while True:
+        prefix = f"127.{random.randrange(100, 250)}.{random.randrange(1, 250)}."
+        held = socket.socket()
+        try:
+            held.bind((prefix + "254", PLAIN_PORTS[0]))
+        except OSError:
+            held.close()
+            continue
+        return Network(prefix), held
 
 
 class Backends:
     """`names`: address (10.99.0.N, or ::1) → name. Listens as long as it is not closed."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self.network = free_network()
+        self.network, self._held = free_network()
         self.requests = 0
         self._names = {self.network.loopback(address): name for address, name in names.items()}
         self._loop = asyncio.new_event_loop()
@@ -61,6 +58,7 @@ class Backends:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._held.close()
 
     def _call(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

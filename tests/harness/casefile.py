@@ -3,7 +3,6 @@
 The format is described at the head of cases/own.yaml.
 """
 
-import base64
 import copy
 import datetime as dt
 import functools
@@ -17,6 +16,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from harness.manifests import encoded
 from passlib.hash import apr_md5_crypt
 
 Manifest = dict[str, Any]
@@ -163,10 +163,6 @@ def extra_manifest(case: Case, extra: dict[str, Any]) -> Manifest:
     raise ValueError(f"case {case.ident}: unknown extra {sorted(extra)}")
 
 
-def encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
 @functools.cache
 def apache_hash(password: str) -> str:
     return str(apr_md5_crypt.using(salt="abcdefgh").hash(password))
@@ -174,7 +170,7 @@ def apache_hash(password: str) -> str:
 
 @functools.cache
 def self_signed(host: str) -> tuple[bytes, bytes]:
-    """A certificate and its key, PEM."""
+    """A certificate and its key, PEM; the same ones for a host."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)

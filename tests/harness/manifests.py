@@ -1,5 +1,6 @@
 """Manifests of the drills, put in place as careful users do: written beside, then renamed."""
 
+import base64
 import pathlib
 from collections.abc import Iterable
 from typing import Any
@@ -55,6 +56,20 @@ def endpoint_slice(name: str, addresses: Iterable[str], *, port: int = PORT) -> 
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
     }
+
+
+def tls_secret(name: str, certificate: bytes, key: bytes) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": {"tls.crt": encoded(certificate), "tls.key": encoded(key)},
+    }
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def put(path: pathlib.Path, *manifests: Manifest) -> None:
