@@ -23,10 +23,12 @@ from serin.native.twin.blocks import (
     encode_body,
     slot_flags,
 )
+from serin.native.twin.draw import draw, share_out
 from serin.routing.plan import Pool, Split
 
 MIN_SLOTS = 1 << 15
 MIN_HEAP = 16 << 20
+FIRST_TRIES = 64
 
 
 class UnknownPoolError(SerinError):
@@ -158,8 +160,24 @@ class PoolsFile:
                 VersionBlock(ident, pool, slot, share.weight, self._stats_cell(identity, ident, now), pool_counter)
             )
         counter = self._counters.acquire((SlotFlag.SPLIT, identity), now)
-        seed = before.seed if isinstance(before, SplitBlock) and _same_weights(before, split) else self._random64()
+        same = isinstance(before, SplitBlock) and _same_weights(before, split)
+        seed = before.seed if same and isinstance(before, SplitBlock) else self._new_seed(split)
         return SplitBlock(identity, seed, split.total, split.rest, counter, tuple(versions))
+
+    def _new_seed(self, split: Split) -> int:
+        """Random, yet such that the first request ever drawn of a split meets main wherever main has half or more.
+
+        Whoever adds a canary and tries it once sees what was there before (observed: canary-affinity-legacy). Only the
+        place in the very first stratum is affected; every later one stays as random as the seed.
+        """
+        weights = [share.weight for share in split.shares]
+        shares = share_out(weights, split.total, rest=split.rest, present=[True] * len(weights))
+        seed = self._random64()
+        for _ in range(FIRST_TRIES):
+            if 2 * shares[0] < sum(shares) or draw(shares, 0, seed) == 0:
+                break
+            seed = self._random64()
+        return seed
 
     def _stats_cell(self, split: int, version: int, now: float) -> int:
         try:

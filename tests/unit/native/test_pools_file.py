@@ -13,6 +13,7 @@ from serin.native import layout
 from serin.native.layout import SlotFlag
 from serin.native.pools import PoolsFile, UnknownPoolError
 from serin.native.twin.blocks import PoolBlock, SplitBlock, decode
+from serin.native.twin.draw import draw
 from serin.native.worker import NO_ENDPOINT, Choice
 from serin.routing.plan import Endpoint, Pool, Split
 
@@ -49,6 +50,13 @@ def test_the_seed_is_new_when_weights_change_and_only_then(rig: Rig) -> None:
     assert moved.seed == first.seed != heavier.seed
     assert first.counter == moved.counter == heavier.counter
     assert [v.stats_cell for v in first.versions] == [v.stats_cell for v in heavier.versions]
+
+
+def test_the_very_first_drawn_request_meets_main(rig: Rig) -> None:
+    a, b = make_pool(1, 1), make_pool(2, 1)
+    for number in range(1, 40):
+        block = block_of(rig.pools, rig.put(make_split(number, [(a, 0), (b, 50)]), a, b))
+        assert draw([50, 50], 0, block.seed) == 0
 
 
 def test_a_split_needs_its_pools(rig: Rig) -> None:
