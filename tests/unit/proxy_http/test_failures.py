@@ -170,6 +170,7 @@ async def test_statuses_are_tried_elsewhere_when_asked_for(rig: Rig) -> None:
     rig.upstream = UpstreamSettings(retry_on=frozenset({"http_503"}))
     assert (await rig.ask(GET)).body == b"ok"
     assert rig.records[1].earlier[0].status == 503
+    await until(lambda: rig.endpoint.lost == 1, "the refused answer's connection to be closed")
     other.script = rig.endpoint.script
     rig.server.pool.close()
     reply = await rig.ask(GET)
@@ -207,6 +208,22 @@ async def test_a_kept_connection_closed_at_reuse(rig: Rig) -> None:
     assert not rig.records[1].earlier
     assert (await caller.ask(POST)).status == 502
     assert [c.finished for c in rig.choices] == [[(200, False)], [(200, False)], [(0, True)]]
+
+
+async def test_a_kept_connection_that_breaks_off_in_its_answer_is_not_stale(rig: Rig) -> None:
+    rig.upstream = UpstreamSettings(retry_on=frozenset())
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        await visit.send(ANSWER)
+        await visit.request()
+        await visit.send(b"HTTP/1.1 2")
+
+    rig.endpoint.script = script
+    caller = await rig.call()
+    assert (await caller.ask(GET)).status == 200
+    assert (await caller.ask(GET)).status == 502
+    assert len(rig.endpoint.visits) == 1
 
 
 async def test_a_connection_closed_while_idle_is_not_used(rig: Rig) -> None:

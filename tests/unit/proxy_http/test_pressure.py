@@ -3,8 +3,14 @@
 import asyncio
 import resource
 import socket
+import time
 
 from unit.proxy_http.http_rig import ANSWER, HOST, Caller, Rig, Visit, answering, until
+
+from serin.dataplane.proxy.answers import AnswerHead
+from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.exchange import Forward
+from serin.dataplane.proxy.upstream import Upstream
 
 GET = f"GET / HTTP/1.1\r\n{HOST}\r\n"
 SIZE = 64 << 20
@@ -68,6 +74,37 @@ async def test_a_slow_client_stops_the_endpoint(rig: Rig) -> None:
     assert (await caller.ask(GET)).status == 200
     assert len(rig.endpoint.visits) == 1
     assert rig.records[0].body_bytes == SIZE
+
+
+class LastPart:
+    """A transfer whose client takes no more once the whole answer has come."""
+
+    settings = UpstreamSettings()
+    bodiless = False
+    body_done = True
+
+    def __init__(self, upstream: Upstream, forward: Forward) -> None:
+        self.upstream = upstream
+        self.forward = forward
+
+    def answered(self, answer: AnswerHead, part: bytes, *, whole: bool) -> None:
+        assert whole
+        self.upstream.pause_reading()
+
+    def complete(self, now: float) -> None:
+        pass
+
+
+async def test_a_pause_with_the_last_part_does_not_outlive_the_exchange(rig: Rig) -> None:
+    assert (await rig.ask(GET)).status == 200
+    upstream = rig.server.pool.take(rig.choices[0], rig.upstream)
+    assert upstream is not None
+    last = LastPart(upstream, rig.forward(rig.heads[0], rig.clients[0]))
+    rig.choices.pop()
+    upstream.begin(last, f"GET / HTTP/1.1\r\n{HOST}\r\n".encode(), time.monotonic() + 10)  # type: ignore[arg-type]
+    await until(lambda: rig.server.pool.idle == 1, "the answer")
+    assert (await rig.ask(GET)).status == 200
+    assert len(rig.endpoint.visits) == 1
 
 
 async def test_a_slow_client_stops_a_chunked_answer(rig: Rig) -> None:

@@ -29,6 +29,7 @@ def may_retry(settings: UpstreamSettings, word: str, method: str, *, sent: bool,
 def may_renew(word: str, method: str, *, sent: bool, served: int, silent: bool) -> bool:
     """Whether the same endpoint may be asked on a new connection: it had closed a kept one before it saw the request.
 
-    `served` exchanges were begun on the connection, this one counted; `silent`: no byte of an answer came.
+    `served` exchanges were begun on the connection, this one counted, so a new one does not qualify again; `silent`: no
+    byte of an answer came.
     """
     return word == "error" and served > 1 and silent and (not sent or method in IDEMPOTENT)

@@ -39,7 +39,6 @@ class Transfer(Completed):
         "_head",
         "_head_sent",
         "_over",
-        "_renewed",
         "_replayable",
         "_started",
         "_tries",
@@ -85,7 +84,6 @@ class Transfer(Completed):
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._tries = 1
-        self._renewed = False
         self._body: list[bytes] = []
         """What was sent of the body, as it was sent, as long as it may have to be sent again."""
         self._body_size = 0
@@ -298,10 +296,8 @@ class Transfer(Completed):
         if (
             upstream is not None
             and self._replayable
-            and not self._renewed
             and may_renew(word, method, sent=sent, served=upstream.served, silent=upstream.silent)
         ):
-            self._renewed = True
             self._connect()
             return
         choice = self._next_choice(word, sent=sent)
@@ -362,7 +358,6 @@ class Transfer(Completed):
         self.choice = choice
         self._attempt_started = now
         self._tries += 1
-        self._renewed = False
         self.attempt()
 
     def _settle(self, status: int, now: float, *, failed: bool) -> None:
