@@ -196,6 +196,10 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     return choose_endpoint(w, pool, out->started_us, out);
 }
 
+int srn_decide_at(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *out) {
+    return srn_decide(ref->worker, ref->slot, ref->split, ref->shape, forced, excluded, key, flags, 0, out);
+}
+
 int srn_decide_plain(const srn_ref *ref, srn_choice *out) {
     return srn_decide(ref->worker, ref->slot, ref->split, ref->shape, -1, 0, 0, 0, 0, out);
 }

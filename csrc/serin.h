@@ -95,8 +95,9 @@ int srn_versions(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t out[S
  * of this request. A forced version without endpoints gives SRN_NO_ENDPOINT (the caller may ask again without it). */
 int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded,
                uint64_t key, uint32_t flags, uint64_t now_us, srn_choice *out);
-/* The same at the time of now for what most requests are: nothing forced, excluded or keyed. (Each argument less is 15 ns
- * less in cffi.) */
+/* The same at the time of now, and for what most requests are: nothing forced, excluded or keyed. (Each argument less is
+ * 15 ns less in cffi.) */
+int srn_decide_at(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *out);
 int srn_decide_plain(const srn_ref *ref, srn_choice *out);
 /* The attempt in `c` failed: count that, and take another endpoint of the same version that was not tried yet.
  * After SRN_NO_ENDPOINT the choice is still to be ended by srn_done, with the status that the client gets. */

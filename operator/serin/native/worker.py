@@ -31,10 +31,11 @@ EXACT: int = lib.SRN_EXACT
 _MAX_ADDRESSES = 1 << 16
 
 _NOW = 0
-"""Let the routine read the clock itself: cheaper than a Python integer of it."""
+"""The routine reads the clock itself: cheaper than a Python integer of it."""
 
 _new_choice = ffi.new_allocator(should_clear_after_alloc=False)
 _decide_plain = lib.srn_decide_plain
+_decide_at = lib.srn_decide_at
 _done = lib.srn_done
 
 
@@ -162,14 +163,19 @@ class SplitHandle:
 
         `forced`: index of the version or -1; `excluded`: a bit for each version that is out; `key` 64 bits.
         """
-        free = self._worker.free
-        struct = free.pop() if free else _new_choice("srn_choice *")
-        if forced == -1 and not (excluded or flags) and self._to_block is None and _decide_plain(self.ref, struct) == 0:
-            return Choice(self._worker, struct, struct.version)
+        worker = self._worker
+        struct = worker.free.pop() if worker.free else _new_choice("srn_choice *")
+        if self._to_block is None:
+            if forced < 0 and not excluded and not flags:
+                result = _decide_plain(self.ref, struct)
+            else:
+                result = _decide_at(self.ref, forced, excluded, key, flags, struct)
+            if result == 0:
+                return Choice(worker, struct, struct.version)
         return self._decide_again(struct, forced, excluded, key, flags)
 
     def _decide_again(self, struct: Any, forced: int, excluded: int, key: int, flags: int) -> "Choice | int":
-        """With rules; or the first try failed: find the split, map its versions to the plan's."""
+        """The first try failed, or the block's versions are not the plan's: find the split, map its versions."""
         worker, result = self._worker, STALE
         for _ in range(4):
             result = self._decide_mapped(struct, forced, excluded, key, flags)
@@ -199,10 +205,7 @@ class SplitHandle:
                 if at >= 0 and excluded >> version & 1:
                     mapped |= 1 << at
             excluded = mapped
-        ref = self.ref
-        return int(
-            lib.srn_decide(ref.worker, ref.slot, ref.split, ref.shape, forced, excluded, key, flags, _NOW, struct)
-        )
+        return int(_decide_at(self.ref, forced, excluded, key, flags, struct))
 
     def _map(self) -> bool:
         """Learn the block's versions. Those that the plan does not know are left out until it does."""
