@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from serin.compile.annotations.reader import make_suggest
 from serin.compile.classes import Classes, is_ours
 from serin.compile.draft import Draft, Uses
 from serin.compile.findings import Findings
@@ -26,7 +25,6 @@ class IngressSet:
         self._settings = settings
         self._classes = classes
         self._problems = problems
-        self._suggest = make_suggest()
         self.readings = Draft(memo.readings)
         self.by_host = Draft(memo.members)
         self.by_name: Uses[str, tuple[NameClaim, ...]] = Uses(memo.claims)
@@ -85,7 +83,7 @@ class IngressSet:
 
     def _read(self, view: Ingress) -> IngressReading:
         try:
-            return read_ingress(view, self._options, self._settings, self._suggest)
+            return read_ingress(view, self._options, self._settings)
         except Exception as e:  # our own fault, and this Ingress's alone
             return failed_ingress(view, self._options, shorten(f"{type(e).__name__}: {e}"))
 

@@ -13,7 +13,7 @@ from serin.compile.annotations.auth import AuthRequest
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.annotations.canary import CanaryRules
 from serin.compile.annotations.model import Annotation, Values
-from serin.compile.annotations.reader import Reading, Suggest, read_annotations
+from serin.compile.annotations.reader import Reading, read_annotations
 from serin.compile.findings import Findings
 from serin.compile.options import Options
 from serin.compile.settings import Settings
@@ -93,14 +93,12 @@ def age_of(ingress: Ingress) -> Age:
     return (ingress.meta.created, ingress.meta.order, (*backwards, 1))
 
 
-def read_ingress(ingress: Ingress, options: Options, settings: Settings, suggest: Suggest) -> IngressReading:
+def read_ingress(ingress: Ingress, options: Options, settings: Settings) -> IngressReading:
     findings = Findings()
     prefix = options.annotations_prefix
     if _says_canary(ingress, options):
-        return _canary(
-            ingress, read_annotations(ingress.meta, prefix, findings, suggest, _ON_CANARY), settings, findings
-        )
-    reading = read_annotations(ingress.meta, prefix, findings, suggest)
+        return _canary(ingress, read_annotations(ingress.meta, prefix, findings, _ON_CANARY), settings, findings)
+    reading = read_annotations(ingress.meta, prefix, findings)
     canary.canary_rules(reading.values, findings)
     return _ordinary(ingress, reading, options, settings, findings)
 

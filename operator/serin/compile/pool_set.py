@@ -8,7 +8,6 @@ from serin.compile.memo import Memo, Problems
 from serin.compile.options import Key, Options
 from serin.compile.pools import fill_or_close
 from serin.objects.store import Snapshot
-from serin.problems import Problem
 from serin.refs import Ref, Source
 from serin.routing.plan import Plan, PoolSpec
 
@@ -95,6 +94,3 @@ def changed_services(changed: Iterable[Ref], old: Snapshot, new: Snapshot) -> se
                 if piece is not None:
                     services.add((ref.namespace, piece.service))
     return services
-
-
-__all__ = ["PoolSet", "Problem", "changed_services"]

@@ -3,7 +3,6 @@
 A key is one line of the table. A value that cannot be read counts as absent, with a problem on the ConfigMap.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ from serin.compile.annotations import grammar
 from serin.compile.annotations.backend import NEXT_UPSTREAM_WORDS
 from serin.compile.annotations.grammar import Grammar
 from serin.compile.findings import Findings
+from serin.compile.near import Near
 from serin.objects.fields import shorten
 from serin.objects.views import ConfigMap
 from serin.refs import Ref, Source
@@ -99,6 +99,8 @@ _KEYS: Mapping[str, _Key] = {
     "proxy-next-upstream-timeout": _upstream(grammar.integer(0, 2147483), "tries_timeout", float),
 }
 
+_NEAR = Near(_KEYS)
+
 _ACCESS = frozenset(
     {
         *("whitelist-source-range", "denylist-source-range", "block-cidrs", "block-user-agents", "block-referers"),
@@ -137,6 +139,6 @@ def _no_such_key(key: str, source: Source, findings: Findings) -> None:
         text = "this access rule is not supported and keeps nobody out"
         findings.error(source, "config-unsupported", text)
     else:
-        near = difflib.get_close_matches(key[:64], _KEYS, n=1, cutoff=0.8)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        near = _NEAR.find(key)
+        hint = f" (did you mean {near}?)" if near else ""
         findings.warning(source, "config-unsupported", f"no such key is supported{hint}; it has no effect")

@@ -7,7 +7,6 @@ import pytest
 
 from serin.compile.annotations.balancing import VARIABLES, split_variables
 from serin.compile.annotations.model import Concern
-from serin.compile.annotations.reader import make_suggest
 from serin.compile.annotations.reference import reference
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, FAMILIES, OURS, REMOVED
 from serin.dataplane.proxy import variables
@@ -83,22 +82,6 @@ def test_reference_page_is_the_registry() -> None:
 def test_reference_page_names_them_all() -> None:
     named = set(re.findall(r"^\| `([^`]+)`", reference(), re.MULTILINE))
     assert named >= set(ANNOTATIONS) | {f"serin.dev/{name}" for name in OURS} | set(ALIASES) | set(REMOVED)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [
-        ("canary-wieght", "canary-weight"),
-        ("rewrite-targets", "rewrite-target"),
-        ("whitelist-source-ranges", "whitelist-source-range"),
-    ],
-)
-def test_near_misses_are_suggested(wrong: str, right: str) -> None:
-    assert make_suggest()(wrong) == right
-
-
-def test_names_like_nothing_get_no_suggestion() -> None:
-    assert make_suggest()("zzz") == ""
 
 
 def test_variables_known_here_are_those_that_the_proxy_has() -> None:

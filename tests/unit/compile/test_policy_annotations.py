@@ -284,9 +284,14 @@ def test_removed_names_say_what_to_do() -> None:
 
 
 def test_the_newer_of_two_names_counts() -> None:
+    compiled = with_notes({"limit-whitelist": "10.0.0.0/8", "limit-allowlist": "10.0.0.1"})
+    assert problem(compiled, "annotation-doubled").source.field.endswith("limit-whitelist]")
+    assert codes(compiled).count("annotation-unsupported") == 1
+
+
+def test_an_empty_newer_name_does_not_open_what_the_older_one_closes() -> None:
     compiled = with_notes({"whitelist-source-range": "10.0.0.0/8", "allowlist-source-range": ""})
-    assert route(compiled).policy.closed is None
-    assert "annotation-doubled" in codes(compiled)
+    assert route(compiled).policy.closed is not None
 
 
 def test_another_prefix() -> None:

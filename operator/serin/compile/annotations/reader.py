@@ -1,7 +1,5 @@
 """Reads an object's annotations: values where they can be read, problems where not, and what comes of that."""
 
-import difflib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +8,13 @@ from serin.compile.annotations.model import OURS as OUR_PREFIX
 from serin.compile.annotations.model import Annotation, Concern, Fate, Values
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS, REMOVED
 from serin.compile.findings import Findings
+from serin.compile.near import Near
 from serin.objects.fields import shorten
 from serin.objects.views import Meta
 from serin.refs import Source
 from serin.routing.plan import Closed
 
-Suggest = Callable[[str], str]
-"""A known name that is close to an unknown one, or the empty text."""
+_NEAR = Near((*ANNOTATIONS, *ALIASES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +33,14 @@ class _Outcome:
     left_out: bool = False
 
 
-def make_suggest() -> Suggest:
-    """One for each compile: it remembers, because looking for close names is slow and mistakes come in crowds."""
-    seen: dict[str, str] = {}
-    names = [*ANNOTATIONS, *ALIASES]
-
-    def suggest(name: str) -> str:
-        if name not in seen:
-            seen[name] = next(iter(difflib.get_close_matches(name[:64], names, n=1, cutoff=0.8)), "")
-        return seen[name]
-
-    return suggest
-
-
 def read_annotations(
-    meta: Meta, prefix: str, findings: Findings, suggest: Suggest, only: frozenset[Annotation[Any]] | None = None
+    meta: Meta, prefix: str, findings: Findings, only: frozenset[Annotation[Any]] | None = None
 ) -> Reading:
     """All annotations under `prefix`, and ours. With `only` the other known ones are named in `others` and not read."""
     found: dict[Annotation[Any], tuple[Any, str]] = {}
     others: list[str] = []
     outcome = _Outcome()
-    for key, annotation in _known(meta, prefix, findings, suggest):
+    for key, annotation in _known(meta, prefix, findings):
         text = meta.annotations[key]
         if text == "":
             continue
@@ -72,21 +57,21 @@ def read_annotations(
     return Reading(Values(meta, found), outcome.closed, outcome.left_out, tuple(others))
 
 
-def _known(meta: Meta, prefix: str, findings: Findings, suggest: Suggest) -> list[tuple[str, Annotation[Any]]]:
-    """Whole name and annotation, in the order of the registry's names; unknown ones become problems."""
+def _known(meta: Meta, prefix: str, findings: Findings) -> list[tuple[str, Annotation[Any]]]:
+    """Whole name and annotation, in the order of the names; unknown ones become problems."""
     start = prefix + "/"
     known = []
     for key in meta.annotations:
         if key.startswith(start):
             name = key[len(start) :]
             newer = ALIASES.get(name)
-            if newer is not None and start + newer in meta.annotations:
+            if newer is not None and meta.annotations.get(start + newer):
                 text = f"{newer} is set, too, and counts; this one has no effect"
                 findings.warning(meta.annotation_source(key), "annotation-doubled", text)
                 continue
             annotation = ANNOTATIONS.get(newer or name)
             if annotation is None:
-                _unknown(meta.annotation_source(key), name, findings, suggest)
+                _unknown(meta.annotation_source(key), name, findings)
                 continue
         elif key.startswith(OUR_PREFIX):
             annotation = OURS.get(key[len(OUR_PREFIX) :])
@@ -100,12 +85,12 @@ def _known(meta: Meta, prefix: str, findings: Findings, suggest: Suggest) -> lis
     return known
 
 
-def _unknown(source: Source, name: str, findings: Findings, suggest: Suggest) -> None:
+def _unknown(source: Source, name: str, findings: Findings) -> None:
     removed = REMOVED.get(name)
     if removed is not None:
         findings.warning(source, "annotation-removed", f"no version of the last years knows it: {removed}; no effect")
         return
-    near = suggest(name)
+    near = _NEAR.find(name)
     hint = f" (did you mean {near}?)" if near else ""
     findings.warning(source, "annotation-unknown", f"no annotation has this name{hint}; it has no effect")
 
