@@ -18,14 +18,26 @@ def read_ingress(root: Fields, meta: Meta) -> Ingress:
             )
         return Ingress(meta, None, None, (), ())
     _refuse_old_default_backend(spec)
-    default = spec.mapping("defaultBackend")
+    rules = tuple(rule for fields in spec.mappings("rules") if (rule := _rule(fields, meta)) is not None)
     return Ingress(
         meta=meta,
         class_name=spec.text("ingressClassName") or None,
-        default_backend=None if default is None else _backend(default),
-        rules=tuple(rule for fields in spec.mappings("rules") if (rule := _rule(fields, meta)) is not None),
+        default_backend=_default_backend(spec, rules),
+        rules=rules,
         tls=tuple(_tls(fields, meta) for fields in spec.mappings("tls")),
     )
+
+
+def _default_backend(spec: Fields, rules: tuple[IngressRule, ...]) -> ServicePortRef | None:
+    """An Ingress that wrote rules, none of them usable, must not look like one that asks for every host."""
+    fields = spec.mapping("defaultBackend")
+    if fields is None:
+        return None
+    if spec.raw.get("rules") and not rules:
+        text = "this defaultBackend is for the hosts of the rules, and none of these can be used; it serves nothing"
+        fields.report.error(fields.path, "default-backend-without-host", text)
+        return None
+    return _backend(fields)
 
 
 def read_ingress_class(root: Fields, meta: Meta) -> IngressClass:

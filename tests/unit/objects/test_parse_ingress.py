@@ -169,3 +169,9 @@ def test_an_ingress_class_is_read() -> None:
     view = parse_object(raw).view
     assert isinstance(view, IngressClass)
     assert (view.controller, view.is_default) == ("serin.dev/ingress-controller", True)
+
+
+def test_rules_that_all_fail_leave_no_ingress_for_every_host() -> None:
+    view, problems = ingress({"defaultBackend": BACKEND, "rules": [{"host": "not a host"}]})
+    assert (view.default_backend, view.rules) == (None, ())
+    assert [code for code, _ in problems] == ["invalid-host", "default-backend-without-host"]

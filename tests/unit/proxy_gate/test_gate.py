@@ -363,6 +363,16 @@ async def test_the_right_password_goes_on_without_the_header() -> None:
     served.auth.close()
 
 
+async def test_a_guarded_path_without_a_service_is_not_found_once_the_password_is_right() -> None:
+    guarded = replace(route(auth=BasicAuth("", "d1", SOURCE)), split=None, versions=())
+    served = serve(Host("shop.example", (guarded,)), users=USERS)
+    for head, status in ((request(), 401), (request(b"/", basic("alice", "wonder")), 404)):
+        answer = await decided(served, head)
+        assert isinstance(answer, Answer)
+        assert answer.status == status
+    served.auth.close()
+
+
 async def test_redirects_come_before_authentication() -> None:
     guarded = route(auth=BasicAuth("", "d1", SOURCE), tls_redirect=TlsRedirect(308, False, SOURCE))
     served = serve(Host("shop.example", (guarded,)), users=USERS)

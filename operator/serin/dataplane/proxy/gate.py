@@ -125,7 +125,7 @@ class Gate:
     ) -> Answer | Forward:
         split = route.split
         if split is None:
-            return self._page_of(503, head, client, route.log)
+            return self._page_of(404 if route.route.split is None else 503, head, client, route.log)
         answer, on_choice = b"", None
         if route.picker is None:
             found = split.decide(-1, 0, client.key or client_key(client, self._hash), KEYED)
