@@ -36,13 +36,15 @@ def part_differences(part: str, expected: Mapping[str, Any], seen: Mapping[str, 
 
 
 def count_differences(expected: Mapping[str, int], seen: Mapping[str, int], within: int | None) -> list[str]:
-    """Both are samples: two proportions, unless the case bounds the difference itself."""
+    """Both are samples: two proportions, unless the case bounds the difference itself. A status is none of chance."""
     seen = same_endpoint(expected, seen)
     n, m = sum(expected.values()), sum(seen.values())
     found = []
     for name in sorted({*expected, *seen}):
         wanted, got = expected.get(name, 0), seen.get(name, 0)
-        if within is not None:
+        if status_of(name) not in map(status_of, expected):
+            fits = False
+        elif within is not None:
             fits = abs(wanted - got) <= within
         elif not n or not m:
             fits = wanted == got
@@ -53,6 +55,10 @@ def count_differences(expected: Mapping[str, int], seen: Mapping[str, int], with
         if not fits:
             found.append(f"counts of {name}: expected {wanted} of {n}, seen {got} of {m}")
     return found
+
+
+def status_of(name: str) -> str:
+    return name.partition(" ")[0]
 
 
 def same_endpoint(expected: Mapping[str, int], seen: Mapping[str, int]) -> Mapping[str, int]:
