@@ -38,6 +38,9 @@ CERTIFICATE = "default.pem"
 PORTS = "ports.json"
 NAMES_SECONDS = 2.0
 """How long the first workers wait for external names to be resolved."""
+SAME_SIGNAL = 0.5
+"""Seconds in which a second SIGTERM counts as the first one: whoever ends all processes of a group or unit sends it to
+this one twice, by itself and by way of `serin serve`."""
 _log = logging.getLogger(__name__)
 
 
@@ -89,6 +92,7 @@ class Parent:
         self._newest_since = 0.0
         self._planned = asyncio.Event()
         self._draining = False
+        self._told_to_end = float("-inf")
         self._ever_ready = False
         self._reasons: tuple[str, ...] = ("starting",)
         self._figures = Figures(settings.run_dir)
@@ -111,8 +115,8 @@ class Parent:
     async def run(self, probes: tuple[socket.socket, ...], stop: asyncio.Event) -> int:
         watch = GenerationWatch(self._settings.run_dir, self._new_generation)
         runner = await serve(make_app(self.view, self._metrics), probes)
-        try:
-            with self._signals(stop):
+        with self._signals(stop):
+            try:
                 self._tell_ports(probes[0].getsockname()[1])
                 if not self._generation:
                     log.event(_log, log.WAITING_FOR_PLAN, run_dir=str(self._settings.run_dir))
@@ -122,11 +126,11 @@ class Parent:
                     self._listeners.listen()
                     self.workers.start()
                 await stop.wait()
-        finally:
-            code = await self._end()
-            watch.close()
-            await runner.cleanup()
-            (self._settings.run_dir / "state" / PORTS).unlink(missing_ok=True)
+            finally:
+                code = await self._end()
+                watch.close()
+                await runner.cleanup()
+                (self._settings.run_dir / "state" / PORTS).unlink(missing_ok=True)
         return code
 
     def view(self) -> View:
@@ -215,9 +219,11 @@ class Parent:
     @contextlib.contextmanager
     def _signals(self, stop: asyncio.Event) -> Iterator[None]:
         def end() -> None:
-            if stop.is_set():
+            if not stop.is_set():
+                self._told_to_end = self._loop.time()
+                stop.set()
+            elif self._loop.time() - self._told_to_end >= SAME_SIGNAL:
                 self.workers.kill()
-            stop.set()
 
         def restart() -> None:
             log.event(_log, log.RESTARTING, workers=len(self.workers.places))

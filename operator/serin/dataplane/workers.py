@@ -74,6 +74,7 @@ class Workers:
         self._grace = grace
         self._changed = changed
         self._draining = False
+        self._cut = False
         self._alive: set[Worker] = set()
         self._rows = set(range(ROWS))
         self._row_freed = asyncio.Event()
@@ -103,24 +104,24 @@ class Workers:
                     await self._replace(number)
 
     async def drain(self) -> bool:
-        """End all, with the grace for what is in flight. False when some had to be killed."""
+        """End all, with the grace for what is in flight. False when some were killed."""
         self._draining = True
         for task in self._tasks:
             task.cancel()
         for worker in self._alive:
             worker.leaving = True
         self.send(signal.SIGTERM)
-        clean = await self._gone(self._grace + KILL_MARGIN)
-        if not clean:
-            for worker in self._alive:
-                log.event(_log, log.WORKER_KILLED, level=logging.WARNING, pid=worker.child.pid, after=self._grace)
-            self.send(signal.SIGKILL)
+        if not await self._gone(self._grace + KILL_MARGIN):
+            self.kill()
             await self._gone(None)
-        return clean
+        return not self._cut
 
     def kill(self) -> None:
         """Cut everything now; `drain` then has nothing left to wait for."""
         self._draining = True
+        for worker in self._alive:
+            self._cut = True
+            log.event(_log, log.WORKER_KILLED, level=logging.WARNING, pid=worker.child.pid)
         self.send(signal.SIGKILL)
 
     async def _gone(self, seconds: float | None) -> bool:

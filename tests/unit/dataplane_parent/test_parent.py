@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from unit.dataplane_parent.dataplane_driver import DataPlane, until
 
-from serin.dataplane import lock
+from serin.dataplane import lock, parent
 from serin.errors import RunDirectoryError
 
 MakeDataPlane = Callable[..., DataPlane]
@@ -193,10 +194,26 @@ async def test_a_second_sigterm_cuts_at_once(dataplane: DataPlane) -> None:
     await until(lambda: _established(dataplane.ports["http"]) >= 1)
     dataplane.send(signal.SIGTERM)
     await dataplane.has("draining")
+    another = time.monotonic() + parent.SAME_SIGNAL
+    await until(lambda: time.monotonic() > another)
     dataplane.send(signal.SIGTERM)
-    await dataplane.end()
+    assert await dataplane.end() == 1
     with pytest.raises(ConnectionError):
         await slow
+    assert dataplane.happened("worker-killed")
+    assert [event["clean"] for event in dataplane.happened("stopped")] == [False]
+
+
+async def test_a_sigterm_that_comes_twice_at_once_is_one(dataplane: DataPlane) -> None:
+    """As timeout(1) and systemd send it: to every process of the group."""
+    slow = asyncio.create_task(dataplane.get("/slow"))
+    await until(lambda: _established(dataplane.ports["http"]) >= 1)
+    dataplane.send(signal.SIGTERM)
+    await dataplane.has("draining")
+    dataplane.send(signal.SIGTERM)
+    (dataplane.run_dir / "release").touch()
+    assert (await slow)[0] == 200
+    assert await dataplane.end() == 0
 
 
 async def test_sigterm_before_a_plan(make_dataplane: MakeDataPlane) -> None:
