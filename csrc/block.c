@@ -36,7 +36,7 @@ static bool sound_pool(const srn_worker *w, const srn_pool *p) {
     if (p->algorithm >= SRN_ALGORITHMS || p->counter >= w->counter_limit)
         return false;
     if (p->flags & SRN_POOL_EXTERNAL)
-        return p->count == 0 && p->name_cell < w->name_limit && p->block.length >= sizeof *p + p->name_len;
+        return p->count == 0 && p->block.length >= sizeof *p + p->name_len;
     if (p->block.length != sizeof *p + (uint64_t)p->count * sizeof(srn_endpoint))
         return false;
     for (uint32_t i = 0; i < p->count; i++)

@@ -15,7 +15,10 @@ static uint32_t version_count(const srn_worker *w, const srn_split *split) {
 /* Addresses of an external name, as the parent resolved them last, as endpoints. */
 static uint32_t resolved(const srn_worker *w, const srn_pool *pool, srn_endpoint out[SRN_NAME_ADDRESSES]) {
     srn_bank bank;
-    const srn_name *name = &w->names[pool->name_cell < w->name_limit ? pool->name_cell : 0];
+    uint32_t cell = pool->name_cell;
+    if (cell >= w->name_limit)
+        return 0;
+    const srn_name *name = &w->names[cell];
     uint32_t name_len = bounded(w, pool->endpoints, 1, pool->name_len);
     if (atomic_load_explicit(&name->ident, memory_order_acquire) != srn_hash((const uint8_t *)pool->endpoints, name_len))
         return 0;

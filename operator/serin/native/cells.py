@@ -7,10 +7,12 @@ comes back find their counts again.
 from collections import defaultdict, deque
 from collections.abc import Hashable
 
+from serin.errors import SerinError
+
 KEEP_SECONDS = 600.0
 
 
-class NoCellError(Exception):
+class NoCellError(SerinError):
     """All cells of a kind are in use."""
 
 
@@ -34,13 +36,15 @@ class Cells:
             self._idle_since.pop(key, None)
             return cell
         self._expire(now)
+        while not self._free[size] and self.used + size > self._limit:
+            if not self._idle:
+                raise NoCellError(f"all of {self._limit} cells are in use")
+            self._free_oldest()  # better early than not at all
         if self._free[size]:
             cell = self._free[size].pop()
-        elif self.used + size <= self._limit:
+        else:
             cell = self.used
             self.used += size
-        else:
-            raise NoCellError
         self._held[key] = (cell, 1, size)
         return cell
 
@@ -77,8 +81,11 @@ class Cells:
 
     def _expire(self, now: float) -> None:
         while self._idle and self._idle[0][0] + KEEP_SECONDS <= now:
-            since, key = self._idle.popleft()
-            if self._idle_since.get(key) == since:
-                del self._idle_since[key]
-                cell, _, size = self._held.pop(key)
-                self._free[size].append(cell)
+            self._free_oldest()
+
+    def _free_oldest(self) -> None:
+        since, key = self._idle.popleft()
+        if self._idle_since.get(key) == since:
+            del self._idle_since[key]
+            cell, _, size = self._held.pop(key)
+            self._free[size].append(cell)

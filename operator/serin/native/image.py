@@ -37,17 +37,19 @@ class Image:
         self._state = state
         head = os.pread(fd, layout.HEADER_SIZE, 0)
         fields: tuple[int, ...] = layout.POOLS_HEADER.unpack_from(head)
-        length, self.instance, self.slot_count, _, self._slot_offset, heap = fields[3:]
+        self.length, self.instance, self.slot_count, _, self._slot_offset, heap = fields[3:]
+        self._heap_offset = heap
         self.words = MappedWords(fd, heap)
         self._ids = array("Q", self.words.read(self._slot_offset, self.slot_count * layout.SLOT.size))[0::2]
         self._slots: dict[tuple[int, int], int] = {}
         self._dropped: dict[int, float] = {}
         self._taken = sum(1 for i in self._ids if i)
-        used = self._adopt_slots(now)
+        used = sorted(self._adopt_slots(now))
+        self.damaged = _overlap(used, heap, self.length)
+        """Blocks lie over each other or outside: nothing may be written here any more."""
         self.epoch = self.words.load(layout.POOLS_EPOCH) + 1
         self.words.store(layout.POOLS_EPOCH, self.epoch)
-        self._heap = Heap(heap, length, used, self.epoch)
-        self.length = length
+        self._heap = Heap(heap, self.length, used, self.epoch)
 
     @classmethod
     def create(
@@ -77,6 +79,7 @@ class Image:
             return cls(fd, path, state, now)
         except BaseException:
             os.close(fd)
+            fresh.unlink(missing_ok=True)
             raise
 
     @classmethod
@@ -119,8 +122,10 @@ class Image:
         return self._slot_offset + slot * layout.SLOT.size + 8
 
     def _length_at(self, offset: int) -> int:
+        """Length of the block there, as it says itself but for what cannot be; 0 for none."""
         head = os.pread(self._fd, layout.BLOCK.size, offset)
-        return int.from_bytes(head[8:12], "little") if len(head) == layout.BLOCK.size else 0
+        length = int.from_bytes(head[8:12], "little") if len(head) == layout.BLOCK.size else 0
+        return min(length, max(self.length - offset, 0))
 
     def slot(self, kind: int, identity: int) -> int | None:
         return self._slots.get((kind, identity))
@@ -215,18 +220,28 @@ class Image:
         """Take the name that readers open."""
         self._path.with_name(f".{self._path.name}.new").rename(self._path)
 
+    def discard(self) -> None:
+        """Take the file away that never got its name."""
+        self._path.with_name(f".{self._path.name}.new").unlink(missing_ok=True)
+        self.close()
+
     def retire(self) -> None:
         """Tell the readers of this file that another one has its name."""
         self.words.store(layout.POOLS_MOVED, 1)
-
-    def bytes_in_force(self) -> int:
-        offsets = (layout.word_offset(self.words.load(self._word_at(slot))) for slot in self._slots.values())
-        return sum(room_for(self._length_at(offset)) for offset in offsets if offset)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.words.close()
         os.close(self._fd)
+
+
+def _overlap(used: list[tuple[int, int]], start: int, end: int) -> bool:
+    at = start
+    for offset, size in used:
+        if offset < at:
+            return True
+        at = offset + room_for(size)
+    return at > end
 
 
 def _lock(fd: int, path: Path) -> None:

@@ -11,7 +11,7 @@ from serin.native import layout
 from serin.native.hashing import hash_more
 from serin.native.image import sound_header
 from serin.native.layout import SlotFlag, word_offset
-from serin.native.twin.blocks import PoolBlock, decode
+from serin.native.twin.blocks import BadBlockError, PoolBlock, decode
 
 _Seen = tuple[int, int]
 """Which file, and which state of it."""
@@ -52,7 +52,7 @@ class ExternalNames:
                 pool = _pool_at(fd, word_offset(word))
                 if pool is None:
                     return  # taken back while it was read: the next look finds what came instead
-                if pool.name:
+                if pool.name and pool.name_cell < layout.NAMES:
                     found[pool.name.decode("ascii", "replace")] = pool.name_cell
         self._seen, self._cells = seen, found
 
@@ -62,6 +62,6 @@ def _pool_at(fd: int, offset: int) -> PoolBlock | None:
     length = int.from_bytes(head[8:12], "little")
     try:
         block = decode(os.pread(fd, min(length, 4096), offset), hash_more)
-    except ValueError:
+    except BadBlockError:
         return None
     return block if isinstance(block, PoolBlock) else None

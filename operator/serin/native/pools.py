@@ -3,7 +3,7 @@
 A put takes effect with the next request of every worker. Ids keep their slots and cells over changes and restarts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from serin.errors import SerinError
 from serin.native import layout
 from serin.native.cells import Cells, NoCellError
 from serin.native.hashing import endpoint_ident, hash_more
+from serin.native.heap import room_for
 from serin.native.image import FileFullError, Image
 from serin.native.layout import AlgorithmCode, SlotFlag, pack_address
 from serin.native.twin.blocks import (
@@ -129,23 +130,17 @@ class PoolsFile:
         by_client = pool.client_affinity > 0
         if pool.external:
             name = pool.external.encode()
-            name_cell = self._names.acquire(name, now)
-            base = self._endpoint_cell(("name", identity), now, layout.NAME_ADDRESSES)
+            name_cell = _acquire(self._names, name, now)
+            base = _acquire(self._endpoints, ("name", identity), now, layout.NAME_ADDRESSES)
             port = pool.external_port
             return PoolBlock(
                 identity, algorithm, pool.spec.subset_size, by_client, counter, (), name, name_cell, base, port
             )
         endpoints = tuple(
-            EndpointBlock(ident, address, e.port, family, self._endpoint_cell(ident, now))
+            EndpointBlock(ident, address, e.port, family, _acquire(self._endpoints, ident, now))
             for e, (family, address, ident) in zip(pool.endpoints, packed, strict=True)
         )
         return PoolBlock(identity, algorithm, pool.spec.subset_size, by_client, counter, endpoints)
-
-    def _endpoint_cell(self, key: object, now: float, size: int = 1) -> int:
-        try:
-            return self._endpoints.acquire(key, now, size)
-        except NoCellError:
-            return layout.NO_CELL
 
     def _split_block(
         self, identity: int, split: Split, pools: list[int], before: SplitBlock | PoolBlock | None, now: float
@@ -157,7 +152,9 @@ class PoolsFile:
             self._users[pool] = self._users.get(pool, 0) + 1
             pool_counter = self._counters.acquire((SlotFlag.POOL, pool), now)
             versions.append(
-                VersionBlock(ident, pool, slot, share.weight, self._stats_cell(identity, ident, now), pool_counter)
+                VersionBlock(
+                    ident, pool, slot, share.weight, _acquire(self._stats, (identity, ident), now), pool_counter
+                )
             )
         counter = self._counters.acquire((SlotFlag.SPLIT, identity), now)
         same = isinstance(before, SplitBlock) and _same_weights(before, split)
@@ -178,12 +175,6 @@ class PoolsFile:
                 break
             seed = self._random64()
         return seed
-
-    def _stats_cell(self, split: int, version: int, now: float) -> int:
-        try:
-            return self._stats.acquire((split, version), now)
-        except NoCellError:
-            return layout.NO_CELL
 
     def _release(self, block: SplitBlock | PoolBlock, now: float) -> None:
         """Undo what a block's encoding or adoption acquired."""
@@ -245,7 +236,7 @@ class PoolsFile:
         try:
             self._image.publish(_kind(block), block.id, slot_flags(block), encode_body(block), now)
         except FileFullError:
-            self._grow(block, now)
+            self._rebuild(now, block)
 
     def _withdraw(self, kind: int, identity: int, now: float) -> None:
         before = self._block(kind, identity)
@@ -268,22 +259,32 @@ class PoolsFile:
         now = self._clock()
         return Image.create(self._path, self._state, slots=slots, heap=heap, instance=instance, epoch=epoch, now=now)
 
-    def _grow(self, block: SplitBlock | PoolBlock, now: float) -> None:
-        """A larger file with all blocks in force and `block`, then its name; readers of the old one are told."""
+    def _rebuild(self, now: float, changed: SplitBlock | PoolBlock | None = None) -> None:
+        """A file with room for thrice what is in force, `changed` in its new form; then its name.
+
+        Readers of the old one are told.
+        """
         old = self._image
-        blocks = [b for kind in (SlotFlag.POOL, SlotFlag.SPLIT) for i in old.ids(kind) if (b := self._block(kind, i))]
-        blocks = [b for b in blocks if (type(b), b.id) != (type(block), block.id)] + [block]
-        slots = 1 << max(MIN_SLOTS, 4 * len(blocks) - 1).bit_length()
-        heap = max(MIN_HEAP, 3 * old.bytes_in_force() + 4 * len(encode_body(block)))
+        blocks: dict[tuple[int, int], SplitBlock | PoolBlock] = {
+            (int(kind), i): b
+            for kind in (SlotFlag.POOL, SlotFlag.SPLIT)
+            for i in old.ids(kind)
+            if (b := self._block(kind, i)) is not None
+        }
+        if changed is not None:
+            blocks[(_kind(changed), changed.id)] = changed
+        sizes = sum(room_for(layout.BLOCK.size + len(encode_body(b))) for b in blocks.values())
+        slots = 1 << (max(MIN_SLOTS, 4 * len(blocks)) - 1).bit_length()
+        heap = max(MIN_HEAP, 3 * sizes)
         self._image = new = self._fresh(slots, heap, old.epoch + 1)
         try:
             self._show_used()
-            for b in sorted(blocks, key=_kind, reverse=True):
+            for b in sorted(blocks.values(), key=_kind, reverse=True):
                 new.publish(_kind(b), b.id, slot_flags(b), encode_body(self._moved(b)), now)
             new.replace()
         except BaseException:
             self._image = old
-            new.close()
+            new.discard()
             raise
         old.retire()
         old.close()
@@ -306,12 +307,13 @@ class PoolsFile:
         return SplitBlock(block.id, block.seed, block.total, block.rest, block.counter, versions)
 
     def _adopt_blocks(self) -> None:
-        now = self._clock()
+        """Learn what the file before holds. Blocks that do not check are left out, in a file made anew."""
+        now, damaged = self._clock(), self._image.damaged
         for kind in (SlotFlag.POOL, SlotFlag.SPLIT):
             for identity in list(self._image.ids(kind)):
                 block = self._block(kind, identity)
-                if block is None:
-                    self._image.withdraw(kind, identity, now)
+                if block is None or (_kind(block), block.id) != (kind, identity):
+                    damaged = True
                 elif isinstance(block, SplitBlock):
                     self._adopt_split(block)
                 else:
@@ -321,7 +323,10 @@ class PoolsFile:
         self._endpoints.reserve_gaps(words.load(layout.POOLS_ENDPOINTS_USED), now)
         self._stats.reserve_gaps(words.load(layout.POOLS_STATS_USED), now)
         self._names.reserve_gaps(0, now)
-        self._show_used()
+        if damaged:
+            self._rebuild(now)
+        else:
+            self._show_used()
 
     def _adopt_split(self, block: SplitBlock) -> None:
         self._counters.adopt((SlotFlag.SPLIT, block.id), block.counter)
@@ -345,6 +350,14 @@ def _same_weights(block: SplitBlock, split: Split) -> bool:
     return (block.total, block.rest) == (split.total, split.rest) and [
         (v.ident, v.weight) for v in block.versions
     ] == new
+
+
+def _acquire(cells: Cells, key: Hashable, now: float, size: int = 1) -> int:
+    """A cell that requests can do without: nothing is counted, a name beyond the table has no addresses."""
+    try:
+        return cells.acquire(key, now, size)
+    except NoCellError:
+        return layout.NO_CELL
 
 
 def _kind(block: SplitBlock | PoolBlock) -> int:

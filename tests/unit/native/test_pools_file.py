@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from harness.shared_memory import Clock, Rig, make_pool, make_split
 
-from serin.errors import RunDirectoryError
+from serin.errors import RunDirectoryError, SerinError
 from serin.native import layout
 from serin.native.layout import SlotFlag
 from serin.native.pools import PoolsFile, UnknownPoolError
@@ -198,6 +198,80 @@ def test_a_file_that_does_not_check_is_replaced_and_left(tmp_path: Path) -> None
     assert pools.put_pool(make_pool(1, 1))
     pools.close()
     assert int.from_bytes(path.read_bytes()[:8], "little") == layout.POOLS_MAGIC
+
+
+@pytest.mark.parametrize("harm", ["block", "offset", "overlap", "slot id"])
+def test_a_damaged_file_is_made_anew_from_what_is_sound(rig: Rig, harm: str) -> None:
+    pools = [make_pool(n, 3) for n in (1, 2, 3)]
+    splits = [rig.put(make_split(n, [(pools[n - 1], 0)]), pools[n - 1]) for n in (1, 2, 3)]
+    handle = rig.worker().split(splits[0].id, splits[0].shape)
+    image, path = rig.pools._image, rig.path / "plan" / "pools.bin"
+    slots = [image.slot(SlotFlag.POOL, int(p.spec.id, 16)) or 0 for p in pools]
+    at, other = image._word_at(slots[1]), image._word_at(slots[2])
+    offset, inode = layout.word_offset(image.words.load(at)), path.stat().st_ino
+    rig.pools.close()
+    with path.open("r+b") as f:
+        match harm:
+            case "block":
+                f.seek(offset + 80)
+                f.write(b"\xff" * 8)
+            case "offset":
+                f.seek(at + 4)
+                f.write(b"\x00\x00\x00\x40")
+            case "overlap":
+                f.seek(other)
+                word = f.read(8)
+                f.seek(at)
+                f.write(word)
+            case "slot id":
+                f.seek(at - 8)
+                f.write(b"\x77")
+    rig.pools = rig.open_pools()
+    assert path.stat().st_ino != inode
+    assert rig.pools.pools == {pools[0].spec.id, pools[2].spec.id}
+    assert rig.pools.splits == {s.id for s in splits}
+    assert isinstance(handle.decide(), Choice)
+    damaged = rig.worker(1).split(splits[1].id, splits[1].shape)
+    assert damaged.decide() == NO_ENDPOINT
+    assert [rig.pools.put_pool(p) for p in pools] == [False, True, False]
+    assert [rig.pools.put_split(s) for s in splits] == [False, True, False]
+    assert isinstance(damaged.decide(), Choice)
+
+
+def test_names_beyond_the_table_have_no_addresses(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.pools._names, "_limit", 1)
+    for number in (1, 2):
+        pool = Pool(make_pool(number, 0).spec, (), external=f"{number}.example.com", external_port=80)
+        split = rig.put(make_split(number, [(pool, 0)]), pool)
+    rig.state.put_name(0, "1.example.com", ["192.0.2.1"])
+    assert rig.worker().split(split.id, split.shape).decide() == NO_ENDPOINT
+
+
+def test_idle_cells_are_given_early_before_none_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.pools._counters, "_limit", 1)
+    rig.pools.put_pool(make_pool(1, 1))
+    with pytest.raises(SerinError, match="all of 1 cells"):
+        rig.pools.put_pool(make_pool(2, 1))
+    rig.pools.drop(make_pool(1, 1).spec.id)
+    assert rig.pools.put_pool(make_pool(2, 1))
+
+
+def test_a_full_disk_while_growing_leaves_the_file_in_force(small_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, pool = small_rig, make_pool(1, 2)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    handle = rig.worker().split(split.id, split.shape)
+
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("serin.native.image.os.posix_fallocate", no_room)
+        with pytest.raises(OSError, match="No space"):
+            rig.pools.put_pool(make_pool(2, 5000))
+    assert [p.name for p in (rig.path / "plan").iterdir()] == ["pools.bin"]
+    assert isinstance(handle.decide(), Choice)
+    assert rig.pools.put_pool(make_pool(2, 5000))
+    assert isinstance(handle.decide(), Choice)
 
 
 def test_a_full_disk_is_an_error_and_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
