@@ -269,7 +269,7 @@ class PoolsFile:
             (int(kind), i): b
             for kind in (SlotFlag.POOL, SlotFlag.SPLIT)
             for i in old.ids(kind)
-            if (b := self._block(kind, i)) is not None
+            if (b := self._block(kind, i)) is not None and b.id == i
         }
         if changed is not None:
             blocks[(_kind(changed), changed.id)] = changed
