@@ -13,12 +13,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char dir[64];
+static char dir[512];
+
+static void clean(void) {
+    static const char *const names[] = {"plan/pools.bin", "state/state.bin", "state/stats.bin", "plan", "state", ""};
+    char path[600];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        remove(path);
+    }
+}
 
 static void prepare(void) {
-    snprintf(dir, sizeof dir, "%s/serin-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    const char *folder = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%s/serin-fuzz-XXXXXX", folder != NULL ? folder : P_tmpdir);
     if (mkdtemp(dir) == NULL || !files_make(dir))
         abort();
+    atexit(clean);
 }
 
 static void damage(uint8_t *image, const uint8_t *data, size_t size, uint8_t options) {
@@ -51,7 +62,7 @@ static void decide_some(srn_worker *w, uint32_t slot, uint32_t shape) {
 }
 
 static void overwrite(const uint8_t *image) {
-    char path[96];
+    char path[600];
     snprintf(path, sizeof path, "%s/plan/pools.bin", dir);
     int fd = open(path, O_RDWR);
     if (fd < 0 || pwrite(fd, image, FILES_POOLS_SIZE, 0) != FILES_POOLS_SIZE)
