@@ -21,6 +21,7 @@ $(STAMP): $(BUILT)
 	@test -x $(BIN)/python || { echo 'setup: making $(VENV)'; $(PYTHON) -m venv $(VENV); }
 	@echo 'setup: installing dependencies, building the C routine (half a minute the first time)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || { echo 'setup: failed; `make clean` starts anew'; exit 1; }
+	@$(BIN)/python -c 'from serin.native.pattern import Pattern; Pattern("a")' || { echo 'setup: patterns need PCRE2: install libpcre2-8-0 (pcre2 elsewhere)'; exit 1; }
 	@touch $@
 
 demo: setup
