@@ -231,7 +231,7 @@ def free_page(status: int) -> bytes:
 
 class Rig:
     def __init__(self) -> None:
-        self.settings = ConnectionSettings(page=free_page, sweep=0.02)
+        self.settings = ConnectionSettings(page=free_page, sweep=0.02, linger_timeout=60.0)
         self.upstream = UpstreamSettings()
         self.endpoint = Endpoint()
         self.others: list[Endpoint] = []
