@@ -148,7 +148,11 @@ class Engine:
         self._compiled = compiled
         self._journal.record(self.problems)
         if self._publisher.plan is not None:
-            self._publisher.at_once(compiled.plan)
+            plan, changes = compiled.plan, compiled.changes
+            self._publisher.blocks(
+                [plan.pools[i] for i in changes.pools if i in plan.pools],
+                [plan.splits[i] for i in changes.splits if i in plan.splits],
+            )
 
     def _endpoints(self, snapshot: Snapshot, refs: Iterable[Ref]) -> None:
         compiled = self._compiled

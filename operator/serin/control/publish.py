@@ -57,18 +57,22 @@ class Publisher:
                 changed += 1
         return changed
 
-    def at_once(self, plan: Plan) -> bool:
-        """Endpoints and weights of `plan` that fit the documents in force; whether anything is left for `batch`.
+    def blocks(self, pools: Iterable[Pool], splits: Iterable[Split]) -> None:
+        """Endpoints and weights in force with the next request, as far as they fit the documents in force.
 
-        A split whose list of versions changes waits: its rules and weights are taken together.
+        A split whose list of versions changes waits for `batch`: its rules and weights are taken together.
         """
-        for pool in plan.pools.values():
+        for pool in pools:
             if differs(self._pools.get(pool.spec.id), pool):
                 self._put_pool(pool)
-        for split in plan.splits.values():
+        for split in splits:
             old = self._splits.get(split.id)
             if old is not None and differs(old, split) and old.shape == split.shape:
                 self._put_split(split)
+
+    def at_once(self, plan: Plan) -> bool:
+        """All endpoints and weights of `plan`, as `blocks` does; whether anything is left for `batch`."""
+        self.blocks(plan.pools.values(), plan.splits.values())
         return self._plan is None or not same_documents(self._plan, plan)
 
     def batch(self, plan: Plan) -> None:
