@@ -3,6 +3,8 @@
 import pytest
 from unit.proxy_http.http_rig import ANSWER, HOST, Rig, Script, Visit, always, answering, until
 
+from serin.dataplane.proxy.exchange import Answer
+
 GET = f"GET / HTTP/1.1\r\n{HOST}\r\n"
 CHUNKED_ANSWER = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -239,6 +241,25 @@ async def test_own_answer_while_the_client_sends(rig: Rig) -> None:
     big = await rig.call(f"POST / HTTP/1.1\r\n{HOST}Content-Length: 9999999\r\n\r\nabc")
     reply = await big.answer()
     assert (reply.status, reply.headers["connection"]) == (401, "close")
+
+
+async def test_an_early_refusal_reaches_a_client_that_sends_on(rig: Rig) -> None:
+    """Closed at once, the connection would be reset by the bytes still coming, and the answer lost with it."""
+    rig.gate = answering(401)
+    size = 4 << 20
+    caller = await rig.call(f"POST / HTTP/1.1\r\n{HOST}Content-Length: {size}\r\n\r\n")
+    for _ in range(size // 65536):
+        await caller.send(b"x" * 65536)
+    assert (await caller.answer()).status == 401
+    assert await caller.read_to_end() == b""
+
+
+async def test_a_refused_client_that_was_slow_to_read_is_not_kept(rig: Rig) -> None:
+    await rig.serve(linger_timeout=0.1)
+    rig.gate = lambda head, client: Answer(401, body=b"x" * (16 << 20))
+    caller = await rig.call(f"POST / HTTP/1.1\r\n{HOST}Content-Length: 9999999\r\n\r\nabc")
+    assert len((await caller.answer()).body) == 16 << 20
+    await until(lambda: not rig.server.active, "the connection to be closed")
 
 
 async def test_pipelined_requests_are_answered_in_order(rig: Rig) -> None:
