@@ -51,7 +51,9 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
             text = banner(arguments, run_dir.path, ports, control.engine.problems, Paint(sys.stderr))
             print(text, file=sys.stderr, flush=True)
 
-        return await Serve(control, child_command(arguments, run_dir.path), run_dir, listening).run()
+        # A run directory that was not named is not found again: what is left serving from it would only hold the ports.
+        lasting = arguments.run_dir is not None
+        return await Serve(control, child_command(arguments, run_dir.path), run_dir, listening, lasting=lasting).run()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 
+from serin.dataplane.children import die_with
 from serin.telemetry import log
 
 FIRST_DELAY = 0.1
@@ -21,11 +23,15 @@ _log = logging.getLogger("serin.control")
 
 
 class DataPlane:
-    """One child at a time. `settled` says whether it has come so far that its death is worth another start."""
+    """One child at a time. `settled` says whether it has come so far that its death is worth another start.
 
-    def __init__(self, command: Sequence[str], settled: Callable[[int], bool]) -> None:
+    `lasting`: should this process be killed, the child serves on with what it has; otherwise it then drains and ends.
+    """
+
+    def __init__(self, command: Sequence[str], settled: Callable[[int], bool], *, lasting: bool = True) -> None:
         self._command = command
         self._settled = settled
+        self._lasting = lasting
         self._process: asyncio.subprocess.Process | None = None
         self._ending = False
 
@@ -39,7 +45,8 @@ class DataPlane:
         delay, settled = FIRST_DELAY, False
         while not self._ending:
             started = loop.time()
-            process = await asyncio.create_subprocess_exec(*self._command, process_group=0)
+            before_exec = None if self._lasting else partial(die_with, os.getpid(), signal.SIGTERM)
+            process = await asyncio.create_subprocess_exec(*self._command, process_group=0, preexec_fn=before_exec)
             self._process = process
             code = await process.wait()
             settled = settled or self._settled(process.pid)

@@ -15,7 +15,10 @@ LOOK_EVERY = 0.02
 
 
 class Serve:
-    """`listening` is told the data plane's ports (`http`, `https`, `healthz`) once they are open."""
+    """`listening` is told the data plane's ports (`http`, `https`, `healthz`) once they are open.
+
+    `lasting`: the data plane serves on, should this process be killed.
+    """
 
     def __init__(
         self,
@@ -23,11 +26,13 @@ class Serve:
         command: Sequence[str],
         run_dir: RunDirectory,
         listening: Callable[[Mapping[str, int]], None],
+        *,
+        lasting: bool,
     ) -> None:
         self._control = control
         self._run_dir = run_dir
         self._listening = listening
-        self._child = DataPlane(command, lambda pid: self._ports(pid) is not None)
+        self._child = DataPlane(command, lambda pid: self._ports(pid) is not None, lasting=lasting)
 
     async def run(self) -> int:
         """0 after SIGTERM or SIGINT and an orderly end; otherwise what the data plane that could not start said."""

@@ -94,7 +94,7 @@ def spawn(
             pass_fds=(*pass_fds, writing),
             stdin=subprocess.DEVNULL,
             process_group=0,
-            preexec_fn=lambda: _die_with(parent),
+            preexec_fn=lambda: die_with(parent, signal.SIGKILL),
         )
     except OSError as error:
         os.close(reading)
@@ -136,8 +136,8 @@ class RestartDelay:
         return min(self.FIRST * 2.0 ** min(self._deaths - 2, 16), self.LONGEST)
 
 
-def _die_with(parent: int) -> None:
-    """In the child, before exec. The parent may have died before the call: then there is nobody to be heard by."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with(parent: int, number: signal.Signals) -> None:
+    """In the child, before exec: get this signal when the parent ends. It may have ended before the call already."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)

@@ -1,8 +1,11 @@
 """The data plane as a child: started again when it dies, ended in order, given up when it cannot start."""
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -35,6 +38,38 @@ async def test_one_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -
     plane.end()
     assert await running == -signal.SIGTERM
     assert second != first
+
+
+PARENT = """
+import asyncio, sys
+from serin.control.child import DataPlane
+
+async def main():
+    plane = DataPlane((sys.executable, "-c", "import signal; signal.pause()"), lambda pid: True, lasting=LASTING)
+    running = asyncio.create_task(plane.run())
+    while plane.pid is None:
+        await asyncio.sleep(0.005)
+    print(plane.pid, flush=True)
+    await running
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_one_that_is_not_lasting_ends_with_its_parent(lasting: bool) -> None:
+    command = (sys.executable, "-c", PARENT.replace("LASTING", str(lasting)))
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    try:
+        ended = select.select([child], [], [], 0.3 if lasting else 20.0)[0]
+        assert bool(ended) is not lasting
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(child, signal.SIGKILL)
+        os.close(child)
 
 
 async def test_nothing_is_started_after_the_end() -> None:
