@@ -52,6 +52,20 @@ async def test_any_method_is_passed_on(rig: Rig, method: str) -> None:
     assert rig.heads[0].method == method
 
 
+async def test_targets_beyond_ascii_are_passed_on(rig: Rig) -> None:
+    target = "/k\xc3\xa4se?\xff"
+    assert (await rig.ask(f"GET {target} HTTP/1.1\r\n{HOST}\r\n")).status == 200
+    assert (await rig.ask(f"GET http://a.example{target} HTTP/1.1\r\n{HOST}\r\n")).status == 200
+    sent = [lines(request)[0].split(" ")[1] for request in rig.endpoint.requests]
+    assert sent == [target, target]
+
+
+async def test_headers_with_odd_names_stay_behind(rig: Rig) -> None:
+    await rig.ask(f"GET / HTTP/1.1\r\n{HOST}X_Under: 1\r\nX.Dot: 1\r\nX-Dash-1: 1\r\nX+: 1\r\n\r\n")
+    names = [line.partition(":")[0] for line in lines(rig.endpoint.requests[0])]
+    assert [name for name in names if name.startswith("X")] == ["X-Dash-1", "X-Real-IP"]
+
+
 async def test_absolute_target_decides_the_host(rig: Rig) -> None:
     await rig.ask("GET http://Path-Raw.example:81/abs?x=1 HTTP/1.1\r\nHost: other.example\r\n\r\n")
     assert rig.heads[0].host == "path-raw.example"

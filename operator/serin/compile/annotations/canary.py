@@ -17,7 +17,8 @@ from serin.refs import Source
 _R, _I = Concern.ROUTING, Scope.INGRESS
 _NAME = "letters, digits, blanks and / - . _ ~ :"
 _PATTERN = rf"{LETTERS}^$\[\](){{}}*+?|&=\\"
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
+_HEADER = re.compile(r"[A-Za-z0-9_-]+")
+"""Request headers with other names are not passed on, nor looked at."""
 
 CANARY = Annotation(
     "canary",
@@ -104,8 +105,8 @@ def canary_rules(values: Values, findings: Findings) -> CanaryRules | None:
         _refuse_rules(values, findings)
         return None
     header = values.get(BY_HEADER)
-    if header and _TOKEN.fullmatch(header) is None:
-        text = f"no request can have a header called {header!r}; this rule never decides"
+    if header and _HEADER.fullmatch(header) is None:
+        text = f"headers called {header!r} are not taken from requests; this rule never decides"
         findings.error(values.source(BY_HEADER), "canary-header-name", text)
         header = ""
     if BY_HEADER not in values:

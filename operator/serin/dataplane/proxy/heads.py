@@ -18,12 +18,15 @@ _MAX_HOSTS = 1024
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 _METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 
-read_common_line = re.compile(rb'([A-Z][A-Z_-]*) (/[!"$-~]*) HTTP/1\.1').fullmatch
-"""Nearly every request line: origin form, HTTP/1.1. Groups: method, target. Anything else goes through `read_line`."""
+read_common_line = re.compile(rb'([A-Z][A-Z_-]*) (/[!"$-~\x80-\xff]*) HTTP/1\.1').fullmatch
+"""Nearly every request line: origin form, HTTP/1.1. Groups: method, target. Anything else goes through `read_line`.
+
+Bytes above 0x7f are not RFC 3986's; as nginx does, they are taken, because clients send letters without encoding them.
+"""
 _token = re.compile(rb"[A-Z][A-Z_-]*").fullmatch
 _version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
-_origin = re.compile(rb'/[!"$-~]*').fullmatch
-_absolute = re.compile(rb'https?://([^/?#]*)((?:[/?][!"$-~]*)?)', re.IGNORECASE).fullmatch
+_origin = re.compile(rb'/[!"$-~\x80-\xff]*').fullmatch
+_absolute = re.compile(rb'https?://([^/?#]*)((?:[/?][!"$-~\x80-\xff]*)?)', re.IGNORECASE).fullmatch
 _host = re.compile(
     rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?\])(?::[A-Za-z0-9._~-]*)?"
 ).fullmatch
@@ -44,6 +47,8 @@ HOP_BY_HOP = frozenset(
     )
 )
 """Never passed on as sent: RFC 9110, section 7.6.1; Expect is answered here, Host is the gate's."""
+_PLAIN_NAME = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""Headers whose names hold other characters are not passed on: nginx drops them (ignore_invalid_headers)."""
 _NOT_NAMED = frozenset((b"close", b"keep-alive", b"", b"content-length", b"host"))
 """Options of Connection that name no header, and headers that stay although named: without them the endpoint would see
 another message than we did."""
@@ -270,7 +275,7 @@ def passed_lines(fields: Fields, drop: frozenset[bytes]) -> bytes:
     lines = [
         b": ".join(pair)
         for pair, name in zip(fields.headers, fields.lower, strict=True)
-        if name not in without and b"_" not in name
+        if name not in without and not name.translate(None, _PLAIN_NAME)
     ]
     if fields.content_length == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked")
