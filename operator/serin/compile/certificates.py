@@ -19,6 +19,14 @@ class TlsChoice:
     source: Source | None = None
     names: TlsSecret | None = None
 
+    def uncertified(self, aliases: tuple[str, ...], *, self_made: bool) -> tuple[str, ...]:
+        """The aliases of a host with TLS that its certificate is not for. `self_made`: so is the default one."""
+        if self.source is None:
+            return ()
+        if self.names is None:
+            return aliases if self_made else ()
+        return tuple(name for name in aliases if not self.names.fits(name.removeprefix("*")))
+
 
 NO_TLS = TlsChoice()
 

@@ -170,7 +170,8 @@ def _dirty(ingresses: IngressSet, hosts: HostSet, secrets: set[Key], *, everythi
         names.update(hosts.results.result())
     for host in tuple(names):
         for reading in ingresses.members(host):
-            names.update(name for name, claim in reading.claims if claim.host == host)
+            for name in (name for name, claim in reading.claims if claim.host == host):
+                names.update((name, *(claim.host for claim in ingresses.claims(name))))
     return sorted(names)
 
 

@@ -91,17 +91,29 @@ def _served(
     first = ordinary[0] if name else None
     regex = uses_regex(rules, first)
     table = RouteTable(findings, context.check)
-    policies = HostPolicies(tls, context.settings, context.secrets, findings)
-    for rule in ordered(rules.values(), regex=regex):
+    aliases = aliases_of(name, ordinary, context, findings)
+    uncertified = tls.uncertified(aliases, self_made=context.options.default_ssl_certificate is None)
+    policies = HostPolicies(tls, uncertified, context.settings, context.secrets, findings)
+    in_order = ordered(rules.values(), regex=regex)
+    for rule in in_order:
         _add_rule(table, rule, rules, bound.get(rule.key, ()), policies, regex=regex)
     if ROOT not in rules:
         _add_fallback(table, name, first, policies, context, regex=regex)
     if not regex:
         table.routes.sort(key=lambda route: len(route.match.path.encode()), reverse=True)
-    aliases = aliases_of(name, ordinary, context, findings)
+    app_root = _app_root(name, [rule.reading for rule in in_order] + ordinary[:1])
     digest = tls.certificate.digest if tls.certificate is not None else None
-    host = Host(name, tuple(table.routes), aliases, digest)
+    host = Host(name, (*app_root, *table.routes), aliases, digest, uncertified=uncertified)
     return _result(host, table, tls.certificate, context, policies)
+
+
+def _app_root(name: str, readings: list[IngressReading]) -> tuple[Route, ...]:
+    """The route of the host's app-root. ingress-nginx asks the paths' Ingresses in order, before all paths."""
+    for reading in readings:
+        if reading.app_root is not None and not reading.only_default:
+            match, policy = PathMatch(PathKind.EXACT, "/"), Policy(app_root=reading.app_root, max_body=0)
+            return (Route(match, RuleId(name, *ROOT), reading.ref, None, (), policy, source=reading.app_root.source),)
+    return ()
 
 
 def _add_rule(

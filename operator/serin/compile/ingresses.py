@@ -20,7 +20,7 @@ from serin.compile.settings import Settings
 from serin.objects.views import Ingress, IngressPath
 from serin.problems import Problem
 from serin.refs import Ref, Source
-from serin.routing.plan import Closed, Policy
+from serin.routing.plan import AppRoot, Closed, Policy
 
 Age = tuple[float, int, tuple[int, ...]]
 """Sorts oldest first; of Ingresses of the same age and order the name that comes last in the alphabet is first."""
@@ -57,7 +57,8 @@ class IngressReading:
     """`policy` is what holds on all routes; what depends on path, host or Secrets is added there.
 
     `served`: it takes part at all (an unreadable redirect leaves it out). `rules` is set on a canary. `paths` has the
-    paths of its rules by host; the catch-all host is there when it has a default backend and no rules.
+    paths of its rules by host; the catch-all host is there when it has a default backend and no rules. `app_root` is
+    not in the policy: it is the host's.
     """
 
     ingress: Ingress
@@ -70,6 +71,7 @@ class IngressReading:
     balancing: Balancing
     sticky: bool
     paths: Mapping[str, tuple[IngressPath, ...]]
+    app_root: AppRoot | None = None
     claims: tuple[tuple[str, NameClaim], ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -157,7 +159,6 @@ def _ordinary(
     closed = reading.closed or (asked if isinstance(asked, Closed) else None)
     policy = Policy(
         closed=closed,
-        app_root=matching.app_root_of(values),
         redirect=redirects.redirect_of(values, findings),
         affinity=affinity.affinity_of(values),
         forwarded_prefix=matching.forwarded_prefix_of(values, findings),
@@ -175,6 +176,7 @@ def _ordinary(
         balancing=balancing.balancing_of(values, settings.algorithm, findings),
         sticky=True,
         paths=_paths(ingress),
+        app_root=matching.app_root_of(values),
     )
     claims = _claims(made, findings) if made.served else ()
     return replace(made, claims=claims, problems=tuple(findings.problems))

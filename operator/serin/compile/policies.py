@@ -32,10 +32,19 @@ _NEED_RULES: tuple[Annotation[Any], ...] = (
 class HostPolicies:
     """The policies of one host's Ingresses, each made when first asked for. `users` collects the user files."""
 
-    __slots__ = ("_findings", "_made", "_secrets", "_settings", "_tls", "users")
+    __slots__ = ("_findings", "_made", "_secrets", "_settings", "_tls", "_uncertified", "users")
 
-    def __init__(self, choice: TlsChoice, settings: Settings, secrets: SecretReader, findings: Findings) -> None:
+    def __init__(
+        self,
+        choice: TlsChoice,
+        uncertified: tuple[str, ...],
+        settings: Settings,
+        secrets: SecretReader,
+        findings: Findings,
+    ) -> None:
+        """`uncertified`: aliases that the certificate is not for."""
         self._tls = choice
+        self._uncertified = uncertified
         self._settings = settings
         self._secrets = secrets
         self._findings = findings
@@ -51,6 +60,8 @@ class HostPolicies:
         if rule.path.backend is None:
             return Policy(closed=Closed(503, "backend-unusable", rule.path.source))
         changes: dict[str, Any] = {}
+        if policy.auth is not None and rule.id.path.startswith(self._settings.no_auth):
+            changes["auth"] = None
         if rule.rewrites:
             changes["rewrite"] = _rewrite(rule.reading, rule.id.path)
         elif policy.forwarded_prefix:
@@ -66,7 +77,6 @@ class HostPolicies:
             return policy
         rewrite = _rewrite(reading, root.path) if rewrites(reading, root) else None
         return Policy(
-            app_root=policy.app_root,
             redirect=policy.redirect,
             rewrite=rewrite if rewrite is not None and rewrite.absolute else None,
             tls_redirect=policy.tls_redirect,
@@ -85,7 +95,7 @@ class HostPolicies:
         if base.closed is not None:
             base = Policy(closed=base.closed)
             return _Held(base, base)
-        redirect = _tls_redirect(reading, self._tls, self._settings)
+        redirect = _tls_redirect(reading, self._tls, self._settings, self._uncertified)
         return _Held(base if redirect is None else replace(base, tls_redirect=redirect), base)
 
     def _make_catch_all(self, reading: IngressReading) -> _Held:
@@ -97,8 +107,8 @@ class HostPolicies:
                 self._findings.warning(reading.values.source(annotation), "annotation-without-rules", text)
         if base.closed is not None:
             base = Policy(closed=base.closed)
-        elif base.app_root or base.redirect:
-            base = replace(base, app_root=None, redirect=None)
+        elif base.redirect:
+            base = replace(base, redirect=None)
         return _Held(base, base)
 
     def _with_auth(self, reading: IngressReading) -> Policy:
@@ -114,18 +124,21 @@ class HostPolicies:
         return replace(reading.policy, auth=BasicAuth(asked.realm, found.file.digest, asked.source))
 
 
-def _tls_redirect(reading: IngressReading, choice: TlsChoice, settings: Settings) -> TlsRedirect | None:
-    """force-ssl-redirect always, ssl-redirect where the host has TLS."""
+def _tls_redirect(
+    reading: IngressReading, choice: TlsChoice, settings: Settings, uncertified: tuple[str, ...]
+) -> TlsRedirect | None:
+    """force-ssl-redirect always, ssl-redirect where the host has TLS, and for aliases that its certificate is for."""
     values = reading.values
     source: Source | None = None
+    spared: tuple[str, ...] = ()
     if values.get_or(tls.FORCE_SSL_REDIRECT, settings.force_ssl_redirect):
         given = tls.FORCE_SSL_REDIRECT in values
         source = values.source(tls.FORCE_SSL_REDIRECT) if given else settings.source("force-ssl-redirect")
     elif values.get_or(tls.SSL_REDIRECT, settings.ssl_redirect):
-        source = choice.source
+        source, spared = choice.source, uncertified
     if source is None:
         return None
-    return TlsRedirect(settings.http_redirect_code, values.get(tls.PRESERVE_TRAILING_SLASH), source)
+    return TlsRedirect(settings.http_redirect_code, values.get(tls.PRESERVE_TRAILING_SLASH), source, spared)
 
 
 def _rewrite(reading: IngressReading, path: str) -> Rewrite:
@@ -145,4 +158,4 @@ def answers_all(policy: Policy) -> bool:
 
 def answers_some(policy: Policy) -> bool:
     """Whether the policy has something to say to a request that no rule takes."""
-    return answers_all(policy) or any((policy.app_root, policy.tls_redirect, policy.auth))
+    return answers_all(policy) or any((policy.tls_redirect, policy.auth))

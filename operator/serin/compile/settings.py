@@ -22,7 +22,7 @@ _CODES = (301, 302, 307, 308)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`hsts_max_age` in seconds, `max_body` in bytes. `no_tls_redirect`: prefixes of rules' paths."""
+    """`hsts_max_age` in seconds, `max_body` in bytes. `no_tls_redirect`, `no_auth`: prefixes of rules' paths."""
 
     hsts: bool = True
     hsts_max_age: int = 31536000
@@ -32,6 +32,7 @@ class Settings:
     force_ssl_redirect: bool = False
     http_redirect_code: int = 308
     no_tls_redirect: tuple[str, ...] = ("/.well-known/acme-challenge",)
+    no_auth: tuple[str, ...] = ("/.well-known/acme-challenge",)
     max_body: int = 1 << 20
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
     upstream: Upstream = field(default_factory=Upstream)
@@ -87,6 +88,7 @@ _KEYS: Mapping[str, _Key] = {
     "force-ssl-redirect": _plain(grammar.BOOLEAN, "force_ssl_redirect"),
     "http-redirect-code": _plain(Grammar(_redirect_code, "one of 301, 302, 307, 308"), "http_redirect_code"),
     "no-tls-redirect-locations": _plain(Grammar(_locations, "paths separated by commas"), "no_tls_redirect"),
+    "no-auth-locations": _plain(Grammar(_locations, "paths separated by commas"), "no_auth"),
     "proxy-body-size": _plain(grammar.SIZE, "max_body"),
     "load-balance": _Key(
         grammar.one_of("round_robin", "ewma"), lambda settings, value: replace(settings, algorithm=Algorithm(value))

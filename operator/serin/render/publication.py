@@ -111,7 +111,7 @@ def make_index(plan: Plan, digests: Mapping[str, str], generation: int) -> Index
     return Index(
         generation,
         {name: digests[host.name] for name, host in owners.items()},
-        {name: host.certificate for name, host in owners.items() if host.certificate is not None},
+        {n: h.certificate for n, h in owners.items() if h.certificate is not None and n not in h.uncertified},
         tuple(sorted(plan.users)),
         plan.globals,
     )

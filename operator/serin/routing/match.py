@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from serin.routing.plan import Host, PathKind, Route
-from serin.routing.search import PatternMaker, make_searcher
+from serin.routing.search import PatternMaker, path_searcher
 
 V = TypeVar("V")
 
@@ -20,21 +20,32 @@ _LABEL = re.compile(r"[\w-]+", re.ASCII).fullmatch
 class HostTable(Generic[V]):
     """Values (a Host, or what a worker or a TLS listener keeps for one) by the names that hosts answer to.
 
-    A name is a host, `*.` and a domain for exactly one label, or empty for what no other name takes.
+    A name is a host, `*.` and a domain for exactly one label, `**.` and a domain for one label or more, or empty for
+    what no other name takes.
     """
 
-    __slots__ = ("_exact", "_fallback", "_wildcard")
+    __slots__ = ("_deep", "_exact", "_fallback", "_wildcard")
 
     def __init__(self, names: Mapping[str, V]) -> None:
         self._fallback: V | None = names.get("")
         self._wildcard = {name[2:]: value for name, value in names.items() if name.startswith("*.")}
-        self._exact = {name: value for name, value in names.items() if name and not name.startswith("*.")}
+        self._deep = {name[3:]: value for name, value in names.items() if name.startswith("**.")}
+        self._exact = {name: value for name, value in names.items() if name and not name.startswith("*")}
 
     def find(self, name: str) -> V | None:
-        """The value of the exact host, else of the wildcard, else of the empty name, else None."""
+        """The value of the exact host, else of the longest `**.` wildcard, the `*.` one, the empty name; else None.
+
+        That is nginx's order: wildcards are hosts' aliases there, and hosts with `*.` regular expressions.
+        """
         value = self._exact.get(name)
         if value is not None:
             return value
+        if self._deep:
+            label, dot, rest = name.partition(".")
+            while label and dot:
+                if rest in self._deep:
+                    return self._deep[rest]
+                label, dot, rest = rest.partition(".")
         if self._wildcard:
             label, dot, rest = name.partition(".")
             if dot and rest in self._wildcard and _LABEL(label):
@@ -65,7 +76,7 @@ def matches(route: Route, path: bytes, patterns: PatternMaker) -> bool:
             prefix = route.match.path.encode()
             return path == prefix or path.startswith(prefix if prefix.endswith(b"/") else prefix + b"/")
         case PathKind.REGEX:
-            return make_searcher(patterns, route.match.path, ignore_case=True, anchored=True).search(path) is not None
+            return path_searcher(patterns, route.match.path).search(path) is not None
 
 
 def find_route(host: Host, path: bytes, patterns: PatternMaker) -> Route | None:

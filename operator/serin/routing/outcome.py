@@ -121,7 +121,7 @@ def before_proxying(route: Route, asked: Asked, settings: Globals, rewrite: Sear
         if isinstance(rewritten, Reply):
             return rewritten
         passed = rewritten
-    if policy.tls_redirect is not None and not asked.tls:
+    if policy.tls_redirect is not None and not asked.tls and not _among(asked.host, policy.tls_redirect.spared):
         return _to_https(
             policy.tls_redirect.code, policy.tls_redirect.keep_slash, policy.tls_redirect.source, asked, settings
         )
@@ -174,6 +174,10 @@ def _to_https(code: int, keep_slash: bool, source: Source, asked: Asked, setting
     port = b":%d" % settings.https_port if settings.https_port else b""
     target = asked.target if keep_slash else _without_slash(asked.target)
     return Reply(code, Cause.TLS, b"https://" + host + port + target, source=source)
+
+
+def _among(host: str, names: tuple[str, ...]) -> bool:
+    return any(host == name or (name.startswith("**.") and host.endswith(name[2:])) for name in names)
 
 
 def _origin(asked: Asked, settings: Globals) -> bytes:

@@ -15,7 +15,7 @@ class PathKind(StrEnum):
     """EXACT: the whole path.
 
     PREFIX: by segments, `/a` takes `/a` and `/a/b`; one that ends in `/` takes what begins with it.
-    REGEX: PCRE, without regard to case, from the start of the path, open at its end (ingress-nginx's regex mode).
+    REGEX: PCRE after a `^`, without regard to case, open at its end (ingress-nginx's regex mode).
     """
 
     EXACT = "exact"
@@ -185,7 +185,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class AppRoot:
-    """302 from `/` to `path`, before the redirect to https."""
+    """302 from `/` to `path`, before anything else. It is the host's: in its first route, EXACT `/`, and no other."""
 
     path: str
     source: Source
@@ -218,11 +218,15 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class TlsRedirect:
-    """Plain requests get `code` and the https address; one trailing slash is dropped unless `keep_slash`."""
+    """Plain requests get `code` and the https address; one trailing slash is dropped unless `keep_slash`.
+
+    `spared`: aliases of the host that are not redirected, because its certificate is not for them.
+    """
 
     code: int
     keep_slash: bool
     source: Source
+    spared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +325,8 @@ class WwwRedirect:
 class Host:
     """One server. `name` is a host, `*.` and a domain for exactly one label, or empty for what no other host takes.
 
-    `certificate` names a certificate of the plan; None: the default one. Routes are in the order to be tried.
+    An alias may also be `**.` and a domain, for one label or more. `certificate` names a certificate of the plan;
+    None: the default one, which is also shown for the names in `uncertified`. Routes are in the order to be tried.
     """
 
     name: str
@@ -329,6 +334,7 @@ class Host:
     aliases: tuple[str, ...] = ()
     certificate: str | None = None
     www: WwwRedirect | None = None
+    uncertified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,3 +47,8 @@ def make_searcher(patterns: PatternMaker, text: str, *, ignore_case: bool = Fals
         return patterns(text, ignore_case=ignore_case, anchored=anchored)
     except SerinError as e:
         return _Broken(f"{text}: {e}")
+
+
+def path_searcher(patterns: PatternMaker, path: str) -> Searcher:
+    """A rule's path as nginx's `location ~* "^path"` reads it: an alternative outside a group is not anchored."""
+    return make_searcher(patterns, "^" + path, ignore_case=True)

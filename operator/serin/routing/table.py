@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from serin.routing.plan import Host, PathKind, Route
-from serin.routing.search import PatternMaker, Searcher, make_searcher
+from serin.routing.search import PatternMaker, Searcher, path_searcher
 
 V = TypeVar("V")
 
@@ -31,7 +31,7 @@ class RouteTable(Generic[V]):
         for place, route in enumerate(host.routes):
             path = route.match.path.encode()
             if route.match.kind is PathKind.REGEX:
-                search = make_searcher(patterns, route.match.path, ignore_case=True, anchored=True)
+                search = path_searcher(patterns, route.match.path)
                 self._patterns.append((place, search, value(route)))
             elif route.match.kind is PathKind.PREFIX:
                 if self._find_prefix(path) is None:

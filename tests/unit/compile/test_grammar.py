@@ -49,11 +49,18 @@ def test_inner_blanks_are_for_those_that_allow_them() -> None:
     assert grammar.characters("a-z", "", blanks=True).read("  ") is None
 
 
+def test_words_may_count_by_their_case() -> None:
+    assert grammar.one_of("Lax").read(" lax ") == "Lax"
+    exact = grammar.one_of("cookie", case=True)
+    assert (exact.read(" cookie "), exact.read("Cookie")) == ("cookie", None)
+
+
 def test_hosts_are_lowered_and_each_taken_once() -> None:
     assert grammar.HOSTS.read("A.example, *.b.example.,a.example") == ("a.example", "*.b.example")
+    assert grammar.HOSTS.read("a.example,, b.example,") == ("a.example", "b.example")
 
 
-@pytest.mark.parametrize("text", ["", "a.example,", "a b", "a.*.example", "~^x", "a.example;", "-a", "a..b", "x" * 254])
+@pytest.mark.parametrize("text", ["", ",", "a b", "a.*.example", "~^x", "a.example;", "-a", "a..b", "x" * 254])
 def test_no_hosts(text: str) -> None:
     assert grammar.HOSTS.read(text) is None
 

@@ -95,7 +95,6 @@ def test_without_a_global_default_backend_nothing_takes_the_rest() -> None:
 @pytest.mark.parametrize(
     ("notes", "part"),
     [
-        ({"app-root": "/app"}, "app_root"),
         ({"permanent-redirect": "/there"}, "redirect"),
         ({"force-ssl-redirect": "true"}, "tls_redirect"),
         ({"rewrite-target": "https://away.example/"}, "rewrite"),
@@ -124,7 +123,18 @@ def test_a_younger_ingress_does_not_speak_for_the_rest() -> None:
 def test_aliases() -> None:
     notes = {"server-alias": "b.example, *.c.example,a.example"}
     compiled = compile_objects(ingress("main", host="a.example", notes=notes))
-    assert compiled.plan.hosts["a.example"].aliases == ("*.c.example", "b.example")
+    assert compiled.plan.hosts["a.example"].aliases == ("**.c.example", "b.example")
+
+
+def test_of_a_hosts_ingresses_the_oldest_with_aliases_sets_them() -> None:
+    plain = ingress("plain", ("/p", "Prefix", "v1"), host="a.example")
+    first = ingress("first", ("/f", "Prefix", "v1"), host="a.example", notes={"server-alias": "one.example"})
+    second = ingress("second", ("/s", "Prefix", "v1"), host="a.example", notes={"server-alias": "two.example"})
+    other = ingress("other", host="b.example", notes={"server-alias": "two.example"})
+    compiled = compile_objects(plain, first, second, other)
+    assert compiled.plan.hosts["a.example"].aliases == ("one.example",)
+    assert compiled.plan.hosts["b.example"].aliases == ("two.example",)
+    assert problem(compiled, "server-alias-unused").source.ref.name == "second"
 
 
 def test_an_alias_that_is_a_host_stays_that_hosts() -> None:

@@ -3,10 +3,21 @@
 from typing import Any
 
 import pytest
-from unit.compile.manifests import PREFIX, codes, compile_objects, ingress, problem, route, routes, secret
+from unit.compile.manifests import (
+    HOST,
+    PREFIX,
+    codes,
+    compile_objects,
+    config_map,
+    ingress,
+    problem,
+    route,
+    routes,
+    secret,
+)
 
 from serin.compile.compiler import Compiled
-from serin.routing.plan import Policy
+from serin.routing.plan import PathKind, PathMatch, Policy
 
 
 def with_notes(notes: dict[str, str], *more: dict[str, Any]) -> Compiled:
@@ -112,15 +123,28 @@ def test_forwarded_prefix_alone_is_not_sent() -> None:
     assert "forwarded-prefix-unused" in codes(compiled)
 
 
-def test_app_root() -> None:
-    found = policy(app_root="/start").app_root
-    assert found is not None
-    assert found.path == "/start"
+def app_roots(compiled: Compiled, host: str = HOST) -> list[str]:
+    found = [r.policy.app_root for r in compiled.plan.hosts[host].routes]
+    return [root.path for root in found if root is not None]
+
+
+def test_app_root_is_the_hosts_first_route() -> None:
+    compiled = with_notes({"app-root": "/start", "limit-rps": "1"})
+    first = compiled.plan.hosts[HOST].routes[0]
+    assert (first.match, first.split, first.policy.closed) == (PathMatch(PathKind.EXACT, "/"), None, None)
+    assert app_roots(compiled) == ["/start"]
+
+
+def test_the_app_root_of_the_longest_path_counts() -> None:
+    root = ingress("root", ("/", "Prefix", "v1"), notes={"app-root": "/a"})
+    deep = ingress("deep", ("/deep", "Prefix", "v1"), notes={"app-root": "/b"})
+    lost = ingress("lost", ("/deep", "Prefix", "v1"), notes={"app-root": "/c"})
+    assert app_roots(compile_objects(root, deep, lost)) == ["/b"]
 
 
 @pytest.mark.parametrize("value", ["start", "/a b", "/a;b", "https://x.example"])
 def test_a_bad_app_root_counts_as_absent(value: str) -> None:
-    assert policy(app_root=value).app_root is None
+    assert app_roots(with_notes({"app-root": value})) == []
 
 
 # --- basic authentication ---
@@ -139,6 +163,17 @@ def test_basic_auth_from_a_file() -> None:
     assert found.realm == "who are you"
     assert compiled.plan.users[found.users].text == HTPASSWD.encode()
     assert len(found.users) == 32
+
+
+def test_challenges_of_certificate_authorities_need_no_password() -> None:
+    paths = (("/", "Prefix", "v1"), ("/.well-known/acme-challenge/token", "Exact", "solver"))
+    users = secret("users", auth=HTPASSWD)
+    compiled = compile_objects(ingress("main", *paths, notes=auth()), users)
+    assert [r.policy.auth is None for r in routes(compiled)] == [True, False]
+    open_to_all = ingress("main", ("/open/x", "Prefix", "v1"), notes=auth())
+    settings = config_map(no_auth_locations="/open")
+    compiled = compile_objects(open_to_all, users, settings, configmap=("serin", "config"))
+    assert routes(compiled)[0].policy.auth is None
 
 
 def test_basic_auth_from_a_map_is_a_file_in_order() -> None:
@@ -297,9 +332,7 @@ def test_an_empty_newer_name_does_not_open_what_the_older_one_closes() -> None:
 def test_another_prefix() -> None:
     notes = {"serin.example/app-root": "/new", "nginx.ingress.kubernetes.io/app-root": "/old"}
     compiled = compile_objects(ingress("main", notes=notes), annotations_prefix="serin.example")
-    found = route(compiled).policy.app_root
-    assert found is not None
-    assert found.path == "/new"
+    assert app_roots(compiled) == ["/new"]
     assert codes(compiled) == ["service-not-found"]
 
 
@@ -330,7 +363,7 @@ def test_affinity_in_full() -> None:
     assert found is not None
     assert (found.name, found.path, found.domain) == ("route", "/x", "example.com")
     assert (found.expires, found.max_age, found.same_site) == (60, 3600, "None")
-    assert (found.conditional_same_site_none, found.secure) == (True, False)
+    assert (found.conditional_same_site_none, found.secure) == (True, None)
     assert (found.persistent, found.change_on_failure) == (True, True)
 
 
@@ -354,7 +387,7 @@ def test_a_path_cannot_add_attributes_to_the_cookie() -> None:
         ("session-cookie-name", "a=b"),
         ("session-cookie-path", "/a;b"),
         ("session-cookie-domain", "a b"),
-        ("session-cookie-max-age", "-1"),
+        ("session-cookie-max-age", "1h"),
         ("session-cookie-samesite", "Loose"),
     ],
 )

@@ -175,6 +175,25 @@ def test_challenges_of_certificate_authorities_stay_plain() -> None:
     assert [r.policy.tls_redirect is None for r in routes(compiled)] == [True, False]
 
 
+def test_aliases_have_tls_as_far_as_the_certificate_is_for_them() -> None:
+    notes = {"server-alias": "other.org,b.example.com,*.example.com,*.example.org"}
+    main = ingress("main", host="a.example.com", notes=notes, tls=[entry("a.example.com")])
+    forced = ingress("f", ("/f", "Prefix", "v1"), host="a.example.com", notes={"force-ssl-redirect": "true"})
+    compiled = compile_objects(main, forced, tls_secret("shop", "cert", "*.example.com"))
+    host = compiled.plan.hosts["a.example.com"]
+    assert host.uncertified == ("**.example.org", "other.org")
+    spared = {r.match.path: r.policy.tls_redirect.spared for r in host.routes if r.policy.tls_redirect}
+    assert spared == {"/f": (), "/": ("**.example.org", "other.org")}
+
+
+def test_without_a_certificate_aliases_have_no_tls() -> None:
+    main = ingress("main", notes={"server-alias": "b.example"}, tls=[entry(HOST)])
+    assert compile_objects(main).plan.hosts[HOST].uncertified == ("b.example",)
+    own = tls_secret("serin", "default", "*.example")
+    assert compile_objects(main, own, default_ssl_certificate=("serin", "default")).plan.hosts[HOST].uncertified == ()
+    assert compile_objects(ingress("main", notes={"server-alias": "b.example"})).plan.hosts[HOST].uncertified == ()
+
+
 def test_default_certificate() -> None:
     compiled = compile_objects(
         ingress("main"), tls_secret("serin", "default", "d.example"), default_ssl_certificate=("serin", "default")

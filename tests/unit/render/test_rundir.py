@@ -212,6 +212,13 @@ def test_a_full_disk_leaves_the_plan_in_force(directory: RunDirectory, monkeypat
     assert directory.read_index().hosts.keys() == {"a.example", "alias.example", "b.example"}
 
 
+def test_names_that_a_certificate_is_not_for_are_without_it(directory: RunDirectory) -> None:
+    directory.publish(plan(replace(A, uncertified=("alias.example",))))
+    index = directory.read_index()
+    assert index.hosts.keys() == {"a.example", "alias.example", "b.example"}
+    assert index.certificates.keys() == {"a.example", "b.example"}
+
+
 def test_nothing_published_yet(directory: RunDirectory) -> None:
     assert directory.read_generation() == 0
     with pytest.raises(CorruptFileError):

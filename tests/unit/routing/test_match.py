@@ -28,7 +28,9 @@ HOSTS = {
     for h in (
         Host("a.example.org"),
         Host("*.example.org", aliases=("*.wild.example", "alias.example", "a.example.org")),
-        Host("other.example", aliases=("alias.example",)),
+        Host("other.example", aliases=("alias.example", "**.deep.example", "**.in.deep.example", "*.in.deep.example")),
+        Host("*.deep.example"),
+        Host("y.in.deep.example"),
         Host(""),
     )
 }
@@ -46,6 +48,12 @@ HOSTS = {
         ("*.example.org", ""),
         ("b\xe9.example.org", ""),
         ("x.wild.example", "*.example.org"),
+        ("x.deep.example", "other.example"),
+        ("x.y.deep.example", "other.example"),
+        ("x.in.deep.example", "other.example"),
+        ("y.in.deep.example", "y.in.deep.example"),
+        ("deep.example", ""),
+        (".deep.example", ""),
         ("alias.example", "*.example.org"),
         ("nobody", ""),
         ("", ""),
@@ -71,6 +79,7 @@ def test_without_a_catch_all_an_unknown_host_has_no_table() -> None:
         ("prefix", "/a.c", ["/a.c"], ["/abc"]),
         ("regex", "/u/[0-9]+", ["/u/12", "/U/1", "/u/1x"], ["/u/x", "/x/u/1"]),
         ("regex", "/abc", ["/abc", "/ABC", "/abcd", "/abc/d"], ["/ab"]),
+        ("regex", "/foo|/bar", ["/foo", "/bar", "/x/bar"], ["/x/foo"]),
     ],
 )
 def test_a_route_takes_paths(

@@ -101,6 +101,16 @@ def test_redirect_to_https_with_its_options(patterns: PatternMaker) -> None:
     assert location(meet(route(TO_TLS), asked("/a"), patterns, port), 308) == "https://h.example:8443/a"
 
 
+@pytest.mark.parametrize(
+    ("host", "passes"),
+    [("alias.example", True), ("Alias.example:80", True), ("x.y.wild.example", True), ("wild.example", False)],
+)
+def test_no_redirect_to_https_for_names_without_certificate(patterns: PatternMaker, host: str, passes: bool) -> None:
+    spared = TlsRedirect(308, False, SOURCE, ("alias.example", "**.wild.example"))
+    met = meet(route(Policy(tls_redirect=spared)), asked("/", host), patterns)
+    assert isinstance(met, Pass) == passes
+
+
 def test_no_redirect_to_https_over_tls(patterns: PatternMaker) -> None:
     assert meet(route(TO_TLS), asked("/a", tls=True), patterns) == Pass(b"/a")
 

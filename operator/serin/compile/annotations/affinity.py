@@ -8,11 +8,11 @@ from serin.routing.plan import Affinity
 _R, _I = Concern.ROUTING, Scope.INGRESS
 
 AFFINITY = Annotation(
-    "affinity", grammar.one_of("cookie"), "", _R, _I, "`cookie`: a cookie keeps each user on one endpoint."
+    "affinity", grammar.one_of("cookie", case=True), "", _R, _I, "`cookie`: a cookie keeps each user on one endpoint."
 )
 AFFINITY_MODE = Annotation(
     "affinity-mode",
-    grammar.one_of("balanced", "persistent"),
+    grammar.one_of("balanced", "persistent", case=True),
     "balanced",
     _R,
     _I,
@@ -20,7 +20,7 @@ AFFINITY_MODE = Annotation(
 )
 CANARY_BEHAVIOR = Annotation(
     "affinity-canary-behavior",
-    grammar.one_of("sticky", "legacy"),
+    grammar.one_of("sticky", "legacy", case=True),
     "sticky",
     _R,
     _I,
@@ -37,7 +37,7 @@ NAME = Annotation(
 )
 PATH = Annotation(
     "session-cookie-path",
-    grammar.characters(rf"{LETTERS}?&=", "a path"),
+    grammar.characters(rf"{LETTERS},?&=", "a path"),
     "",
     _R,
     _I,
@@ -48,7 +48,7 @@ DOMAIN = Annotation(
 )
 EXPIRES = Annotation(
     "session-cookie-expires",
-    grammar.integer(0, 10**10, "seconds"),
+    grammar.integer(-(10**10), 10**10, "seconds"),
     0,
     _R,
     _I,
@@ -56,7 +56,7 @@ EXPIRES = Annotation(
 )
 MAX_AGE = Annotation(
     "session-cookie-max-age",
-    grammar.integer(0, 10**10, "seconds"),
+    grammar.integer(-(10**10), 10**10, "seconds"),
     0,
     _R,
     _I,
@@ -84,7 +84,7 @@ SECURE = Annotation(
     False,
     _R,
     _I,
-    "Secure on the affinity cookie also over plain HTTP (over TLS it always has it, unless this is `false`).",
+    "Secure on the affinity cookie also over plain HTTP (over TLS it always has it).",
 )
 CHANGE_ON_FAILURE = Annotation(
     "session-cookie-change-on-failure",
@@ -123,7 +123,7 @@ def affinity_of(values: Values) -> Affinity | None:
         max_age=values.get(MAX_AGE),
         same_site=values.get(SAME_SITE),
         conditional_same_site_none=values.get(CONDITIONAL_NONE),
-        secure=values.get(SECURE) if SECURE in values else None,
+        secure=True if values.get(SECURE) else None,
         persistent=values.get(AFFINITY_MODE) == "persistent",
         change_on_failure=values.get(CHANGE_ON_FAILURE),
         source=values.source(AFFINITY),

@@ -90,10 +90,11 @@ def pattern(whole: str, expected: str) -> Grammar[str]:
     return Grammar(read, expected)
 
 
-def one_of(*words: str, expected: str = "") -> Grammar[str]:
-    """One of the words, whatever its case; comes out as written here."""
-    table = {word.lower(): word for word in words}
-    return Grammar(lambda text: table.get(text.strip(" ").lower()), expected or f"one of {', '.join(words)}")
+def one_of(*words: str, expected: str = "", case: bool = False) -> Grammar[str]:
+    """One of the words, whatever its case unless `case` says so; comes out as written here."""
+    expected = expected or f"one of {', '.join(words)}"
+    table = {word if case else word.lower(): word for word in words}
+    return Grammar(lambda text: table.get(text.strip(" ") if case else text.strip(" ").lower()), expected)
 
 
 def words(*known: str, expected: str = "") -> Grammar[tuple[str, ...]]:
@@ -107,8 +108,9 @@ def words(*known: str, expected: str = "") -> Grammar[tuple[str, ...]]:
 
 
 def _hosts(text: str) -> tuple[str, ...] | None:
-    found = tuple(dict.fromkeys(part.strip(" ").lower().removesuffix(".") for part in text.split(",")))
-    return found if all(len(host) <= 253 and _HOST.fullmatch(host) for host in found) else None
+    parts = (part.strip(" ").lower().removesuffix(".") for part in text.split(","))
+    found = tuple(dict.fromkeys(part for part in parts if part))
+    return found if found and all(len(host) <= 253 and _HOST.fullmatch(host) for host in found) else None
 
 
 HOSTS = Grammar(_hosts, "host names separated by commas")

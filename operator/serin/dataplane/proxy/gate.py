@@ -31,7 +31,7 @@ from serin.routing.plan import BasicAuth
 Page = Callable[[int], bytes]
 GoOn = Callable[[str], Answer | Forward]
 
-WITHOUT_HSTS = frozenset({Cause.WWW, Cause.APP_ROOT})
+WITHOUT_HSTS = frozenset({Cause.METHOD, Cause.BUILT_IN, Cause.WWW, Cause.APP_ROOT})
 """ingress-nginx answers these before the place where it sets HSTS (observed: redirect-www-from-www, tls-approot)."""
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Gate:
         site = self.site
         path = normalize(head.target)
         if path is None:
-            return self._page_of(400, head, client, NO_ROUTE, close=True)
+            return self._refuse(head, client)
         host = site.ready.get(head.host)
         if host is None:
             try:
@@ -179,9 +179,12 @@ class Gate:
         client: Client,
         fields: LogFields,
         *headers: tuple[bytes, bytes],
-        close: bool = False,
     ) -> Answer:
-        return self._answer(status, self._page(status), head, client, fields, list(headers), close=close)
+        return self._answer(status, self._page(status), head, client, fields, list(headers))
+
+    def _refuse(self, head: RequestHead, client: Client) -> Answer:
+        """No path can be read from the target; as nginx answers, that is before any host's settings."""
+        return self._answer(400, self._page(400), head, client, NO_ROUTE, [], close=True, hsts=False)
 
     def _answer(
         self,
