@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import ssl
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -171,7 +172,11 @@ async def _serve(backends: Iterable[tuple[str, str, int] | Backend]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with running(backends):
+    async with running(backends) as started:
+        for backend in started:
+            scheme = "https" if backend.tls else "http"
+            host = f"[{backend.host}]" if ":" in backend.host else backend.host
+            print(f"{backend.name} answers on {scheme}://{host}:{backend.port}/", file=sys.stderr, flush=True)
         await stop.wait()
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from serin.cli.arguments import build_parser
+from serin.cli.arguments import parse
 from serin.errors import SerinError
 
 COMMANDS = {
@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
+    arguments = parse(argv)
     try:
         code: int = importlib.import_module(COMMANDS[arguments.command]).run(arguments)
         sys.stdout.flush()

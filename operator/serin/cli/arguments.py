@@ -4,8 +4,13 @@ Only names, types, defaults and help are here; what a command does is in the mod
 """
 
 import argparse
+import difflib
+import ipaddress
+import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from serin import __version__
 
@@ -35,8 +40,34 @@ EXAMPLES = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line or two; the whole usage is what --help is for."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n`{self.prog} --help` has the flags and examples\n")
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Arguments that nothing takes, with the flag that was likely meant."""
+        flag = next((text for text in unknown if text.startswith("-")), unknown[0])
+        near = difflib.get_close_matches(flag.partition("=")[0], self._option_string_actions, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+
+
+def parse(line: Sequence[str] | None = None) -> argparse.Namespace:
+    """What a command line says; ends the process with code 2 when it cannot be read."""
+    arguments, unknown = build_parser().parse_known_args(line)
+    if unknown:
+        arguments.parser.refuse(unknown)
+    return arguments
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
+"""RFC 9110, 5.6.2."""
+
+
+def build_parser() -> Parser:
+    parser = Parser(
         prog="serin",
         description="Kubernetes ingress controller with canary routing as its first purpose.",
         epilog="`serin COMMAND --help` has examples of each command.",
@@ -52,10 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
-    return commands.add_parser(
+def _command(commands: "argparse._SubParsersAction[Parser]", name: str, text: str) -> Parser:
+    parser = commands.add_parser(
         name,
         help=text,
         description=text[0].upper() + text[1:] + ".",
@@ -63,9 +92,11 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(parser=parser)
+    return parser
 
 
-def _serve(parser: argparse.ArgumentParser) -> None:
+def _serve(parser: Parser) -> None:
     _paths(parser)
     _listening(parser, bind="127.0.0.1")
     parser.add_argument(
@@ -81,7 +112,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     _selection(parser)
 
 
-def _data_plane(parser: argparse.ArgumentParser) -> None:
+def _data_plane(parser: Parser) -> None:
     parser.add_argument(
         "--run-dir", type=Path, required=True, metavar="DIR", help="where the controller leaves its plan"
     )
@@ -91,37 +122,50 @@ def _data_plane(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _explain(parser: argparse.ArgumentParser) -> None:
+def _explain(parser: Parser) -> None:
     _paths(parser)
     parser.add_argument("--url", required=True, metavar="URL", help="http://host/path?query or https://…")
-    parser.add_argument("-X", "--request", dest="method", default="GET", metavar="METHOD")
     parser.add_argument(
-        "-H", "--header", dest="headers", action="append", default=[], type=_header, metavar="'Name: value'"
+        "-X", "--request", dest="method", default="GET", type=_method, metavar="METHOD", help="default: GET"
     )
     parser.add_argument(
-        "--client-ip", default="127.0.0.1", metavar="A", help="address of the client (default: 127.0.0.1)"
+        "-H",
+        "--header",
+        dest="headers",
+        action="append",
+        default=[],
+        type=_header,
+        metavar="'Name: value'",
+        help="a header of the request; may be given several times",
+    )
+    parser.add_argument(
+        "--client-ip",
+        default="127.0.0.1",
+        type=_address,
+        metavar="A",
+        help="address of the client (default: 127.0.0.1)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     _selection(parser)
 
 
-def _lint(parser: argparse.ArgumentParser) -> None:
+def _lint(parser: Parser) -> None:
     _paths(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     _selection(parser)
 
 
-def _echo(parser: argparse.ArgumentParser) -> None:
+def _echo(parser: Parser) -> None:
     parser.add_argument("--name", default="echo", help="the name it answers with (default: echo)")
     parser.add_argument("--port", type=_port, required=True, metavar="P", help="0 takes a free one")
     parser.add_argument("--bind", default="127.0.0.1", metavar="A", help="address to listen on (default: 127.0.0.1)")
 
 
-def _paths(parser: argparse.ArgumentParser) -> None:
+def _paths(parser: Parser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders of Kubernetes YAML")
 
 
-def _listening(parser: argparse.ArgumentParser, *, bind: str) -> None:
+def _listening(parser: Parser, *, bind: str) -> None:
     group = parser.add_argument_group("listening")
     group.add_argument("--plane", choices=("proxy", "nginx"), default="proxy", help="data plane (default: proxy)")
     group.add_argument(
@@ -150,7 +194,7 @@ def _listening(parser: argparse.ArgumentParser, *, bind: str) -> None:
     )
 
 
-def _selection(parser: argparse.ArgumentParser) -> None:
+def _selection(parser: Parser) -> None:
     group = parser.add_argument_group("which objects count")
     group.add_argument("--ingress-class", default="nginx", metavar="NAME", help="default: nginx")
     group.add_argument(
@@ -221,6 +265,19 @@ def _object_name(text: str) -> tuple[str, str]:
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip():
+    if not colon or _TOKEN.fullmatch(name) is None:
         raise argparse.ArgumentTypeError(f"expected 'Name: value', got {text!r}")
-    return name.strip(), value.strip()
+    return name, value.strip()
+
+
+def _method(text: str) -> str:
+    if _TOKEN.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(f"expected a method like GET, got {text!r}")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected an IP address, got {text!r}") from error

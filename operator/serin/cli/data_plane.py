@@ -13,7 +13,7 @@ from serin.telemetry.access_log import LogFormat
 
 
 def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
-    refuse_other_planes(arguments.plane)
+    check(arguments)
     workers = arguments.workers or len(os.sched_getaffinity(0))
     return DataPlaneSettings(
         run_dir=arguments.run_dir,
@@ -29,9 +29,16 @@ def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
     )
 
 
-def refuse_other_planes(plane: str) -> None:
-    if plane != "proxy":
-        raise UsageError(f"--plane {plane}: not in this version; the built-in one is --plane proxy")
+def check(arguments: argparse.Namespace) -> None:
+    """UsageError when the flags cannot stand together. Of a port shared by two, each would get some connections."""
+    if arguments.plane != "proxy":
+        raise UsageError(f"--plane {arguments.plane}: not in this version; the built-in one is --plane proxy")
+    ports: dict[int, str] = {}
+    for flag in ("--http-port", "--https-port", "--healthz-port"):
+        port: int = getattr(arguments, flag[2:].replace("-", "_"))
+        if port and port in ports:
+            raise UsageError(f"{ports[port]} and {flag} are both {port}; expected a port for each")
+        ports[port] = flag
 
 
 def run(arguments: argparse.Namespace) -> int:

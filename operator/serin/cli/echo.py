@@ -1,6 +1,7 @@
 """`serin echo`: the demo backend."""
 
 import argparse
+import os
 
 from serin import echo
 from serin.errors import UsageError
@@ -10,7 +11,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         echo.run(arguments.name, arguments.port, arguments.bind)
     except OSError as error:
-        raise UsageError(
-            f"cannot listen on {arguments.bind} port {arguments.port}: {error.strerror or error}"
-        ) from error
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise UsageError(f"cannot listen on {arguments.bind} port {arguments.port}: {why}") from error
     return 0

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from serin.cli.banner import banner
-from serin.cli.data_plane import refuse_other_planes
+from serin.cli.data_plane import check
 from serin.cli.paths import existing
 from serin.cli.selection import options
 from serin.cli.terminal import Paint
@@ -29,7 +29,7 @@ HANDED_ON = ("plane", "bind", "http_port", "https_port", "healthz_port", "access
 
 
 def run(arguments: argparse.Namespace) -> int:
-    refuse_other_planes(arguments.plane)
+    check(arguments)
     paths = existing(arguments.paths)
     log.configure()
     with run_path(arguments) as path:
@@ -48,6 +48,8 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         control.start()
 
         def listening(ports: Mapping[str, int]) -> None:
+            if not sys.stderr.isatty():
+                return  # the log there is JSON, for programs: each line of it
             text = banner(arguments, run_dir.path, ports, control.engine.problems, Paint(sys.stderr))
             print(text, file=sys.stderr, flush=True)
 

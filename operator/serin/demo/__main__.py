@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import signal
 import sys
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(demo(arguments))
     except OSError as error:
-        print(f"serin demo: {error}", file=sys.stderr)
+        hint = "; is another demo running?" if error.errno == errno.EADDRINUSE else ""
+        print(f"serin demo: {error}{hint}", file=sys.stderr)
         return 2
 
 

@@ -1,6 +1,7 @@
 """The command line's grammar: what it takes, what it refuses, and how."""
 
 import shlex
+import socket
 
 import pytest
 
@@ -53,7 +54,12 @@ def test_every_flag_about_objects_reaches_the_compiler() -> None:
         ("serve x --ingress nginx", "unrecognized arguments"),
         ("data-plane", "--run-dir"),
         ("explain x", "--url"),
+        ("serve x --http-prt 1", "serin serve: unrecognized arguments: --http-prt 1; did you mean --http-port?"),
+        ("lint x --jsn=1", "did you mean --json?"),
         ("explain x --url http://a -H broken", "'Name: value', got 'broken'"),
+        ("explain x --url http://a -H 'two words: x'", "'Name: value', got 'two words: x'"),
+        ("explain x --url http://a -X 'G ET'", "a method like GET, got 'G ET'"),
+        ("explain x --url http://a --client-ip here", "an IP address, got 'here'"),
         ("echo --name a", "--port"),
     ],
 )
@@ -63,7 +69,9 @@ def test_a_wrong_line_is_refused_with_code_two_and_says_what_was_expected(
     with pytest.raises(SystemExit) as ended:
         main(shlex.split(line))
     assert ended.value.code == 2
-    assert word in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert word in said
+    assert said.count("\n") == 2, "what is wrong, and where help is"
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
@@ -84,6 +92,20 @@ def test_a_path_that_is_not_there_is_one_clear_line(command: str, capsys: pytest
     more = ["--url", "http://a/"] if command == "explain" else []
     assert main([command, "nowhere.yaml", *more]) == 2
     assert capsys.readouterr().err == f"serin {command}: nowhere.yaml: no such file or folder\n"
+
+
+@pytest.mark.parametrize("flags", ["--http-port 1234 --https-port 1234", "--http-port 10254", "--healthz-port 8443"])
+def test_two_ports_of_one_number_are_refused(flags: str, tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(tmp_path), *flags.split()]) == 2
+    assert "expected a port for each" in capsys.readouterr().err
+
+
+def test_a_port_that_echo_cannot_have_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["echo", "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert said == f"serin echo: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
 
 def test_the_nginx_plane_is_refused_for_now(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
