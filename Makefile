@@ -34,7 +34,7 @@ test: lint
 	$(BIN)/pytest tests
 
 check: lint
-	$(BIN)/pytest tests/unit tests/golden tests/test_architecture.py
+	$(BIN)/pytest tests/unit tests/golden tests/cases tests/test_architecture.py
 
 lint: setup
 	$(BIN)/ruff format --check .
