@@ -4,6 +4,7 @@ Uses the same functions as the proxy (match, outcome, decision), so that the two
 weights decide it names the shares. It does not verify passwords and does not know how endpoints fare.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from serin.problems import Problem
 from serin.refs import Ref
 from serin.routing.affinity import read_value
 from serin.routing.cookies import cookie_value
-from serin.routing.decision import Effect, Judgement, judge
+from serin.routing.decision import Effect, Judgement, Reason, judge
 from serin.routing.explanation import Explanation, Note
 from serin.routing.match import find_host, find_route, matches
 from serin.routing.outcome import Asked, Cause, Pass, Reply, before_proxying, before_routing, rewrite_searcher
@@ -50,6 +51,7 @@ class ExplainRequest:
         """UsageError when the URL is not an http or https one."""
         try:
             parts = urlsplit(self.url)
+            _ = parts.port
         except ValueError as e:
             raise UsageError(f"{self.url}: {e}; expected http://HOST/PATH or https://HOST/PATH") from e
         if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -73,6 +75,8 @@ class ExplainRequest:
 def explain(plan: Plan, request: ExplainRequest, problems: Iterable[Problem], patterns: PatternMaker) -> Explanation:
     """What would answer the request, why, and what lost. `problems`: all that is known; those that matter are given."""
     asked = request.asked()
+    if asked.method == "CONNECT":
+        return Explanation(400, because=(Note("CONNECT is for forward proxies; a gateway refuses it"),))
     path = normalize(asked.target)
     if path is None:
         return Explanation(400, because=(Note(f"the path {_text(asked.target)} is not one that HTTP allows"),))
@@ -109,6 +113,10 @@ def _on_host(
     met = before_proxying(route, asked, plan.globals, rewrite_searcher(route, patterns))
     if isinstance(met, Reply):
         return _reply(told, met)
+    auth = route.policy.auth
+    if auth is not None and not (request.get(b"authorization") or b"").lower().startswith(b"basic "):
+        note = Note("no user name and password came (Authorization: Basic …)", auth.source)
+        return replace(told, status=401, reason="auth", because=(*told.because, note))
     return _on_route(_passed(told, route, met), plan, route, request, patterns)
 
 
@@ -131,7 +139,7 @@ def _passed(told: Explanation, route: Route, met: Pass) -> Explanation:
         told = replace(told, rewritten_path=_text(met.target.partition(b"?")[0]))
         notes += (Note(f"the endpoint gets {_text(met.target)}", met.source),)
     if route.policy.auth is not None:
-        notes += (Note("401 unless the request has valid credentials (basic)", route.policy.auth.source),)
+        notes += (Note("401 unless user name and password are right", route.policy.auth.source),)
     return replace(told, because=notes)
 
 
@@ -164,7 +172,22 @@ def _on_route(
     if drawn.total == 0:
         return replace(told, status=503, because=(*told.because, Note("no version left has a ready endpoint")))
     reason = verdict.reason if verdict.forced < 0 and verdict.reason is not None else drawn.reason
-    return replace(told, version=drawn.text(route.versions), service=_services(route, drawn), reason=str(reason))
+    return replace(
+        told,
+        version=drawn.text(route.versions),
+        service=_services(route, drawn),
+        reason=str(reason),
+        shares=drawn.percents(route.versions),
+        because=(*told.because, *_weights(route, drawn)),
+    )
+
+
+def _weights(route: Route, drawn: Shares) -> tuple[Note, ...]:
+    """Who takes part in the draw; nobody where there is none."""
+    if drawn.reason is not Reason.WEIGHT:
+        return ()
+    named = ((route.versions[i], drawn.weights[i]) for i in drawn.possible)
+    return tuple(Note(f"{v.name} has {weight} of {drawn.total} by weight", v.source) for v, weight in named)
 
 
 def _pinned(route: Route, request: ExplainRequest) -> str | None:
@@ -230,8 +253,9 @@ def _involved(
         refs.add(route.ingress)
         for version in route.versions:
             refs |= {version.ingress, Ref("Service", version.ingress.namespace, version.service)}
-    names = {name for name in (asked.host, "" if host is None else host.name) if name}
-    return tuple(p for p in problems if p.source.ref in refs or any(name in p.text for name in names))
+    names = "|".join(re.escape(name) for name in (asked.host, "" if host is None else host.name) if name)
+    named = re.compile(rf"(?<![\w.*-])(?:{names})(?![\w-]|\.\w)").search if names else lambda text: None
+    return tuple(p for p in problems if p.source.ref in refs or named(p.text))
 
 
 def _rule(route: Route) -> str:

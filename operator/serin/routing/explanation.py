@@ -24,7 +24,8 @@ class Explanation:
     """What would answer a request. None stands for what the request does not get to.
 
     `status` is Serin's own answer; None: the endpoint's answer passes. `version` names one version, or shares where the
-    draw decides; `service` likewise. `because` leads from rule to answer, `lost` names what did not win.
+    draw decides (`shares` has them in per cent); `service` likewise. `because` leads from rule to answer, `lost` names
+    what did not win.
     """
 
     status: int | None = None
@@ -37,6 +38,7 @@ class Explanation:
     reason: str | None = None
     rewritten_path: str | None = None
     redirect: str | None = None
+    shares: tuple[tuple[str, float], ...] = ()
     problems: tuple[Problem, ...] = ()
     because: tuple[Note, ...] = ()
     lost: tuple[Note, ...] = ()
@@ -54,6 +56,7 @@ class Explanation:
             "reason": self.reason,
             "rewritten_path": self.rewritten_path,
             "redirect": self.redirect,
+            "shares": dict(self.shares),
             "problems": [
                 {
                     "code": p.code,

@@ -29,6 +29,10 @@ class Shares:
             return versions[self.possible[0]].name
         return " / ".join(f"{versions[i].name} {percent(self.weights[i], self.total)}" for i in self.possible)
 
+    def percents(self, versions: tuple[VersionRoute, ...]) -> tuple[tuple[str, float], ...]:
+        """Name and per cent of the versions that some request gets."""
+        return tuple((versions[i].name, round(100 * self.weights[i] / self.total, 6)) for i in self.possible)
+
 
 def shares(split: Split, excluded: int, has_endpoints: tuple[bool, ...]) -> Shares:
     """The shares when the versions of the bit mask `excluded` are out of the request."""

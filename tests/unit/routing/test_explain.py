@@ -13,6 +13,7 @@ from serin.routing.explain import ExplainRequest, explain
 from serin.routing.explanation import Explanation
 from serin.routing.plan import (
     Affinity,
+    BasicAuth,
     CookieRule,
     Endpoint,
     Globals,
@@ -86,6 +87,7 @@ def test_a_header_decides(patterns: PatternMaker) -> None:
         "reason": "header",
         "rewritten_path": None,
         "redirect": None,
+        "shares": {},
         "problems": [],
         "because": [],
         "lost": [],
@@ -96,7 +98,28 @@ def test_a_header_decides(patterns: PatternMaker) -> None:
 def test_weights_name_the_shares(patterns: PatternMaker) -> None:
     told = ask(plan(), patterns, Region="bj")
     assert (told.version, told.service, told.reason) == ("main 90 % / canary 10 %", "v1 / v2", "weight")
+    assert told.to_json()["shares"] == {"main": 90.0, "canary": 10.0}
+    assert [note.text for note in told.because[1:]] == [
+        "main has 90 of 100 by weight",
+        "canary has 10 of 100 by weight",
+    ]
     assert "does not match" in str(told.lost[0])
+
+
+def test_credentials_are_asked_for_before_a_version_is_chosen(patterns: PatternMaker) -> None:
+    source = Source(MAIN, "metadata.annotations[auth-secret]")
+    closed = plan(replace(ROUTE, policy=Policy(auth=BasicAuth("r", "0" * 32, source))))
+    without = ask(closed, patterns)
+    assert (without.status, without.reason, without.version) == (401, "auth", None)
+    assert without.because[-1].source == source
+    given = ask(closed, patterns, Authorization="Basic YTpi")
+    assert (given.status, given.version) == (None, "main 90 % / canary 10 %")
+    assert any("401 unless" in note.text for note in given.because)
+
+
+@pytest.mark.parametrize(("method", "status"), [("CONNECT", 400), ("TRACE", 405)])
+def test_methods_that_no_gateway_takes(patterns: PatternMaker, method: str, status: int) -> None:
+    assert explain(plan(), ExplainRequest("http://shop.example/", method), (), patterns).status == status
 
 
 @pytest.mark.parametrize(
@@ -172,6 +195,12 @@ def test_problems_of_the_objects_involved(patterns: PatternMaker) -> None:
         Problem(Source(Ref("Service", "demo", "v2")), "two", Severity.WARNING, "of its service"),
         Problem(Source(Ref("Ingress", "demo", "refused")), "three", Severity.ERROR, "loses shop.example / to another"),
         Problem(Source(Ref("Ingress", "demo", "stranger")), "four", Severity.ERROR, "of somebody else"),
+        Problem(
+            Source(Ref("Ingress", "demo", "longer")),
+            "five",
+            Severity.ERROR,
+            "loses shop.example.com and my-shop.example",
+        ),
     ]
     told = explain(plan(), ExplainRequest("http://shop.example/"), found, patterns)
     assert [p.code for p in told.problems] == ["one", "two", "three"]
@@ -198,7 +227,9 @@ def test_a_request_is_read_from_its_url(url: str, headers: tuple[tuple[str, str]
     assert (asked.host, asked.host_header) == (host, sent)
 
 
-@pytest.mark.parametrize("url", ["shop.example/x", "ftp://shop.example/", "http:///x", "", "http://[::1/x"])
+@pytest.mark.parametrize(
+    "url", ["shop.example/x", "ftp://shop.example/", "http:///x", "", "http://[::1/x", "http://a:99999/"]
+)
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="expected http"):
         ExplainRequest(url).asked()
