@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from serin.dataplane.proxy.completed import Completed
@@ -297,6 +297,8 @@ class Rig:
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def _record(self, record: Completed) -> None:
+        for one in fields(Completed):
+            getattr(record, one.name)
         self.records.append(record)
 
     async def add_endpoint(self, script: Script) -> Endpoint:

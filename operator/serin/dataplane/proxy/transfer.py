@@ -22,6 +22,8 @@ from serin.dataplane.proxy.upstream import NEVER, Upstream, endpoint_name
 if TYPE_CHECKING:
     from serin.dataplane.proxy.downstream import Downstream
 
+_NOTHING: list[bytes] = []
+"""The body of nearly every request; never changed."""
 CLIENT_CLOSED = 499
 """nginx's status for a client that went away before the answer."""
 
@@ -41,7 +43,6 @@ class Transfer(Completed):
         "_over",
         "_replayable",
         "_started",
-        "_tries",
         "_upstream",
         "bodiless",
         "body_done",
@@ -58,15 +59,12 @@ class Transfer(Completed):
         self.request = line
         self.status = 0
         self.body_bytes = 0
-        self.request_length = 0
-        self.request_time = 0.0
         self.log = forward.log
         self.referer = fields.referer
         self.user_agent = fields.user_agent
         self.host = head.host
         self.upstream_addr = ""
         self.upstream_length = 0
-        self.upstream_time = 0.0
         self.upstream_status = 0
         self.earlier = ()
         self.forward = forward
@@ -83,8 +81,7 @@ class Transfer(Completed):
         self._started = self._attempt_started = started
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._tries = 1
-        self._body: list[bytes] = []
+        self._body = _NOTHING
         """What was sent of the body, as it was sent, as long as it may have to be sent again."""
         self._body_size = 0
         self._replayable = True
@@ -123,6 +120,8 @@ class Transfer(Completed):
             if done:
                 pieces.append(LAST_CHUNK)
         if self._replayable:
+            if self._body is _NOTHING:
+                self._body = []
             self._body += pieces
             self._body_size += len(part)
         return pieces
@@ -249,7 +248,10 @@ class Transfer(Completed):
     def complete(self, now: float) -> None:
         """The answer is with the client's transport."""
         self._upstream = None
-        self._settle(self.status, now, failed=False)
+        self._over = True
+        self.request_time = now - self._started
+        self.upstream_time = now - self._attempt_started
+        self.choice.done(self.status)
         down = self._down
         down.completed(self)
         down.over(now)
@@ -347,7 +349,9 @@ class Transfer(Completed):
         if self._head_sent or not self._replayable:
             return None
         elapsed = time.monotonic() - self._started
-        if not may_retry(self.settings, word, self._head.method, sent=sent, tries=self._tries, elapsed=elapsed):
+        if not may_retry(
+            self.settings, word, self._head.method, sent=sent, tries=len(self.earlier) + 1, elapsed=elapsed
+        ):
             return None
         return self.choice.retry()
 
@@ -357,7 +361,6 @@ class Transfer(Completed):
         self.earlier = (*self.earlier, Attempt(self.upstream_addr, 0, now - self._attempt_started, status))
         self.choice = choice
         self._attempt_started = now
-        self._tries += 1
         self.attempt()
 
     def _settle(self, status: int, now: float, *, failed: bool) -> None:
