@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from serin.compile.annotations.balancing import VARIABLES, split_variables
+from serin.compile.annotations.balancing import VARIABLES
 from serin.compile.annotations.model import Concern
 from serin.compile.annotations.reference import reference
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, FAMILIES, OURS, REMOVED
@@ -87,8 +87,3 @@ def test_reference_page_names_them_all() -> None:
 def test_variables_known_here_are_those_that_the_proxy_has() -> None:
     fixed = {"namespace", "ingress_name", "service_name", "service_port", "location_path"}
     assert set(variables._VARIABLES) | fixed == VARIABLES
-
-
-@pytest.mark.parametrize("text", ["$request_uri", "a${host}b$uri", "plain", "$$1", "${", "$http_x_user-$arg_a"])
-def test_texts_are_split_as_the_proxy_splits_them(text: str) -> None:
-    assert split_variables(text) == variables.split_text(text)

@@ -3,7 +3,8 @@
 import pytest
 
 from serin.dataplane.proxy.exchange import Client, RequestHead
-from serin.dataplane.proxy.variables import compile_parts, split_text
+from serin.dataplane.proxy.variables import compile_parts
+from serin.routing.variables import split_variables
 
 CLIENT = Client("192.0.2.7", 40000, True, 443)
 HEADERS = [
@@ -28,7 +29,7 @@ HEAD = RequestHead(
 
 
 def evaluate(text: str) -> bytes:
-    return compile_parts(split_text(text), {"namespace": b"ns1"})(HEAD, CLIENT, b"/pA/x")
+    return compile_parts(split_variables(text), {"namespace": b"ns1"})(HEAD, CLIENT, b"/pA/x")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,3 @@ def evaluate(text: str) -> bytes:
 )
 def test_variables_mean_what_nginx_means(text: str, value: bytes) -> None:
     assert evaluate(text) == value
-
-
-def test_a_part_keeps_the_form_of_the_plan() -> None:
-    assert split_text("a$b${c}d") == ("a", "$b", "$c", "d")

@@ -1,6 +1,5 @@
 """Which endpoint of a Service takes a request: algorithm and hash key."""
 
-import re
 from dataclasses import dataclass
 
 from serin.compile.annotations import grammar
@@ -9,9 +8,9 @@ from serin.compile.annotations.model import Annotation, Concern, Scope, Values
 from serin.compile.findings import Findings
 from serin.refs import Source
 from serin.routing.plan import Algorithm, HashBy
+from serin.routing.variables import is_variable_part, split_variables
 
 _R, _L = Concern.ROUTING, Scope.LOCATION
-_PART = re.compile(r"\$\{(\w+)\}|\$(\w+)", re.ASCII)
 
 UPSTREAM_NAMES = ("round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent")
 OUR_NAMES = (
@@ -108,7 +107,7 @@ def _no_key(source: Source, name: str, findings: Findings) -> None:
 
 def _hashed(values: Values, parts: tuple[str, ...], findings: Findings) -> Balancing:
     source = values.source(HASH_BY)
-    variables = [part[1:] for part in parts if part.startswith("$")]
+    variables = [part[1:] for part in parts if is_variable_part(part)]
     if not variables:
         text = "holds no $variable, so every request gets the same endpoint"
         findings.warning(source, "hash-by-constant", text)
@@ -125,17 +124,3 @@ def _hashed(values: Values, parts: tuple[str, ...], findings: Findings) -> Balan
 def is_variable(name: str) -> bool:
     family, _, rest = name.lower().partition("_")
     return name.lower() in VARIABLES or (bool(rest) and family in ("http", "cookie", "arg"))
-
-
-def split_variables(text: str) -> tuple[str, ...]:
-    """Literal parts, and variables as `$name` without braces. A `$` that begins no name is a literal of its own."""
-    parts: list[str] = []
-    end = 0
-    for found in _PART.finditer(text):
-        if found.start() > end:
-            parts.append(text[end : found.start()])
-        parts.append("$" + (found[1] or found[2]))
-        end = found.end()
-    if end < len(text):
-        parts.append(text[end:])
-    return tuple(parts)

@@ -15,7 +15,7 @@ from serin.dataplane.proxy.connection_settings import UpstreamSettings
 from serin.dataplane.proxy.headers import DROPPED
 from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
 from serin.dataplane.proxy.sticky import StickyPicker
-from serin.dataplane.proxy.variables import Evaluate, compile_parts, split_text
+from serin.dataplane.proxy.variables import Evaluate, compile_parts
 from serin.refs import Ref, Source
 from serin.routing.decision import Reason
 from serin.routing.outcome import rewrite_searcher
@@ -23,6 +23,7 @@ from serin.routing.plan import Closed, HashBy, Host, PathKind, PathMatch, Policy
 from serin.routing.rules import CompiledRules
 from serin.routing.search import PatternMaker
 from serin.routing.table import RouteTable
+from serin.routing.variables import split_variables
 from serin.telemetry import log
 
 _log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class RuntimeRoute:
         prefix = policy.forwarded_prefix.encode()
         self.lines = b"X-Forwarded-Prefix: %b\r\n" % prefix if prefix else b""
         constants = _constants(route)
-        self.vhost = compile_parts(split_text(policy.upstream.vhost), constants) if policy.upstream.vhost else None
+        self.vhost = compile_parts(split_variables(policy.upstream.vhost), constants) if policy.upstream.vhost else None
         self.upstream = made.upstream(policy.upstream)
         self.split = None if route.split is None else made.splits.split(route.split, shape(route))
         self.picker = None if self.split is None else _picker(route, self.split, made, constants)

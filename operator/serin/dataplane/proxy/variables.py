@@ -4,38 +4,22 @@ The set is what those texts are known to use. A name that is not known is the em
 default would give; compile warns about it, this module never fails. It must not decide what the text is used for.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 from serin.dataplane.proxy.exchange import Client, RequestHead
 from serin.dataplane.proxy.headers import cookie_header
 from serin.routing.cookies import cookie_reader
+from serin.routing.variables import is_variable_part
 
 Evaluate = Callable[[RequestHead, Client, bytes], bytes]
 """(head, client, path without query as it is sent on) -> text."""
-
-_PART = re.compile(r"\$\{(\w+)\}|\$(\w+)")
-
-
-def split_text(text: str) -> tuple[str, ...]:
-    """Literal parts and variables, the latter beginning with `$` and without braces; the form of HashBy.parts."""
-    parts: list[str] = []
-    end = 0
-    for found in _PART.finditer(text):
-        if found.start() > end:
-            parts.append(text[end : found.start()])
-        parts.append("$" + (found[1] or found[2]))
-        end = found.end()
-    if end < len(text):
-        parts.append(text[end:])
-    return tuple(parts)
 
 
 def compile_parts(parts: Iterable[str], constants: Mapping[str, bytes]) -> Evaluate:
     """One function for the whole text. `constants` holds what the route fixes ($namespace, $service_name, …)."""
     steps: list[bytes | Evaluate] = []
     for part in parts:
-        step = _variable(part[1:].lower(), constants) if part.startswith("$") and len(part) > 1 else part.encode()
+        step = _variable(part[1:].lower(), constants) if is_variable_part(part) else part.encode()
         if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
             steps[-1] += step
         else:
