@@ -128,7 +128,7 @@ def _add_rule(
     policy = policies.of_rule(rule)
     if regex:
         warn_of_regex(rule, table.findings)
-        match, closed = regex_match(rule, table.check, table.findings)
+        match, closed = regex_match(rule, rules, table.check, table.findings)
         table.add(rule, match, policy if closed is None else Policy(closed=closed), canaries)
         return
     warn_of_literal(rule, table.findings)

@@ -129,11 +129,19 @@ def plain_match(rule: Rule) -> PathMatch:
     return PathMatch(PathKind.EXACT if rule.is_exact else PathKind.PREFIX, rule.id.path)
 
 
-def regex_match(rule: Rule, check: CheckPattern, findings: Findings) -> tuple[PathMatch, Closed | None]:
-    """A path that is no regular expression is taken as it is written, and closed."""
-    error = check(rule.id.path, True)
+def regex_match(
+    rule: Rule, rules: Mapping[PathKey, Rule], check: CheckPattern, findings: Findings
+) -> tuple[PathMatch, Closed | None]:
+    """A path that is no regular expression is taken as it is written, and closed.
+
+    A Prefix path that is one only because of others leaves the path itself to an Exact rule, as ingress-nginx does.
+    """
+    path = rule.id.path
+    error = check(path, True)
     if error is None:
-        return PathMatch(PathKind.REGEX, rule.id.path), None
+        if not rule.is_exact and (path, "Exact") in rules and not asks_for_regex(rule):
+            path = path.removesuffix("/") + "/"
+        return PathMatch(PathKind.REGEX, path), None
     text = f"this host's paths are regular expressions, and this one does not compile ({error}); its requests get 503"
     findings.error(rule.path.source, "path-regex-bad", text)
     return PathMatch(PathKind.PREFIX, rule.id.path), Closed(503, "path-regex-bad", rule.path.source)

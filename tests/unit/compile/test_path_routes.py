@@ -231,6 +231,14 @@ def test_a_bad_pattern_closes_its_path_alone() -> None:
     assert problem(compiled, "path-regex-bad").source.field == "spec.rules[0].http.paths[0]"
 
 
+def test_a_prefix_that_others_make_a_pattern_leaves_its_path_to_exact() -> None:
+    plain = ingress("plain", ("/e", "Prefix", "prefix"), ("/e", "Exact", "exact"), ("/p", "Prefix", "p"))
+    compiled = compile_objects(plain, ingress("rx", ("/x[0-9]", "Prefix", "x"), notes={"use-regex": "true"}))
+    assert [served_by(compiled, path) for path in ("/e", "/ex", "/e/x", "/p", "/px")] == [
+        *("exact", "exact", "prefix", "p", "p")
+    ]
+
+
 def test_regex_order_of_equal_paths_is_age() -> None:
     compiled = table(("/e", "Prefix", "prefix"), ("/e", "Exact", "exact"), use_regex="true")
     assert served_by(compiled, "/e") == "prefix"

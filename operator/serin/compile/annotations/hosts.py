@@ -11,7 +11,8 @@ SERVER_ALIAS = Annotation(
     (),
     _R,
     _I,
-    "Further names of the host. A name that is a host itself stays that host's.",
+    "Further names of the host; its oldest Ingress that has any sets them. `*.` stands for one label or more. "
+    "A name that is a host itself stays that host's. The redirect to https is for those that the certificate is for.",
 )
 
 _MIRROR = "Copies of requests to another place."
