@@ -5,7 +5,7 @@ what a field means.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import TypeGuard
 
 from serin.problems import Problem, Severity
@@ -50,6 +50,16 @@ class Fields:
 
     def has(self, key: str) -> bool:
         return self.raw.get(key) is not None
+
+    def only(self, known: Set[str], *, passing: Set[str] = frozenset()) -> None:
+        """Tell of fields of other names, which the API server would drop: they are misspelt or misplaced.
+
+        Those of `passing` are told of elsewhere.
+        """
+        for name in self.raw.keys() - known - passing:
+            shown = shorten(plain_text(name))
+            text = f"there is no field {shown} here, expected some of {', '.join(sorted(known))}; it has no effect"
+            self.report.warning(self.at(shown), "field-unknown", text)
 
     def text(self, key: str, default: str = "") -> str:
         value = self.raw.get(key)

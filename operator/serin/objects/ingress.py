@@ -6,6 +6,17 @@ from serin.objects.views import Ingress, IngressClass, IngressPath, IngressRule,
 
 _PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
 _NEVER_IN_PATH = ("//", "/./", "/../")
+_SPEC = frozenset(("ingressClassName", "defaultBackend", "tls", "rules"))
+_RULE = frozenset(("host", "http"))
+_HTTP = frozenset(("paths",))
+_PATH = frozenset(("path", "pathType", "backend"))
+_BACKEND = frozenset(("service", "resource"))
+_SERVICE = frozenset(("name", "port"))
+_PORT = frozenset(("number", "name"))
+_TLS = frozenset(("hosts", "secretName"))
+_OLD = frozenset(("backend", "serviceName", "servicePort"))
+"""Fields of older API versions, which have problems of their own."""
+_NOTHING = "expected spec with rules or a defaultBackend; it serves nothing"
 _DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 
 
@@ -13,11 +24,12 @@ def read_ingress(root: Fields, meta: Meta) -> Ingress:
     spec = root.mapping("spec")
     if spec is None:
         if not root.has("spec"):
-            root.report.error(
-                "spec", "missing-field", "expected spec with rules or a defaultBackend; it serves nothing"
-            )
+            root.report.error("spec", "missing-field", _NOTHING)
         return Ingress(meta, None, None, (), ())
+    spec.only(_SPEC, passing=_OLD)
     _refuse_old_default_backend(spec)
+    if not (spec.raw.get("rules") or spec.has("defaultBackend") or spec.has("backend")):
+        root.report.error("spec", "missing-field", _NOTHING)
     rules = tuple(rule for fields in spec.mappings("rules") if (rule := _rule(fields, meta)) is not None)
     return Ingress(
         meta=meta,
@@ -49,6 +61,7 @@ def read_ingress_class(root: Fields, meta: Meta) -> IngressClass:
 
 
 def _rule(fields: Fields, meta: Meta) -> IngressRule | None:
+    fields.only(_RULE)
     if fields.has("host") and not is_text(fields.raw["host"]):
         # Not "any host": a rule that named a host must never take everybody's requests.
         fields.report.wrong_type(fields.at("host"), "a host name", fields.raw["host"])
@@ -63,6 +76,7 @@ def _rule(fields: Fields, meta: Meta) -> IngressRule | None:
     http = fields.mapping("http")
     if http is None:
         return IngressRule(host, (), meta.at(fields.path))
+    http.only(_HTTP)
     if not http.sequence("paths"):
         note = "expected at least one path; only the default backend serves this host"
         fields.report.warning(http.at("paths"), "missing-field", note)
@@ -71,6 +85,10 @@ def _rule(fields: Fields, meta: Meta) -> IngressRule | None:
 
 
 def _path(fields: Fields, meta: Meta) -> IngressPath | None:
+    fields.only(_PATH)
+    if not fields.has("pathType"):
+        text = f"expected one of {', '.join(_PATH_TYPES)}, as the API server does; it counts as ImplementationSpecific"
+        fields.report.warning(fields.at("pathType"), "path-type-missing", text)
     path_type = fields.text("pathType", "ImplementationSpecific")
     if path_type not in _PATH_TYPES:
         text = f"expected one of {', '.join(_PATH_TYPES)}, found {shorten(path_type)!r}; this path is not served"
@@ -99,6 +117,7 @@ def _is_never_requested(path: str) -> bool:
 
 def _backend(fields: Fields) -> ServicePortRef | None:
     """None, with a problem, when it names no Service and port."""
+    fields.only(_BACKEND, passing=_OLD)
     if fields.has("resource"):
         text = "a resource as backend is not supported, expected a service; requests get 503"
         fields.report.error(fields.at("resource"), "backend-resource-unsupported", text)
@@ -114,6 +133,7 @@ def _backend(fields: Fields) -> ServicePortRef | None:
             text = "expected a service with name and port; requests get 503"
             fields.report.error(fields.at("service"), "missing-field", text)
         return None
+    service.only(_SERVICE)
     name = service.text("name")
     port = _port(service)
     if not name and not service.has("name"):
@@ -128,6 +148,7 @@ def _port(service: Fields) -> int | str | None:
             text = "expected port.number or port.name; requests get 503"
             service.report.error(service.at("port"), "missing-field", text)
         return None
+    port.only(_PORT)
     if port.has("number") and port.has("name"):
         text = "number and name are both given, expected one of them; requests get 503"
         service.report.error(port.path, "port-number-and-name", text)
@@ -138,6 +159,7 @@ def _port(service: Fields) -> int | str | None:
 
 
 def _tls(fields: Fields, meta: Meta) -> IngressTls:
+    fields.only(_TLS)
     hosts = []
     for path, text in fields.texts("hosts"):
         host = clean_host(text)

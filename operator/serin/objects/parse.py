@@ -1,7 +1,8 @@
 """Raw object → view and problems. Total: any value whatever gives one or the other, never an exception.
 
 Which kinds are read, from which API versions, is a table. Kinds that are not in it are somebody else's and are passed
-over without a word: a folder of manifests holds Deployments as well.
+over without a word: a folder of manifests holds Deployments as well. Only what looks like a slip of the pen (an Ingress
+of `v1`, an `ingress`) is told.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,6 +49,8 @@ _KINDS: Mapping[tuple[str, str], _Kind] = {
     ("", "Namespace"): _Kind("v1", plain.read_namespace, {}),
 }
 _OUR_KINDS = frozenset(kind for _, kind in _KINDS)
+_WRITTEN = {kind.lower(): (kind, f"{group}/v1" if group else "v1") for group, kind in _KINDS if group != "extensions"}
+"""Kind and apiVersion as they are to be written, by the kind in lower case."""
 
 
 def parse_object(raw: object, *, order: int = 0, version: str = "") -> Parsed:
@@ -86,9 +89,34 @@ def _identify(raw: object) -> "Parsed | tuple[str, _Kind, str, Fields]":
         return Parsed(None, tuple(report.problems))
     group, _, version = api_version.rpartition("/")
     entry = _KINDS.get((group, kind))
+    root = Fields(raw, "", nameless_report(kind))
     if entry is None:
+        return _slip(root, kind, api_version) if _is_kubernetes(group) else Parsed(None)
+    return kind, entry, version, root
+
+
+def _is_kubernetes(group: str) -> bool:
+    """Kubernetes' own API groups; others may have kinds of the same names (Knative has a Service)."""
+    return "." not in group or group.endswith(".k8s.io")
+
+
+def _slip(root: Fields, found: str, api_version: str) -> Parsed:
+    """A kind of ours with another spelling, or in an API group that does not have it."""
+    if found.lower() not in _WRITTEN:
         return Parsed(None)
-    return kind, entry, version, Fields(raw, "", nameless_report(kind))
+    kind, expected = _WRITTEN[found.lower()]
+    ref = read_ref(kind, root)
+    if ref is None:
+        return Parsed(None, tuple(root.report.problems))
+    root.report.ref = ref
+    root.report.problems.clear()
+    if found != kind:
+        text = f"the kind {shorten(found)} is not known, expected {kind}; this object is ignored"
+        root.report.error("kind", "kind-unknown", text)
+    else:
+        text = f"apiVersion {shorten(api_version)} has no {kind}, expected {expected}; this {kind} is ignored"
+        root.report.error("apiVersion", "api-version-unknown", text)
+    return Parsed(None, tuple(root.report.problems), ref)
 
 
 def _not_an_object(text: str) -> Parsed:

@@ -23,6 +23,7 @@ def ingress(spec: Any) -> tuple[Ingress, list[tuple[str, str]]]:
 
 
 def one_path(path: Any) -> tuple[Ingress, list[tuple[str, str]]]:
+    path = {"pathType": "Prefix", **path} if isinstance(path, dict) else path
     return ingress({"rules": [{"host": "a.example.com", "http": {"paths": [path]}}]})
 
 
@@ -42,7 +43,7 @@ def test_an_ordinary_ingress_is_read() -> None:
             ],
         }
     )
-    assert problems == []
+    assert problems == [("path-type-missing", "spec.rules[1].http.paths[0].pathType")]
     assert view.class_name == "nginx"
     assert view.default_backend == ServicePortRef("web", 80)
     assert [(rule.host, len(rule.paths)) for rule in view.rules] == [
@@ -63,7 +64,7 @@ def test_an_ordinary_ingress_is_read() -> None:
     ["a_b.example.com", "a..b", "-a.com", "*", "*a.com", "a.*.com", "10.0.0.1", "a.com:80", "é.com", "a b", ".", "*."],
 )
 def test_a_rule_with_an_invalid_host_is_left_out_and_the_others_live(host: str) -> None:
-    rule = {"http": {"paths": [{"path": "/", "backend": BACKEND}]}}
+    rule = {"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}}
     view, problems = ingress({"rules": [{"host": host, **rule}, {"host": "good.example.com", **rule}]})
     assert [rule.host for rule in view.rules] == ["good.example.com"]
     assert problems == [("invalid-host", "spec.rules[0].host")]
@@ -122,9 +123,31 @@ def test_a_path_keeps_its_place_when_its_backend_is_not_usable(backend: Any, cod
 
 
 def test_a_mistake_in_one_place_leaves_the_rest() -> None:
-    view, problems = ingress({"rules": [5, {"host": "a.example.com", "http": {"paths": [7, {"backend": BACKEND}]}}]})
+    paths = [7, {"pathType": "Prefix", "backend": BACKEND}]
+    view, problems = ingress({"rules": [5, {"host": "a.example.com", "http": {"paths": paths}}]})
     assert len(view.rules[0].paths) == 1
     assert problems == [("wrong-type", "spec.rules[0]"), ("wrong-type", "spec.rules[1].http.paths[0]")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"ingresClassName": "nginx"}, "spec.ingresClassName"),
+        ({"rules": [{"Host": "a.example.com"}]}, "spec.rules[0].Host"),
+        ({"rules": [{"http": {"path": []}}]}, "spec.rules[0].http.path"),
+        ({"rules": [{"http": {"paths": [{"pathtype": "Exact"}]}}]}, "spec.rules[0].http.paths[0].pathtype"),
+        ({"defaultBackend": {"name": "web"}}, "spec.defaultBackend.name"),
+        ({"defaultBackend": {"service": {"name": "w", "number": 80}}}, "spec.defaultBackend.service.number"),
+        ({"tls": [{"host": "a.example.com"}]}, "spec.tls[0].host"),
+    ],
+)
+def test_a_field_that_does_not_exist_is_told(spec: Any, field: str) -> None:
+    assert ("field-unknown", field) in ingress(spec)[1]
+
+
+@pytest.mark.parametrize("spec", [{}, {"ingressClassName": "nginx"}, {"rules": []}, {"rules": None, "tls": []}])
+def test_an_ingress_that_serves_nothing_says_so(spec: Any) -> None:
+    assert ingress(spec)[1] == [("missing-field", "spec")]
 
 
 @pytest.mark.parametrize("version", ["extensions/v1beta1", "networking.k8s.io/v1beta1"])

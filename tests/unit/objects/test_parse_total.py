@@ -135,6 +135,20 @@ def test_kinds_of_others_are_passed_over_quietly(version: str, kind: str) -> Non
     assert parse_object({"apiVersion": version, "kind": kind, "metadata": 5}).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("version", "kind", "code", "ours"),
+    [
+        ("v1", "Ingress", "api-version-unknown", "Ingress"),
+        ("networking.k8s.io/v1", "Service", "api-version-unknown", "Service"),
+        ("networking.k8s.io/v1", "ingress", "kind-unknown", "Ingress"),
+        ("v1", "endpointslice", "kind-unknown", "EndpointSlice"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told(version: str, kind: str, code: str, ours: str) -> None:
+    parsed = parse_object({"apiVersion": version, "kind": kind, "metadata": {"name": "x"}})
+    assert (parsed.view, [(p.code, p.source.ref.kind) for p in parsed.problems]) == (None, [(code, ours)])
+
+
 def test_lists_are_flattened_and_items_may_leave_out_their_kind() -> None:
     items = [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}]
     inner = {"apiVersion": "v1", "kind": "NamespaceList", "items": items}
