@@ -124,7 +124,7 @@ def main() -> None:
         by_name = {one.name: one for one in HOSTS.values()}
         loaded = LoadedHosts(lambda digest: make_ready(by_name[digest], workshop))
         site = Site(Index(1, {name: name for name in by_name}, {}), loaded)
-        gate = Gate(site, lambda status: b"", Authenticator(lambda digest: b""), hash64, lambda: None)
+        gate = Gate(site, lambda status: b"", Authenticator(lambda digest: b""), hash64, lambda why: None)
         client = Client("192.0.2.7", 40000, False, 80)
         for kind, one in HOSTS.items():
             head = request(one.name)

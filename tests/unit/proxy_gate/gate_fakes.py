@@ -134,12 +134,12 @@ class FakeSplits:
 
 @dataclass
 class Served:
-    """A gate over a plan that never touches a file. `looks` counts how often it asked for a new plan."""
+    """A gate over a plan that never touches a file. `doubts`: what it found to be out of date."""
 
     gate: Gate
     splits: FakeSplits
     auth: Authenticator
-    looks: list[None]
+    doubts: list[str]
 
 
 def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", empty: tuple[str, ...] = ()) -> Served:
@@ -151,6 +151,6 @@ def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", emp
     loaded = LoadedHosts(lambda digest: make_ready(documents[digest], workshop))
     site = Site(Index(1, names, {}, (), settings or Globals()), loaded)
     auth = Authenticator(lambda digest: users, compare=lambda stored, given: stored == "{PLAIN}" + given.decode())
-    looks: list[None] = []
-    gate = Gate(site, lambda status: b"page %d" % status, auth, hashed, lambda: looks.append(None))
-    return Served(gate, splits, auth, looks)
+    doubts: list[str] = []
+    gate = Gate(site, lambda status: b"page %d" % status, auth, hashed, doubts.append)
+    return Served(gate, splits, auth, doubts)

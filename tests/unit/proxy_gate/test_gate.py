@@ -215,13 +215,13 @@ def test_no_endpoint_is_503() -> None:
     assert (answer.log.ingress, answer.log.upstream) == ("shop", "ns-main-80")
 
 
-def test_a_split_that_does_not_fit_the_plan_is_503_and_a_new_plan_is_looked_for(
+def test_a_split_that_does_not_fit_the_plan_is_503_and_a_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     served = serve(PLAIN)
     monkeypatch.setattr(FakeSplit, "decide", lambda *a, **k: -2)
     assert answered(served, request()).status == 503
-    assert served.looks == [None]
+    assert served.doubts == ["split 5p of Ingress ns/shop: the routine says -2"]
 
 
 def test_an_affinity_cookie_comes_after_hsts() -> None:

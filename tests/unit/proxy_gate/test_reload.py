@@ -162,6 +162,21 @@ async def test_without_any_plan_it_waits(world: World) -> None:
     await until(lambda: len(world.sites) == 1)
 
 
+async def test_doubts_are_told_and_looked_into_once_a_second(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.run_dir.publish(plan(host("a.x")))
+    await taken(world)
+    world.run_dir.publish(plan(host("a.x", "/new")))
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            world.taker.doubt("the split is gone")
+        assert world.taker.idle
+        world.taker.tick()
+        await until(lambda: len(world.sites) == 2)
+        world.taker.tick()
+    assert caplog.messages == ["plan-doubted"]
+    assert world.taker.idle
+
+
 async def test_requests_have_their_turn_while_many_hosts_are_read(world: World) -> None:
     names = [f"h{n}.x" for n in range(40)]
     world.run_dir.publish(plan(*map(host, names)))

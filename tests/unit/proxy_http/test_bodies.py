@@ -179,6 +179,13 @@ async def test_expect_is_answered_here(rig: Rig) -> None:
     assert b"xpect" not in rig.endpoint.requests[0]
 
 
+async def test_expect_means_nothing_in_http10(rig: Rig) -> None:
+    rig.endpoint.script = takes(5)
+    caller = await rig.call(f"POST / HTTP/1.0\r\n{HOST}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    await until(lambda: rig.endpoint.requests, "the endpoint to be asked")
+    assert (await caller.ask("hello")).status == 200
+
+
 async def test_expect_gets_a_refusal_at_once(rig: Rig) -> None:
     rig.gate = answering(403)
     got = await rig.refusal(f"POST / HTTP/1.1\r\n{HOST}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
@@ -241,6 +248,15 @@ async def test_own_answer_while_the_client_sends(rig: Rig) -> None:
     big = await rig.call(f"POST / HTTP/1.1\r\n{HOST}Content-Length: 9999999\r\n\r\nabc")
     reply = await big.answer()
     assert (reply.status, reply.headers["connection"]) == (401, "close")
+
+
+@pytest.mark.parametrize("status", [400, 413, 414])
+async def test_own_answers_after_which_nginx_closes(rig: Rig, status: int) -> None:
+    rig.gate = answering(status)
+    caller = await rig.call(GET)
+    reply = await caller.answer()
+    assert (reply.status, reply.headers["connection"]) == (status, "close")
+    assert await caller.read_to_end() == b""
 
 
 async def test_an_early_refusal_reaches_a_client_that_sends_on(rig: Rig) -> None:

@@ -148,7 +148,8 @@ class Downstream(RequestReader):
             self._transfer.refuse(status)
 
     def _answer(self, answer: Answer) -> None:
-        self.keep_alive = self.keep_alive and not answer.close and self._body_drainable()
+        closing = answer.close or answer.status in _CLOSING
+        self.keep_alive = self.keep_alive and not closing and self._body_drainable()
         head_only = self._head is not None and self._head.method == "HEAD"
         self.write(own_answer(answer, head_only=head_only, keep_alive=self.keep_alive))
         self._complete_own(answer.status, 0 if head_only else len(answer.body), answer.log or _NO_LOG)

@@ -4,7 +4,6 @@ Host, path, route, whatever answers before an endpoint is asked (serin.routing.o
 and endpoint. Every value that does not depend on the request was made with the plan. It knows no connections.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -34,21 +33,19 @@ GoOn = Callable[[str], Answer | Forward]
 WITHOUT_HSTS = frozenset({Cause.METHOD, Cause.BUILT_IN, Cause.WWW, Cause.APP_ROOT})
 """ingress-nginx answers these before the place where it sets HSTS (observed: redirect-www-from-www, tls-approot)."""
 
-log = logging.getLogger(__name__)
-
 
 class Gate:
-    """One for a worker. `look` asks for a new plan to be looked for, when this one turns out to be out of date."""
+    """One for a worker. `doubt` is told, by any number of requests, why the plan in force seems to be out of date."""
 
-    __slots__ = ("_auth", "_hash", "_ids", "_look", "_page", "site")
+    __slots__ = ("_auth", "_doubt", "_hash", "_ids", "_page", "site")
 
-    def __init__(self, site: Site, page: Page, auth: Authenticator, hashed: Hash, look: Callable[[], None]) -> None:
+    def __init__(self, site: Site, page: Page, auth: Authenticator, hashed: Hash, doubt: Callable[[str], None]) -> None:
         self.site = site
         """The plan in force; to be replaced between two requests."""
         self._page = page
         self._auth = auth
         self._hash = hashed
-        self._look = look
+        self._doubt = doubt
         self._ids = RequestIds()
 
     def __call__(self, head: RequestHead, client: Client) -> Answer | Forward | Awaitable[Answer | Forward]:
@@ -60,8 +57,8 @@ class Gate:
         if host is None:
             try:
                 host = site.find(head.host)
-            except CorruptFileError:  # said by whoever read it
-                self._look()
+            except CorruptFileError as error:
+                self._doubt(str(error))
                 return self._page_of(503, head, client, NO_ROUTE)
         if host is None or host.special:
             reply = before_routing(_asked(head, client, path), None if host is None else host.host, site.globals)
@@ -161,8 +158,7 @@ class Gate:
     def _nobody(self, result: int, route: RuntimeRoute, head: RequestHead, client: Client) -> Answer:
         """No endpoint. Any other result than that means that this plan and the shared memory do not fit together."""
         if result != NO_ENDPOINT:
-            log.error("split %s of %s: result %d", route.route.split, route.route.ingress, result)
-            self._look()
+            self._doubt(f"split {route.route.split} of {route.route.ingress}: the routine says {result}")
         return self._page_of(503, head, client, route.log)
 
     # --- own answers ---
@@ -201,7 +197,7 @@ class Gate:
         if hsts and client.tls and self.site.hsts:
             headers.append((HSTS, self.site.hsts))
         context = LogContext(*fields, "", self._ids.of(head)[1])
-        return Answer(status, headers, body, log=context, close=close or status == 413)
+        return Answer(status, headers, body, log=context, close=close)
 
 
 def challenge(realm: str) -> bytes:

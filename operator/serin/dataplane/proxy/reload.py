@@ -40,6 +40,7 @@ class PlanTaker:
         self._task: asyncio.Task[None] | None = None
         self._again = False
         self._failed = ""
+        self._doubts: set[str] = set()
 
     @property
     def idle(self) -> bool:
@@ -47,16 +48,23 @@ class PlanTaker:
         return self._task is None
 
     def look(self) -> None:
-        """There may be a new plan: called when the generation changed, and when a document turned out to be gone."""
+        """There may be a new plan: called when the generation changed."""
         if self._task is not None:
             self._again = True
             return
         self._task = asyncio.get_running_loop().create_task(self._take_all())
 
+    def doubt(self, why: str) -> None:
+        """A request met something that does not fit the plan in force. Cheap, since every request of a route may."""
+        self._doubts.add(why)
+
     def tick(self) -> None:
-        """Called each second: what failed is tried again."""
+        """Called each second: what failed is tried again, and doubts are told and looked into."""
         self._loaded.retry()
-        if self._failed:
+        doubts, self._doubts = self._doubts, set()
+        for why in sorted(doubts):
+            log.event(_log, log.PLAN_DOUBTED, level=logging.ERROR, why=why)
+        if self._failed or doubts:
             self.look()
 
     async def _take_all(self) -> None:

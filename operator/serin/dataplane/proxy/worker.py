@@ -148,7 +148,7 @@ class ProxyWorker:
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
         if self._gate is None:
-            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.look)
+            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt)
             self._planned.set()
             return
         self._gate.site = site
