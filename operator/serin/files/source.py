@@ -150,7 +150,7 @@ class FileSource:
                 changed.add(root)
                 self._faults.pop(root, None)
                 if missing:
-                    text = "expected a file or a folder; nothing is read from here until there is one"
+                    text = "expected a file or a folder; what was read from here is gone until there is one"
                     where = file_source(self._show(root))
                     self._faults[root] = (Problem(where, "path-missing", Severity.ERROR, text),)
         return changed

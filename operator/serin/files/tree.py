@@ -71,25 +71,40 @@ class Tree:
             dirty = self.scan()
         else:
             dirty = Dirty()
-            for watch, mask, name in events:
-                self._event(watch, mask, name, dirty)
+            moved: dict[int, list[str]] = {}
+            for watch, mask, name, move in events:
+                paths = self._event(watch, mask, name, dirty)
+                if move and mask & GONE:
+                    moved[move] = paths
+                elif move and any(path in self._files or path in self._watch_of for path in paths):
+                    self._moved_away(moved.pop(move, []), dirty)
         self._let_go(dirty)
         return dirty
 
-    def _event(self, watch: int, mask: int, name: str, dirty: Dirty) -> None:
+    def _moved_away(self, paths: Iterable[str], dirty: Dirty) -> None:
+        """Under its new name it is read already: held back, it would stand there twice for a moment."""
+        for path in paths:
+            if path in self._leaving and not os.path.lexists(path):
+                del self._leaving[path]
+                self._remove(path, dirty)
+
+    def _event(self, watch: int, mask: int, name: str, dirty: Dirty) -> list[str]:
+        """The paths that it is about."""
         met = os.path.join(self._watches.folder(watch), name)
         concerned = set(self._links.over(watch, name))
         for folder in self._folders.get(watch, ()):
             path = os.path.join(folder, name)
             if path in self._files or path in self._watch_of or _may_hold_manifests(path, mask):
                 concerned.add(path)
-        for path in sorted(concerned):
+        paths = sorted(concerned)
+        for path in paths:
             if mask & GONE:
                 self._leaving.setdefault(path, self._clock() + GRACE)
             elif mask & COMPLETE or (mask & CREATED and (mask & IS_FOLDER or _is_born_complete(met))):
                 self._look(path, dirty)
             elif mask & TOUCHED:
                 dirty.touched.add(path)
+        return paths
 
     def _look(self, path: str, dirty: Dirty) -> None:
         """Finds out what is at the path now, whatever was there before."""

@@ -53,8 +53,11 @@ class Watches:
         """A path under which the folder was known; empty when it is not any more."""
         return self._folder.get(watch, "")
 
-    def events(self) -> list[tuple[int, int, str]]:
-        """(watch, mask, name) of what has happened; does not block. Raises EventsLostError."""
+    def events(self) -> list[tuple[int, int, str, int]]:
+        """(watch, mask, name, move) of what has happened; does not block. Raises EventsLostError.
+
+        `move` is the same number for both ends of a rename, else 0.
+        """
         found = []
         for event in self._inotify.read(timeout=0):
             if event.mask & flags.Q_OVERFLOW:
@@ -62,7 +65,7 @@ class Watches:
             if event.mask & flags.IGNORED:
                 self._forget(event.wd)
             elif event.name:
-                found.append((event.wd, event.mask, event.name))
+                found.append((event.wd, event.mask, event.name, event.cookie))
         return found
 
     def _forget(self, watch: int) -> None:

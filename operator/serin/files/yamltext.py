@@ -86,7 +86,7 @@ def load(data: bytes, *, max_values: int = MAX_VALUES) -> tuple[list[Document], 
         text = "expected YAML: " + " ".join(part for part in (e.context, e.problem) if part)
         raise UnreadableError("yaml-syntax", text, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0) from e
     except yaml.YAMLError as e:
-        raise UnreadableError("yaml-syntax", f"expected YAML in UTF-8: {' '.join(str(e).split())}") from e
+        raise UnreadableError("yaml-syntax", f"expected YAML in UTF-8: {_reason(e)}") from e
     except UnicodeDecodeError as e:
         raise UnreadableError("yaml-syntax", f"expected YAML in UTF-8: {e.reason}") from e
 
@@ -226,6 +226,11 @@ class _Builder:
             raise _at(event, "yaml-duplicate-key", f"the key {value[:60]!r} stands twice in one mapping")
         else:
             top.key = value
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """The library's words without the name that it gives to bytes."""
+    return " ".join(str(error).replace('in "<byte string>", ', "at ").split())
 
 
 def _merged(event: Any, value: object) -> list[dict[str, object]]:

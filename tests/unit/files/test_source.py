@@ -206,12 +206,24 @@ def test_a_file_moved_to_another_name_leaves_no_gap(folder: Folder) -> None:
     path = folder.write("a.yaml", "a")
     folder.start()
     path.rename(folder.path / "b.yaml")
-    folder.poll()
+    assert folder.poll().problems == {}, "it stands nowhere twice"
     assert folder.state == {"a": "1"}
     changes = folder.later()
     assert changes.deleted == ()
     assert folder.state == {"a": "1"}
     assert folder.problems == {}
+
+
+def test_a_file_moved_away_and_written_anew_stands_twice(folder: Folder) -> None:
+    path = folder.write("a.yaml", "a")
+    folder.start()
+    path.rename(folder.path / "b.yaml")
+    folder.write("a.yaml", "a", "2")
+    folder.later()
+    assert folder.problems == {str(folder.path / "b.yaml"): ["duplicate-object"]}
+    path.rename(folder.path / "b.yaml")
+    assert folder.poll().problems == {str(folder.path / "b.yaml"): ()}
+    assert folder.state == {"a": "2"}
 
 
 def test_a_file_moved_to_a_name_that_is_no_manifest_is_gone(folder: Folder) -> None:
@@ -254,7 +266,7 @@ def test_a_folder_moved_within_the_tree_keeps_its_objects(folder: Folder) -> Non
     folder.write("a/x.yaml", "x")
     folder.start()
     (folder.path / "a").rename(folder.path / "b")
-    folder.poll()
+    assert folder.poll().problems == {}, "it stands nowhere twice"
     assert folder.state == {"x": "1"}
     folder.later()
     assert folder.state == {"x": "1"}
@@ -501,7 +513,7 @@ def test_after_lost_events_everything_is_looked_at(folder: Folder, monkeypatch: 
     folder.start()
     real = Watches.events
 
-    def lost(watches: Watches) -> list[tuple[int, int, str]]:
+    def lost(watches: Watches) -> list[tuple[int, int, str, int]]:
         real(watches)
         raise EventsLostError("lost")
 
@@ -529,7 +541,7 @@ def test_a_real_overflow_of_the_queue_loses_nothing(folder: Folder, monkeypatch:
     lost: list[bool] = []
     real = Watches.events
 
-    def events(watches: Watches) -> list[tuple[int, int, str]]:
+    def events(watches: Watches) -> list[tuple[int, int, str, int]]:
         try:
             return real(watches)
         except EventsLostError:
