@@ -1,18 +1,23 @@
 """Brings a plan into force: what may change under running requests at once, the rest with the next batch.
 
 Order is everything here. A block is in shared memory before a document names it, and leaves only when no worker can
-hold a document that does. What a plan means is not looked at.
+hold a document that does. What a plan means is not looked at. A pool or split that cannot be put, but for a full disk,
+is Serin's own fault: it stays as it was, and all others go into force.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from serin.routing.plan import Plan, Pool, Split
+from serin.telemetry import log
 
 LEAVING = 30.0
 """Seconds a pool or split outlives the last plan that named it; workers take a new plan within one or two."""
 
 T = TypeVar("T")
+
+_log = logging.getLogger("serin.control")
 
 
 class Blocks(Protocol):
@@ -105,12 +110,29 @@ class Publisher:
             del self._leaving[ident]
 
     def _put_pool(self, pool: Pool) -> None:
-        self._blocks.put_pool(pool)
-        self._pools[pool.spec.id] = pool
+        spec = pool.spec
+        try:
+            self._blocks.put_pool(pool)
+        except OSError:
+            raise
+        except Exception as error:  # our own fault, and this pool's alone
+            _refused(error, pool=spec.id, service=f"{spec.namespace}/{spec.service}")
+        else:
+            self._pools[spec.id] = pool
 
     def _put_split(self, split: Split) -> None:
-        self._blocks.put_split(split)
-        self._splits[split.id] = split
+        try:
+            self._blocks.put_split(split)
+        except OSError:
+            raise
+        except Exception as error:  # our own fault, and this split's alone
+            _refused(error, split=split.id, host=split.rule.host, path=split.rule.path)
+        else:
+            self._splits[split.id] = split
+
+
+def _refused(error: Exception, **of: str) -> None:
+    log.event(_log, log.BLOCK_REFUSED, level=logging.ERROR, error=repr(error), **of)
 
 
 def same_documents(old: Plan, new: Plan) -> bool:

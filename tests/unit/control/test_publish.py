@@ -1,10 +1,12 @@
 """The order in which a plan comes into force, told by the calls that reach shared memory and documents."""
 
 import dataclasses
+import logging
 
 import pytest
 
 from serin.control.publish import LEAVING, Publisher
+from serin.native.pools import UnknownPoolError
 from serin.routing.plan import Endpoint, Host, Plan, Pool, PoolSpec, RuleId, Share, Split
 
 Call = tuple[str, str]
@@ -17,6 +19,7 @@ class Calls:
         self.made: list[Call] = []
         self.held = set(held)
         self.full = False
+        self.broken: str | None = None
 
     @property
     def splits(self) -> frozenset[str]:
@@ -27,12 +30,16 @@ class Calls:
         return frozenset(i for i in self.held if i.startswith("p"))
 
     def put_pool(self, pool: Pool) -> bool:
+        if pool.spec.id == self.broken:
+            raise ValueError("not an IPv4 or IPv6 address")
         self.made.append(("pool", pool.spec.id))
         self.held.add(pool.spec.id)
         return True
 
     def put_split(self, split: Split) -> bool:
-        assert {share.pool for share in split.shares} <= self.pools, "a split before its pools"
+        if not {share.pool for share in split.shares} <= self.pools:
+            self.made.append(("too early", split.id))
+            raise UnknownPoolError
         self.made.append(("split", split.id))
         self.held.add(split.id)
         return True
@@ -44,7 +51,7 @@ class Calls:
     def publish(self, plan: Plan) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
-        assert set(plan.splits) | set(plan.pools) <= self.held, "documents before their blocks"
+        assert self.broken or set(plan.splits) | set(plan.pools) <= self.held, "documents before their blocks"
         self.made.append(("publish", ""))
 
     def taken(self) -> list[Call]:
@@ -162,6 +169,20 @@ def test_blocks_of_an_earlier_run_are_dropped(clock: Clock) -> None:
     clock.now += LEAVING
     publisher.sweep()
     assert calls.held == {"p1", "p2", "s1"}
+
+
+def test_a_pool_that_cannot_be_put_leaves_all_others_in_force(
+    publisher: Publisher, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls.broken = "p2"
+    whole = plan(*FIRST.pools.values(), *FIRST.splits.values(), pool("p3", 3), split("s2", ("p3", 100)))
+    with caplog.at_level(logging.ERROR):
+        publisher.batch(whole)
+    assert calls.taken() == [("pool", "p1"), ("pool", "p3"), ("too early", "s1"), ("split", "s2"), ("publish", "")]
+    assert caplog.messages == ["block-refused", "block-refused"]
+    calls.broken = None
+    publisher.batch(whole)
+    assert calls.taken() == [("pool", "p2"), ("split", "s1"), ("publish", "")]
 
 
 def test_full_disk_keeps_the_plan_in_force_and_can_be_tried_again(publisher: Publisher, calls: Calls) -> None:
