@@ -1,15 +1,12 @@
 """What a data plane is told: its ports, its run directory, its log.
 
-Travels as JSON between a command and the data plane it starts; the worker processes get their own, smaller settings
-(proxy.settings) from the parent. No default is looked up elsewhere.
+Made from the flags of `serin data-plane`; worker processes get their own, smaller settings (proxy.settings) from the
+parent. No default is looked up elsewhere.
 """
 
-import dataclasses
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from serin.errors import UsageError
 from serin.telemetry.access_log import LogFormat
@@ -58,11 +55,3 @@ class DataPlaneSettings:
         for name in ("http_port", "https_port", "healthz_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected a port from 0 to 65535")
-
-    def to_json(self) -> str:
-        return json.dumps({**dataclasses.asdict(self), "run_dir": str(self.run_dir)})
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        raw = json.loads(text)
-        return cls(**{**raw, "run_dir": Path(raw["run_dir"]), "access_log": LogFormat(raw["access_log"])})

@@ -45,7 +45,6 @@ PHRASES: Mapping[int, str] = MappingProxyType(
     }
 )
 
-PLAIN_TO_TLS = "The plain HTTP request was sent to HTTPS port"
 LARGE_HEADERS = "Request Header Or Cookie Too Large"
 
 
@@ -64,8 +63,6 @@ class Pages:
         self._fallback = render("Error", "Error", "")
         self.large_headers = render(f"400 {LARGE_HEADERS}", "400 Bad Request", LARGE_HEADERS)
         """400 for a request whose headers do not fit the limits."""
-        self.plain_to_tls = render(f"400 {PLAIN_TO_TLS}", "400 Bad Request", PLAIN_TO_TLS)
-        """400 for plain text on a TLS port."""
 
     def body(self, status: int) -> bytes:
         """The page of a status; a general one for a status without a phrase."""

@@ -1,6 +1,7 @@
 """A running data plane, driven from outside as an operator of one would."""
 
 import asyncio
+import dataclasses
 import json
 import signal
 import subprocess
@@ -27,7 +28,8 @@ class DataPlane:
 
     def start(self) -> None:
         with self.stderr.open("ab") as log:
-            command = [sys.executable, str(PROGRAM), self._worker, self.settings.to_json()]
+            given = {**dataclasses.asdict(self.settings), "run_dir": str(self.run_dir)}
+            command = [sys.executable, str(PROGRAM), self._worker, json.dumps(given)]
             self.process = subprocess.Popen(command, stderr=log)
 
     def publish(self, generation: int) -> None:

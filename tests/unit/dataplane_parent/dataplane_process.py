@@ -1,6 +1,7 @@
 """Runs a data plane's parent as a process; arguments: `standin` or `real`, the worker, and the settings' JSON."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from serin.dataplane import parent
 from serin.dataplane.settings import DataPlaneSettings
 from serin.native import state
 from serin.telemetry import log
+from serin.telemetry.access_log import LogFormat
 
 
 class Rows:
@@ -41,4 +43,6 @@ def main(worker: str, settings: DataPlaneSettings) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], DataPlaneSettings.from_json(sys.argv[2])))
+    given = json.loads(sys.argv[2])
+    given |= {"run_dir": Path(given["run_dir"]), "access_log": LogFormat(given["access_log"])}
+    sys.exit(main(sys.argv[1], DataPlaneSettings(**given)))

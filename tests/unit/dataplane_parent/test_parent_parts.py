@@ -15,12 +15,6 @@ from serin.dataplane.fallback_certificate import keep_certificate
 from serin.dataplane.generation import GenerationWatch, read_generation
 from serin.dataplane.settings import DataPlaneSettings
 from serin.errors import SerinError, UsageError
-from serin.telemetry.access_log import LogFormat
-
-
-def test_settings_travel_as_json() -> None:
-    settings = DataPlaneSettings(Path("/run/x"), bind="::1", workers=3, access_log=LogFormat.JSON, shutdown_grace=1.5)
-    assert DataPlaneSettings.from_json(settings.to_json()) == settings
 
 
 @pytest.mark.parametrize(

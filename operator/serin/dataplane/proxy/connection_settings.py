@@ -7,8 +7,6 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-NO_WORDS: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
