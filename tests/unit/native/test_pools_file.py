@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from serin.native.layout import SlotFlag
 from serin.native.pools import PoolsFile, UnknownPoolError
 from serin.native.twin.blocks import PoolBlock, SplitBlock, decode
 from serin.native.twin.draw import draw
+from serin.native.twin.hashing import mix64
 from serin.native.worker import NO_ENDPOINT, Choice
 from serin.routing.plan import Endpoint, Pool, Split
 
@@ -117,6 +119,42 @@ def test_dropped_ids_keep_slot_and_cells_for_ten_minutes(rig: Rig) -> None:
     assert block_of(rig.pools, split).counter == before.counter
 
 
+def test_a_slot_goes_to_another_id_after_ten_minutes_and_not_before(rig: Rig) -> None:
+    image = rig.pools._image
+    old = make_pool(1, 1)
+    home = mix64(int(old.spec.id, 16)) & (image.slot_count - 1)
+    numbers = range(2, 1 << 20)
+    meets = (n for n in numbers if mix64(0xF000_0000_0000_0000 | n) & (image.slot_count - 1) == home)
+    early, late = make_pool(next(meets), 1), make_pool(next(meets), 1)
+    rig.pools.put_pool(old)
+    rig.pools.drop(old.spec.id)
+    rig.clock.now += 599
+    rig.pools.put_pool(early)
+    assert image.slot(SlotFlag.POOL, int(early.spec.id, 16)) == home + 1
+    rig.clock.now += 2
+    rig.pools.put_pool(late)
+    assert image.slot(SlotFlag.POOL, int(late.spec.id, 16)) == home
+    assert rig.pools.pools == {early.spec.id, late.spec.id}
+
+
+def test_a_successor_spares_cells_whose_ids_were_in_use_a_moment_ago(rig: Rig) -> None:
+    """Old workers may still count in them."""
+    kept, gone, new = make_pool(1, 1), make_pool(2, 1), make_pool(3, 1)
+    for pool in (kept, gone):
+        rig.pools.put_pool(pool)
+    before = pool_block(rig.pools, gone)
+    rig.pools.drop(gone.spec.id)
+    rig.pools.close()
+    rig.pools = rig.open_pools()
+    rig.pools.put_pool(new)
+    after = pool_block(rig.pools, new)
+    assert (after.counter, after.endpoints[0].cell) == (before.counter + 1, before.endpoints[0].cell + 1)
+    rig.clock.now += 601
+    rig.pools.put_pool(gone)
+    again = pool_block(rig.pools, gone)
+    assert (again.counter, again.endpoints[0].cell) == (before.counter, before.endpoints[0].cell)
+
+
 def test_cells_of_the_long_gone_are_given_anew(rig: Rig) -> None:
     old, new = make_pool(1, 4), make_pool(2, 4)
     rig.pools.put_pool(old)
@@ -198,6 +236,22 @@ def test_a_file_that_does_not_check_is_replaced_and_left(tmp_path: Path) -> None
     assert pools.put_pool(make_pool(1, 1))
     pools.close()
     assert int.from_bytes(path.read_bytes()[:8], "little") == layout.POOLS_MAGIC
+
+
+def test_readers_of_a_file_that_does_not_check_move_on(rig: Rig) -> None:
+    pool = make_pool(1, 1)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    handle = rig.worker().split(split.id, split.shape)
+    path = rig.path / "plan" / "pools.bin"
+    rig.pools.close()
+    with path.open("r+b") as f:
+        f.seek(layout.POOLS_CHECKSUM)
+        f.write(bytes(8))
+    rig.pools = rig.open_pools()
+    rig.put(split, replace(pool, endpoints=(Endpoint("192.0.2.99", 9),)))
+    choice = handle.decide()
+    assert isinstance(choice, Choice)
+    assert (choice.address, choice.port) == ("192.0.2.99", 9)
 
 
 @pytest.mark.parametrize("harm", ["block", "offset", "overlap", "slot id"])
