@@ -20,7 +20,7 @@ import serin
 from serin.dataplane.certificate import default_certificate
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
 from serin.errors import UsageError
-from serin.native import state
+from serin.native import state, stats
 from serin.native.pools import PoolsFile
 from serin.refs import Ref, Source
 from serin.render.rundir import RunDirectory
@@ -282,3 +282,14 @@ def test_settings_travel_as_json() -> None:
 def test_settings_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         read_settings(text)
+
+
+async def test_a_request_counts_once_also_when_its_body_is_refused_at_once(running: Running) -> None:
+    assert await running.line() == "ready 1"
+    client = await connect(running.http)
+    client.writer.write(b"POST /x HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n")
+    assert (await client.answer())[0] == 400
+    assert (await (await connect(running.http)).ask(host="nobody.example"))[0] == 404
+    totals = stats.read(running.run_dir.path)
+    assert [counts.classes[4] for counts in totals.versions.values()] == [1]
+    assert totals.others[4] == 1

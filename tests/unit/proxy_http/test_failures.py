@@ -15,6 +15,7 @@ MALFORMED = {
     "not HTTP": b"SSH-2.0-x\r\n",
     "not HTTP, with empty line": b"hello\r\n\r\n",
     "HTTP/2": b"HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/2.0": b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
     "status of two digits": b"HTTP/1.1 20 OK\r\n\r\n",
     "status below 100": b"HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n",
     "coding and length": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -54,7 +55,7 @@ async def test_malformed_answers(rig: Rig, answer: bytes) -> None:
     reply = await caller.ask(GET)
     assert (reply.status, reply.body) == (502, b"<page 502>")
     await until(lambda: closed, "the endpoint's connection to be closed")
-    assert rig.choices[0].finished == [(0, True)]
+    assert rig.choices[0].finished == [(502, True)]
     rig.endpoint.script = friendly
     assert (await caller.ask(GET)).status == 200
 
@@ -94,7 +95,7 @@ async def test_refused_everywhere(rig: Rig) -> None:
     for _ in range(2):
         reply = await caller.ask(GET)
         assert (reply.status, reply.body, reply.headers["x-own"]) == (502, b"<page 502>", "1")
-    assert rig.choices[0].finished == [(0, True)]
+    assert rig.choices[0].finished == [(502, True)]
     assert rig.records[0].upstream_status == 502
 
 
@@ -152,7 +153,7 @@ async def test_broken_connections_are_tried_elsewhere(rig: Rig, request_: str, w
     assert (await rig.ask(request_)).status == status
     assert len(other.requests) == (status == 200)
     await rig.settled()
-    assert rig.choices[0].finished == [(200, False) if status == 200 else (0, True)]
+    assert rig.choices[0].finished == [(200, False) if status == 200 else (502, True)]
 
 
 async def test_malformed_answers_are_tried_elsewhere_when_asked_for(rig: Rig) -> None:
@@ -207,7 +208,7 @@ async def test_a_kept_connection_closed_at_reuse(rig: Rig) -> None:
     assert len(rig.endpoint.visits) == 2
     assert not rig.records[1].earlier
     assert (await caller.ask(POST)).status == 502
-    assert [c.finished for c in rig.choices] == [[(200, False)], [(200, False)], [(0, True)]]
+    assert [c.finished for c in rig.choices] == [[(200, False)], [(200, False)], [(502, True)]]
 
 
 async def test_a_kept_connection_that_breaks_off_in_its_answer_is_not_stale(rig: Rig) -> None:
@@ -333,7 +334,7 @@ async def test_the_endpoint_learns_that_the_client_left(rig: Rig, half: bool, be
     await until(lambda: ended, "the endpoint's connection to be closed")
     await until(lambda: rig.records, "the record")
     assert rig.records[0].status == (200 if begun else 499)
-    assert rig.choices[0].finished == [(200 if begun else 499, False)]
+    assert rig.choices[0].finished == [(200 if begun else 0, False)]
 
 
 async def test_the_client_leaves_during_its_upload(rig: Rig) -> None:
@@ -379,7 +380,7 @@ async def test_the_client_leaves_while_connecting(rig: Rig) -> None:
         await until(lambda: rig.choices, "the gate to be asked")
         caller.cut()
         await rig.settled()
-        assert rig.choices[0].finished == [(499, False)]
+        assert rig.choices[0].finished == [(0, False)]
 
 
 async def test_a_connection_that_is_not_accepted_times_out(rig: Rig) -> None:

@@ -80,6 +80,16 @@ def test_large_chunks_are_not_gathered() -> None:
     assert decoder.feed(part) is part
 
 
+def test_chunks_of_a_read_are_counted() -> None:
+    decoder = ChunkDecoder()
+    assert decoder.feed(b"1\r\na\r\n" * 3 + b"5\r\nbc") == b"aaabc"
+    assert decoder.chunks == 4
+    assert decoder.feed(b"d") == b"d"
+    assert decoder.chunks == 1
+    decoder.feed(b"ef\r\n0\r\n\r\n")
+    assert decoder.done
+
+
 def test_counted_body() -> None:
     body = CountedBody(5)
     assert (body.feed(b"abc"), body.done, body.left) == (b"abc", False, 2)

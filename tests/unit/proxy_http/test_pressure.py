@@ -4,10 +4,13 @@ import asyncio
 import resource
 import socket
 import time
+from typing import Any
 
+import pytest
 from unit.proxy_http.http_rig import ANSWER, HOST, Caller, Rig, Visit, answering, until
 
 from serin.dataplane.proxy.answers import AnswerHead
+from serin.dataplane.proxy.client_link import ClientLink
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
 from serin.dataplane.proxy.exchange import Forward
 from serin.dataplane.proxy.upstream import Upstream
@@ -225,3 +228,55 @@ async def test_pipelined_requests_wait_for_a_slow_client(rig: Rig) -> None:
         await caller.answer()
     await task
     assert len(rig.records) == count
+
+
+TINY = 100_000
+TINY_CHUNKS = b"1\r\na\r\n" * TINY + b"0\r\n\r\n"
+
+
+def noted(monkeypatch: pytest.MonkeyPatch, kind: type[ClientLink] | type[Upstream]) -> list[object]:
+    """Each connection of that kind that goes on reading after others had their turn."""
+    turns: list[object] = []
+    go_on: Any = kind._go_on
+
+    def noting(connection: object) -> None:
+        turns.append(connection)
+        go_on(connection)
+
+    monkeypatch.setattr(kind, "_go_on", noting)
+    return turns
+
+
+async def test_others_come_between_the_reads_of_a_body_in_tiny_chunks(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = noted(monkeypatch, ClientLink)
+    sizes = []
+
+    async def script(visit: Visit) -> None:
+        await visit.request()
+        sizes.append(len(await visit.chunked()))
+        await visit.send(ANSWER)
+
+    rig.endpoint.script = script
+    caller = await rig.call(f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n")
+    assert (await caller.ask(TINY_CHUNKS)).status == 200
+    assert sizes == [TINY]
+    assert turns
+
+
+async def test_others_come_between_the_reads_of_an_answer_in_tiny_chunks(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = noted(monkeypatch, Upstream)
+
+    async def script(visit: Visit) -> None:
+        while await visit.request():
+            await visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + TINY_CHUNKS)
+
+    rig.endpoint.script = script
+    caller = await rig.call()
+    for _ in range(2):
+        assert (await caller.ask(GET)).body == b"a" * TINY
+    assert turns
+    assert len(rig.endpoint.visits) == 1

@@ -1,5 +1,7 @@
 """Requests that HTTP forbids: answered, never forwarded, and the connection is closed."""
 
+import time
+
 import pytest
 from unit.proxy_http.http_rig import HOST, Rig
 
@@ -181,6 +183,13 @@ async def test_empty_lines_before_a_request_are_skipped(rig: Rig) -> None:
     assert (await caller.ask(f"\r\n\r\nGET / HTTP/1.1\r\n{HOST}\r\n")).status == 200
     await caller.send("\r\n")
     assert (await caller.ask(f"GET / HTTP/1.1\r\n{HOST}\r\n")).status == 200
+
+
+async def test_a_flood_of_empty_lines_costs_little(rig: Rig) -> None:
+    started = time.process_time()
+    caller = await rig.call("\r\n" * (1 << 20))
+    assert (await caller.ask(f"GET / HTTP/1.1\r\n{HOST}\r\n")).status == 200
+    assert time.process_time() - started < 1.0  # taken off one by one: some 3 s
 
 
 async def test_no_request_leaks_out_of_a_body(rig: Rig) -> None:

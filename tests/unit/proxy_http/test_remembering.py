@@ -83,7 +83,7 @@ def read_request(intake: Intake, data: bytes, drop: frozenset[bytes]) -> tuple[o
     head = intake.read(data, data.index(b"\r\n\r\n"))
     fields = intake.fields
     shown = (head.method, head.target, head.host, head.host_header, head.http10, tuple(head.headers), tuple(head.lower))
-    framing = (head.content_length, head.upgrade, head.expect_continue, fields.close, fields.keep_alive)
+    framing = (head.content_length, head.upgrade, head.expect_continue, fields.persistent)
     return *shown, *framing, fields.referer, fields.user_agent, passed_lines(fields, drop)
 
 

@@ -113,6 +113,8 @@ class AnswerReader:
     def _read(self, head: bytes, without: frozenset[bytes]) -> AnswerHead:
         if len(head.translate(None, _CONTROL)) != len(head):
             raise BadHeadError("control character")
+        if not head.startswith(b"HTTP/1."):
+            raise BadHeadError("not HTTP/1")
         message = self._parser.read(head)
         headers: RawHeaders = message.raw_headers
         if not head.count(b"\n") == head.count(b"\r\n") == len(headers) + 2:

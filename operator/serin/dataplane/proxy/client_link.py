@@ -109,6 +109,16 @@ class ClientLink(asyncio.Protocol):
         if not self._write_paused and self._state != CLOSED:
             self.deadline = self._next_deadline()
 
+    def let_others(self) -> None:
+        """The last read cost much: whoever else has sent something comes before the next one."""
+        if not self._holds and not self.transport.is_closing():
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._holds and not self.transport.is_closing():
+            self.transport.resume_reading()
+
     # --- closing ---
 
     def _close(self) -> None:

@@ -101,7 +101,7 @@ class Choice(Protocol):
         """The attempt failed: another endpoint of the same version, or None when all were tried."""
 
     def done(self, status: int, *, failed: bool = False) -> None:
-        """The exchange is over; `status` 0 when the endpoint gave no answer. To be called exactly once."""
+        """The exchange is over; `status` is the client's, 0 when it got none. To be called exactly once."""
 
 
 @dataclass(slots=True)

@@ -11,9 +11,13 @@ LAST_CHUNK = b"0\r\n\r\n"
 MAX_SIZE_LINE = 1024
 """Bytes of a chunk's size line, extensions included."""
 MAX_TRAILERS = 8192
+MANY_CHUNKS = 1000
+"""In one read: a body that is mostly framing costs a thousand times what its bytes do. Whoever reads more than these
+lets others come first (about 0.5 ms)."""
 
 _strict_size = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*)?").fullmatch
 _padded_size = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?").fullmatch
+_plain_size = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n").match
 _trailer = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*").fullmatch
 
 _SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
@@ -30,7 +34,7 @@ class ChunkDecoder:
     goes on to the client is chunked anew.
     """
 
-    __slots__ = ("_held", "_left", "_match_size", "_state", "_trailers", "rest")
+    __slots__ = ("_held", "_left", "_match_size", "_state", "_trailers", "chunks", "rest")
 
     def __init__(self, *, padded: bool = False) -> None:
         self._match_size = _padded_size if padded else _strict_size
@@ -38,6 +42,8 @@ class ChunkDecoder:
         self._left = 0
         self._held = b""
         self._trailers = 0
+        self.chunks = 0
+        """How many, and pieces of such, the bytes fed last held."""
         self.rest = b""
         """What came behind the end of the body."""
 
@@ -49,6 +55,7 @@ class ChunkDecoder:
         """The payload in `data`; raises BadChunkError. Not to be called once `done`."""
         if self._state == _DATA and len(data) < self._left:
             self._left -= len(data)
+            self.chunks = 1
             return data
         if self._held:
             data = self._held + data
@@ -56,8 +63,22 @@ class ChunkDecoder:
         parts: list[bytes] = []
         at = 0
         while at >= 0 and self._state != _DONE:
+            if self._state == _SIZE:
+                at = self._take_whole(data, at, parts)
             at = self._step(data, at, parts)
+        self.chunks = len(parts)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take_whole(self, data: bytes, at: int, parts: list[bytes]) -> int:
+        """Read the chunks without extension that are there to their ends, the fast way; the place behind them."""
+        while match := _plain_size(data, at):
+            start = match.end()
+            end = start + int(match[1], 16)
+            if end == start or data[end : end + 2] != CRLF:
+                break
+            parts.append(data[start:end])
+            at = end + 2
+        return at
 
     def _step(self, data: bytes, at: int, parts: list[bytes]) -> int:
         """Read one element from `at`; the place behind it, or -1 when more bytes are needed."""
@@ -129,6 +150,8 @@ class CountedBody:
     """Takes the bytes of one body of known length; the same face as ChunkDecoder."""
 
     __slots__ = ("left", "rest")
+
+    chunks = 0
 
     def __init__(self, length: int) -> None:
         self.left = length

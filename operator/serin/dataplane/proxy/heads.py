@@ -66,17 +66,16 @@ class Fields:
     """A header block, read and checked."""
 
     __slots__ = (
-        "close",
         "content_length",
         "expect_continue",
         "headers",
         "host",
         "host_header",
-        "keep_alive",
         "lower",
         "options",
         "passed",
         "passed_without",
+        "persistent",
         "referer",
         "upgrade",
         "user_agent",
@@ -90,8 +89,8 @@ class Fields:
         self.content_length = 0
         self.upgrade = b""
         self.expect_continue = False
-        self.close = False
-        self.keep_alive = False
+        self.persistent = False
+        """The client wants to keep the connection (RFC 9112, section 9.3)."""
         self.options = _NO_OPTIONS
         """What Connection names, but close and keep-alive."""
         self.referer: bytes | None = None
@@ -172,6 +171,7 @@ class HeadReader:
         except BadHeadError as error:
             raise RefusedError(400) from error
         fields = Fields(headers, lower)
+        fields.persistent = not http10
         for name in _DECIDING.intersection(lower):
             single = lower.count(name) == 1
             value = headers[lower.index(name)][1]
@@ -192,6 +192,8 @@ class HeadReader:
             raise RefusedError(400)
         if http10 or fields.content_length or b"upgrade" not in fields.options:
             fields.upgrade = b""
+        if http10:
+            fields.expect_continue = False  # RFC 9110, section 10.1.1
         return fields
 
     def _host(self, value: bytes) -> str:
@@ -204,8 +206,10 @@ class HeadReader:
 
 def _connection(fields: Fields, value: bytes, *, single: bool) -> None:
     options = frozenset([token.strip(b" \t").lower() for token in value.split(b",")])
-    fields.close = b"close" in options
-    fields.keep_alive = b"keep-alive" in options
+    if b"close" in options:
+        fields.persistent = False
+    elif b"keep-alive" in options:
+        fields.persistent = True
     fields.options = options - _NOT_NAMED
 
 

@@ -4,14 +4,17 @@ The bytes of a body are counted or decoded here; what comes behind them waits fo
 done with a request is downstream.py's.
 """
 
+import re
 import time
 
 from serin.dataplane.proxy.client_link import ALL_HOLDS, DRAIN, EXCHANGE, HOLD_BUFFER, IDLE, LINGER, NEVER, ClientLink
 from serin.dataplane.proxy.connection_settings import ConnectionSettings
 from serin.dataplane.proxy.exchange import RequestHead
-from serin.dataplane.proxy.framing import BadChunkError, ChunkDecoder, CountedBody
+from serin.dataplane.proxy.framing import MANY_CHUNKS, BadChunkError, ChunkDecoder, CountedBody
 from serin.dataplane.proxy.heads import CHUNKED, HeadReader, RefusedError
-from serin.dataplane.proxy.intake import NO_FIELDS, Intake
+from serin.dataplane.proxy.intake import Intake
+
+_empty_lines = re.compile(rb"(?:\r\n)+").match
 
 
 class RequestReader(ClientLink):
@@ -19,7 +22,6 @@ class RequestReader(ClientLink):
         "_advancing",
         "_body",
         "_buffer",
-        "_fields",
         "_head",
         "_intake",
         "_max_body",
@@ -35,7 +37,6 @@ class RequestReader(ClientLink):
         self.keep_alive = True
         """The connection stays open after this exchange."""
         self._intake = Intake(heads, settings)
-        self._fields = NO_FIELDS
         self._head: RequestHead | None = None
         self._buffer = b""
         """Read and not yet used."""
@@ -95,7 +96,7 @@ class RequestReader(ClientLink):
 
     def _wait_turn(self, buffer: bytes) -> None:
         self._buffer = buffer
-        if self._fields.upgrade:
+        if self._intake.fields.upgrade:
             self.keep_alive = False  # these bytes are for the tunnel, or for nobody
         if len(buffer) > self.settings.replay:
             self.hold(HOLD_BUFFER, on=True)
@@ -116,9 +117,9 @@ class RequestReader(ClientLink):
         """Begin the exchange whose head is in the buffer; False when it is not there as a whole."""
         data = self._buffer
         if data[0] == 13:  # empty lines before a request are skipped: RFC 9112, section 2.2
-            while data.startswith(b"\r\n"):
-                data = data[2:]
-            self._buffer = data
+            empty = _empty_lines(data)
+            if empty is not None:
+                self._buffer = data = data[empty.end() :]
         end = data.find(b"\r\n\r\n")
         if not self._started:
             self._started = time.monotonic()
@@ -134,15 +135,13 @@ class RequestReader(ClientLink):
             self._refuse(refused.status)
             return False
         self._received = end + 4
-        self._uploaded = 0
         self._buffer = data[end + 4 :]
         self._head = head
-        self._fields = fields = self._intake.fields
+        fields = self._intake.fields
         length = fields.content_length
         if length:
             self._body = ChunkDecoder() if length == CHUNKED else CountedBody(length)
-        keep = fields.keep_alive and not fields.close if head.http10 else not fields.close
-        self.keep_alive = keep and not (fields.upgrade and self._buffer)
+        self.keep_alive = fields.persistent and not (fields.upgrade and self._buffer)
         self._state = EXCHANGE
         self.deadline = NEVER
         self._begin(head)
@@ -168,6 +167,7 @@ class RequestReader(ClientLink):
         `limit` in bytes, 0 for none.
         """
         self._max_body = limit
+        self._uploaded = 0
         self._streaming = True
         data, self._buffer = self._buffer, b""
         part = self._decode(data) if data else b""
@@ -192,6 +192,8 @@ class RequestReader(ClientLink):
         except BadChunkError:
             self._body_refused(400)
             return None
+        if body.chunks > MANY_CHUNKS:
+            self.let_others()
         self._uploaded += len(part)
         if self._uploaded > self._max_body > 0:
             self._body_refused(413)
@@ -211,7 +213,7 @@ class RequestReader(ClientLink):
         body = self._body
         if body is None:
             return True
-        if self._fields.expect_continue:
+        if self._intake.fields.expect_continue:
             return False  # whether the body comes at all is not known
         return isinstance(body, ChunkDecoder) or body.left <= self.settings.drain_body
 
@@ -236,6 +238,8 @@ class RequestReader(ClientLink):
         except BadChunkError:
             self._close_lingering(unread=True)
             return
+        if body.chunks > MANY_CHUNKS:
+            self.let_others()
         if body.done:
             self._body = None
             self._buffer = body.rest

@@ -39,7 +39,6 @@ class Transfer(Completed):
         "_fields",
         "_framed",
         "_head",
-        "_head_sent",
         "_over",
         "_replayable",
         "_started",
@@ -85,7 +84,6 @@ class Transfer(Completed):
         """What was sent of the body, as it was sent, as long as it may have to be sent again."""
         self._body_size = 0
         self._replayable = True
-        self._head_sent = False
         self._chunked_out = False
         self._framed = True
         """The client can see that an answer is not whole."""
@@ -214,7 +212,6 @@ class Transfer(Completed):
     def answered(self, answer: AnswerHead, part: bytes, *, whole: bool) -> None:
         """The head and what came of the body with it; `whole`: all of it, and `complete` follows."""
         self.reusable = answer.keep_alive
-        self._head_sent = True
         self.status = self.upstream_status = answer.status
         self.upstream_length = self.body_bytes = len(part)
         down, forward = self._down, self.forward
@@ -264,7 +261,6 @@ class Transfer(Completed):
             upstream.close()
             self.failed("invalid_header")
             return
-        self._head_sent = True
         self.status = self.upstream_status = 101
         forward = self.forward
         cookie = forward.on_choice(self.choice) if forward.on_choice is not None else b""
@@ -289,7 +285,7 @@ class Transfer(Completed):
         upstream, self._upstream = self._upstream, None
         if self._over:
             return
-        if self._head_sent:
+        if self.status:
             self._settle(self.status, time.monotonic(), failed=True)
             self._down.completed(self)
             self._down.cut(framed=self._framed)
@@ -308,34 +304,39 @@ class Transfer(Completed):
             self._again(choice, status)
             return
         self.status = self.upstream_status = status
-        self._settle(0, time.monotonic(), failed=True)
+        self._settle(status, time.monotonic(), failed=True)
         self._down.fail(self, status, self.forward.answer_prelude)
 
     def abort(self, status: int) -> None:
         """The client is gone; `status` is for the log when no answer was begun."""
         if not self._over:
-            self._leave(status)
+            self._leave(status, counted=0)
             self._down.completed(self)
 
     def refuse(self, status: int) -> None:
         """The client's body cannot be taken to its end."""
-        self._leave(status)
-        if self._head_sent:
+        begun = self.status != 0
+        self._leave(status, counted=status)
+        if begun:
             self._down.completed(self)
             self._down.cut(framed=self._framed)
         else:
             self._down.fail(self, status, self.forward.answer_prelude)
 
-    def _leave(self, status: int) -> None:
-        """Stop asking the endpoint, for no fault of its own."""
+    def _leave(self, status: int, *, counted: int) -> None:
+        """Stop asking the endpoint, for no fault of its own.
+
+        Where no answer was begun `status` is logged and `counted` goes to the statistics.
+        """
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.close()
+        counted = self.status or counted
         self.status = self.status or status
-        self._settle(self.status, time.monotonic(), failed=False)
+        self._settle(counted, time.monotonic(), failed=False)
 
     def hold_answer(self, *, on: bool) -> None:
         """The client does not take what it gets, or does again."""
@@ -346,7 +347,7 @@ class Transfer(Completed):
                 self._upstream.resume_reading()
 
     def _next_choice(self, word: str, *, sent: bool) -> Choice | None:
-        if self._head_sent or not self._replayable:
+        if self.status or not self._replayable:
             return None
         elapsed = time.monotonic() - self._started
         if not may_retry(
@@ -364,7 +365,7 @@ class Transfer(Completed):
         self.attempt()
 
     def _settle(self, status: int, now: float, *, failed: bool) -> None:
-        """The endpoint is not asked any more; `status` is for the statistics of its version."""
+        """The endpoint is not asked any more; `status` is what the client got, 0 for nothing: its version counts it."""
         self._over = True
         self.request_time = now - self._started
         self.upstream_time = now - self._attempt_started

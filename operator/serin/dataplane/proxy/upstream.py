@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from serin.dataplane.proxy.answers import CHUNKED, AnswerHead, AnswerReader
-from serin.dataplane.proxy.framing import BadChunkError, ChunkDecoder
+from serin.dataplane.proxy.framing import MANY_CHUNKS, BadChunkError, ChunkDecoder
 from serin.dataplane.proxy.parsers import BadHeadError
 
 if TYPE_CHECKING:
@@ -43,11 +43,13 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_decoder",
+        "_head_limit",
         "_interim",
         "_left",
         "_mode",
         "_pool",
         "_queued",
+        "_read_answer",
         "_read_paused",
         "closing",
         "connected",
@@ -66,6 +68,8 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, pool: Keeper, key: PoolKey) -> None:
         self._pool = pool
+        self._head_limit = pool.head_limit
+        self._read_answer = pool.answers.read
         self.key = key
         self.name = endpoint_name(key[0], key[1])
         self.transfer: Transfer | None = None
@@ -219,12 +223,12 @@ class Upstream(asyncio.Protocol):
     def _take_head(self, transfer: "Transfer", data: bytes) -> None:
         while True:
             end = data.find(b"\r\n\r\n")
-            if end < 0 or end + 4 > self._pool.head_limit:
+            if end < 0 or end + 4 > self._head_limit:
                 self._keep_partial(data, whole=end >= 0)
                 self.deadline = transfer.read_deadline()
                 return
             end += 4
-            answer = self._pool.answers.read(data[:end], transfer.forward.answer_drop)
+            answer = self._read_answer(data[:end], transfer.forward.answer_drop)
             status = answer.status
             if status >= 200:
                 break
@@ -251,7 +255,7 @@ class Upstream(asyncio.Protocol):
             self._start_body(transfer, answer, rest)
 
     def _keep_partial(self, data: bytes, *, whole: bool) -> None:
-        if whole or len(data) > self._pool.head_limit:
+        if whole or len(data) > self._head_limit:
             raise BadHeadError("too large a head")
         if not b"HTTP/1.".startswith(data[:7]):
             raise BadHeadError("not HTTP/1")
@@ -270,7 +274,7 @@ class Upstream(asyncio.Protocol):
             self._mode = _COUNTED
         elif length == CHUNKED:
             self._decoder = decoder = ChunkDecoder(padded=True)
-            rest = decoder.feed(rest) if rest else b""
+            rest = self._decode(decoder, rest) if rest else b""
             if decoder.done:
                 self._finish(transfer, answer, rest, reusable=answer.keep_alive and not decoder.rest)
                 return
@@ -300,13 +304,24 @@ class Upstream(asyncio.Protocol):
     def _take_chunked(self, transfer: "Transfer", data: bytes) -> None:
         decoder = self._decoder
         assert decoder is not None
-        payload = decoder.feed(data)
+        payload = self._decode(decoder, data)
         if decoder.done:
             self._end(transfer, payload, clean=not decoder.rest)
             return
         self.deadline = transfer.read_deadline()
         if payload:
             transfer.part(payload, last=False)
+
+    def _decode(self, decoder: ChunkDecoder, data: bytes) -> bytes:
+        payload = decoder.feed(data)
+        if decoder.chunks > MANY_CHUNKS and not self._read_paused:
+            self.transport.pause_reading()  # the other connections first
+            asyncio.get_running_loop().call_soon(self._go_on)
+        return payload
+
+    def _go_on(self) -> None:
+        if not self._read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _end(self, transfer: "Transfer", last: bytes, *, clean: bool) -> None:
         self.transfer = None

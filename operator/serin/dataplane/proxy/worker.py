@@ -31,6 +31,7 @@ from serin.dataplane.proxy.server import Server
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
 from serin.dataplane.proxy.site import LoadedHosts, Site
 from serin.dataplane.proxy.tls import TlsContexts
+from serin.dataplane.proxy.transfer import Transfer
 from serin.dataplane.sockets import BACKLOG
 from serin.errors import SerinError
 from serin.native.hashing import hash64
@@ -181,7 +182,7 @@ class ProxyWorker:
         return self._pages.large_headers if status == TOO_LARGE else self._pages.body(status)
 
     def _completed(self, record: Completed) -> None:
-        if not record.upstream_addr:
+        if not isinstance(record, Transfer):  # a choice counts for itself
             self._shared.count(record.status)
         if self._access_log is not None:
             self._access_log.add(record)
