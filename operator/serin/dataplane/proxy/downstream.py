@@ -14,7 +14,6 @@ from serin.dataplane.proxy.client_link import ALL_HOLDS, CLOSED, EXCHANGE, IDLE,
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
 from serin.dataplane.proxy.heads import TOO_LARGE
-from serin.dataplane.proxy.intake import NO_FIELDS
 from serin.dataplane.proxy.request_reader import RequestReader
 from serin.dataplane.proxy.transfer import CLIENT_CLOSED, Transfer
 
@@ -127,7 +126,7 @@ class Downstream(RequestReader):
     def _forward(self, forward: Forward) -> None:
         head = self._head
         assert head is not None
-        self._transfer = transfer = Transfer(self, head, self._fields, forward, self._intake.line, self._started)
+        self._transfer = transfer = Transfer(self, head, self._intake.fields, forward, self._intake.line, self._started)
         if self._body is None:
             transfer.attempt()
         elif head.content_length > forward.max_body > 0:
@@ -161,7 +160,7 @@ class Downstream(RequestReader):
         shown = 400 if status == TOO_LARGE else status
         self.keep_alive = False
         self._head = None
-        self._fields = NO_FIELDS
+        self._intake.forget()
         self._received = self._received or len(self._buffer)
         self.write(own_answer(Answer(shown, body=page), head_only=False, keep_alive=False))
         self._complete_own(shown, len(page), _NO_LOG)
@@ -169,7 +168,7 @@ class Downstream(RequestReader):
 
     def _complete_own(self, status: int, body: int, log: LogContext) -> None:
         """Tell the log of an exchange that no endpoint had a part in."""
-        head, fields = self._head, self._fields
+        head, fields = self._head, self._intake.fields
         self._server.on_complete(
             Completed(
                 self.client.address,

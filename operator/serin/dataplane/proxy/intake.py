@@ -72,6 +72,11 @@ class Intake:
             self._head = head
         return head
 
+    def forget(self) -> None:
+        """Of a refused request there are no headers to speak of."""
+        self.fields = NO_FIELDS
+        self._head = None
+
     def check_partial(self, data: bytes) -> None:
         """Refuse what cannot become a head any more. Raises RefusedError."""
         settings = self._settings
