@@ -94,6 +94,22 @@ def test_a_certificate_that_cannot_be_loaded_leaves_the_default(fallback: Path, 
         assert handshake(server, name)[0] == "Kubernetes Ingress Controller Fake Certificate"
 
 
+def test_a_certificate_that_could_not_be_loaded_is_tried_again_a_second_later(
+    fallback: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [10.0]
+    contexts = TlsContexts(tmp_path.joinpath, fallback, lambda: now[0])
+    missing = contexts.context(None)
+    assert contexts.context("late") is missing
+    (tmp_path / "late").write_bytes(fallback.read_bytes())
+    assert contexts.context("late") is missing
+    assert len(caplog.messages) == 1
+    now[0] += 1.0
+    found = contexts.context("late")
+    assert found is not missing
+    assert contexts.context("late") is found
+
+
 def test_a_new_digest_takes_effect_with_the_next_handshake(fallback: Path, tmp_path: Path) -> None:
     named(tmp_path / "d1", "old")
     named(tmp_path / "d2", "new")

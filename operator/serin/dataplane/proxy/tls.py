@@ -6,12 +6,15 @@ and connections that stand go on with theirs. Key material is read by OpenSSL fr
 
 import logging
 import ssl
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 MAX_CONTEXTS = 4096
 """Contexts kept; beyond it the one unused for the longest time is made anew when it is asked for again."""
+RETRY_SECONDS = 1.0
+"""After so long a certificate that could not be loaded is tried again: what was in the way may be gone."""
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +25,14 @@ class TlsContexts:
     Raises OSError or ssl.SSLError when the fallback cannot be loaded: without it no handshake could be answered.
     """
 
-    def __init__(self, path_of: Callable[[str], Path], fallback: Path) -> None:
+    def __init__(
+        self, path_of: Callable[[str], Path], fallback: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._path_of = path_of
+        self._clock = clock
         self._fallback = server_context(fallback)
         self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        self._failed: dict[str, float] = {}
 
     def context(self, digest: str | None) -> ssl.SSLContext:
         """The context of a certificate; the fallback's for None, and for one that cannot be loaded."""
@@ -33,11 +40,8 @@ class TlsContexts:
             return self._fallback
         context = self._contexts.get(digest)
         if context is None:
-            context = self._contexts[digest] = self._load(digest)
-            if len(self._contexts) > MAX_CONTEXTS:
-                self._contexts.popitem(last=False)
-        else:
-            self._contexts.move_to_end(digest)
+            return self._load(digest)
+        self._contexts.move_to_end(digest)
         return context
 
     def listening(self, certificate_of: Callable[[str], str | None]) -> ssl.SSLContext:
@@ -51,11 +55,20 @@ class TlsContexts:
         return context
 
     def _load(self, digest: str) -> ssl.SSLContext:
-        try:
-            return server_context(self._path_of(digest))
-        except (OSError, ssl.SSLError):
-            log.exception("certificate %s cannot be loaded; its hosts get the default certificate", digest)
+        now = self._clock()
+        if self._failed.get(digest, now) > now:
             return self._fallback
+        try:
+            context = server_context(self._path_of(digest))
+        except OSError:  # ssl.SSLError is one
+            log.exception("certificate %s cannot be loaded; its hosts get the default certificate", digest)
+            self._failed = {of: until for of, until in self._failed.items() if until > now}
+            self._failed[digest] = now + RETRY_SECONDS
+            return self._fallback
+        self._contexts[digest] = context
+        if len(self._contexts) > MAX_CONTEXTS:
+            self._contexts.popitem(last=False)
+        return context
 
 
 def server_context(pem: Path) -> ssl.SSLContext:
