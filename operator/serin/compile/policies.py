@@ -11,6 +11,7 @@ from serin.compile.ingresses import IngressReading
 from serin.compile.rules import Rule, rewrites
 from serin.compile.secrets import SecretReader
 from serin.compile.settings import Settings
+from serin.objects.fields import shorten
 from serin.refs import Ref, Source
 from serin.routing.plan import BasicAuth, Closed, Policy, Rewrite, RuleId, TlsRedirect, UserFile
 
@@ -63,12 +64,19 @@ class HostPolicies:
         if policy.auth is not None and rule.id.path.startswith(self._settings.no_auth):
             changes["auth"] = None
         if rule.rewrites:
-            changes["rewrite"] = _rewrite(rule.reading, rule.id.path)
+            changes["rewrite"] = rewrite = _rewrite(rule.reading, rule.id.path)
+            self._check_groups(rewrite)
         elif policy.forwarded_prefix:
             changes["forwarded_prefix"] = ""
         if policy.affinity is not None and not policy.affinity.path:
             changes["affinity"] = replace(policy.affinity, path=rule.id.path.partition(";")[0])
         return replace(policy, **changes) if changes else policy
+
+    def _check_groups(self, rewrite: Rewrite) -> None:
+        missing = matching.missing_groups(rewrite.pattern, rewrite.target)
+        if missing:
+            text = f"{', '.join(missing)} stands for nothing: the path {shorten(rewrite.pattern)} has no such group"
+            self._findings.warning(rewrite.source, "rewrite-group-missing", text)
 
     def of_fallback(self, reading: IngressReading, root: RuleId) -> Policy:
         """What an Ingress's annotations say to requests for its host that no rule takes."""
@@ -120,6 +128,9 @@ class HostPolicies:
             text = f"Secret {asked.namespace}/{asked.name}: {found.error}; requests get 503"
             self._findings.error(asked.source, "auth-secret-unusable", text)
             return Policy(closed=Closed(503, "auth-secret-unusable", asked.source))
+        if found.unusable:
+            text = f"Secret {asked.namespace}/{asked.name}: {found.unusable}"
+            self._findings.warning(asked.source, "auth-users-unusable", text)
         self.users[found.file.digest] = found.file
         return replace(reading.policy, auth=BasicAuth(asked.realm, found.file.digest, asked.source))
 

@@ -51,7 +51,9 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
         return Pool(spec, (), client_affinity=service.affinity_timeout), tuple(findings.problems)
     endpoints = tuple(sorted(set(_ready(_slices(snapshot, spec), port)), key=lambda e: (e.address, e.port)))
     if not endpoints:
-        text = f"{ref} has no ready endpoint on port {_shown(spec)}; {_NOBODY}"
+        others = _other_ports(_slices(snapshot, spec), port)
+        named = f" (those that are ready have other ports: {others})" if others else ""
+        text = f"{ref} has no ready endpoint on port {_shown(spec)}{named}; {_NOBODY}"
         findings.warning(Source(ref), "no-ready-endpoints", text)
     return Pool(spec, endpoints, client_affinity=service.affinity_timeout), tuple(findings.problems)
 
@@ -97,6 +99,13 @@ def _ready(slices: Iterable[EndpointSlice], port: ServicePort) -> Iterable[Endpo
                         yield Endpoint(address, number)
 
 
+def _other_ports(slices: Iterable[EndpointSlice], port: ServicePort) -> str:
+    """Ports under which endpoints are ready, when none of them is the Service's: a name is then likely mistyped."""
+    ready = (s for s in slices if any(e.ready and not e.terminating and e.addresses for e in s.endpoints))
+    found = {p for piece in ready for p in piece.ports if not _slice_ports(piece.ports, port)}
+    return ", ".join(sorted(f"{p.port} ({p.name or 'without name'})" for p in found))
+
+
 def _slice_ports(ports: tuple[SlicePort, ...], port: ServicePort) -> list[SlicePort]:
     """Those of the Service's port: by its name; in slices written by hand also by its target, or the only one."""
     ours = [p for p in ports if p.protocol == port.protocol]
@@ -111,7 +120,8 @@ def _slice_ports(ports: tuple[SlicePort, ...], port: ServicePort) -> list[SliceP
 
 def _no_port(service: Service, spec: PoolSpec, findings: Findings) -> None:
     listed = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in service.ports) or "none"
-    text = f"{service.meta.ref} has no port {_shown(spec)}, its ports are: {listed}; {_NOBODY}"
+    wanted = f"named {shorten(spec.port)!r}" if isinstance(spec.port, str) else _shown(spec)
+    text = f"{service.meta.ref} has no port {wanted}, its ports are: {listed}; {_NOBODY}"
     findings.error(service.meta.at("spec.ports"), "service-port-not-found", text)
 
 

@@ -4,6 +4,7 @@ What a host looked at is recorded, also when it was not there: a Secret that app
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,10 +15,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from serin.compile.draft import Draft
+from serin.objects.fields import shorten
 from serin.objects.store import Key, Snapshot
 from serin.objects.views import Secret
 from serin.routing.plan import Certificate, UserFile
 
+_HASH = re.compile(r"\{(?:PLAIN|SHA|SSHA)\}.*|\$(?:apr1|1|5|6|2[aby])\$.+|[./0-9A-Za-z]{13}", re.IGNORECASE)
+_HASHES = "bcrypt, apr1, $1$, $5$, $6$, {SSHA}, {SHA}, {PLAIN}"
+"""What serin.dataplane.proxy.passwords compares with; DES as well, of which nobody is told."""
+_SHOWN = 3
 _RSA_BITS = 2048
 """What OpenSSL's default security level asks of a server's key."""
 
@@ -37,8 +43,11 @@ class TlsSecret:
 
 @dataclass(frozen=True, slots=True)
 class Users:
+    """A user file, or why there is none. `unusable`: which of its lines let nobody in."""
+
     file: UserFile | None
     error: str = ""
+    unusable: str = ""
 
 
 Parsed = TlsSecret | Users
@@ -137,7 +146,22 @@ def _auth_map(secret: Secret | None) -> Users:
 def _users(text: bytes) -> Users:
     if not any(b":" in line and not line.startswith(b"#") for line in text.splitlines()):
         return Users(None, "it holds no line USER:HASH")
-    return Users(UserFile(_digest(text), text))
+    return Users(UserFile(_digest(text), text), unusable=_unusable(text))
+
+
+def _unusable(text: bytes) -> str:
+    """Never shows a hash: a line without colon may be one."""
+    wrong = []
+    for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+        user, colon, rest = line.partition(":")
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not colon:
+            wrong.append(f"line {number} is not USER:HASH")
+        elif _HASH.fullmatch(rest.partition(":")[0].strip()) is None:
+            wrong.append(f"{shorten(user)} has no hash that is known ({_HASHES})")
+    more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return "; ".join(wrong[:_SHOWN]) + more
 
 
 def _digest(data: bytes) -> str:

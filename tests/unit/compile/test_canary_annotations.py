@@ -151,6 +151,33 @@ def test_weight(weight: str, total: str | None, expected: tuple[int, ...]) -> No
     assert weights(with_canary(**notes)) == expected
 
 
+@pytest.mark.parametrize(("weight", "total"), [("150", None), ("-5", None), ("300", "200")])
+def test_a_weight_out_of_range_is_a_problem(weight: str, total: str | None) -> None:
+    notes = {"canary_weight": weight} | ({"canary_weight_total": total} if total is not None else {})
+    assert "canary-weight-range" in codes(with_canary(**notes))
+
+
+@pytest.mark.parametrize("weight", ["0", "100"])
+def test_a_weight_at_an_end_is_none(weight: str) -> None:
+    assert "canary-weight-range" not in codes(with_canary(canary_weight=weight))
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ({}, True),
+        ({"canary_weight_total": "1000"}, True),
+        ({"canary_weight": "0"}, False),
+        ({"canary_by_cookie": "c"}, False),
+        ({"canary_by_header": "X"}, False),
+        ({"canary_by_header_value": "x"}, False),
+        ({"canary_weight": "50%"}, False),
+    ],
+)
+def test_a_canary_that_nothing_leads_to_is_a_problem_once(notes: dict[str, str], told: bool) -> None:
+    assert ("canary-without-rule" in codes(with_canary(**notes))) is told
+
+
 @pytest.mark.parametrize("total", ["10", "0", "-1"])
 def test_a_total_that_is_ignored_is_a_problem(total: str) -> None:
     assert "canary-total-ignored" in codes(with_canary(canary_weight="5", canary_weight_total=total))

@@ -107,6 +107,26 @@ def test_an_absolute_rewrite_never_proxies() -> None:
     assert route(compiled).split is None
 
 
+@pytest.mark.parametrize(
+    ("path", "target", "missing"),
+    [
+        ("/a(/|$)(.*)", "/$2", ""),
+        ("/a(/|$)(.*)", "/$3", "$3"),
+        ("/a", "/$1/$2", "$1, $2"),
+        ("/a(?:/|$)(.*)", "/$2", "$2"),
+        ("/a(?P<rest>.*)(?<=x)", "/$2", "$2"),
+        (r"/a\(b[(](c)", "/$2", "$2"),
+        ("/a", "/$0", ""),
+    ],
+)
+def test_a_group_that_the_path_does_not_have_is_told(path: str, target: str, missing: str) -> None:
+    compiled = compile_objects(
+        ingress("main", (path, "ImplementationSpecific", "v1"), notes={"rewrite-target": target})
+    )
+    found = [p.text for p in compiled.problems if p.code == "rewrite-group-missing"]
+    assert [text.partition(" stands")[0] for text in found] == ([missing] if missing else [])
+
+
 def test_a_target_without_slash_gets_one() -> None:
     rewrite = policy(rewrite_target="new").rewrite
     assert rewrite is not None
@@ -184,6 +204,34 @@ def test_basic_auth_from_a_map_is_a_file_in_order() -> None:
 
 def test_the_own_namespace_may_be_written() -> None:
     assert with_notes(auth(auth_secret="shop/users"), secret("users", auth=HTPASSWD)).plan.users
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("alice:{PLAIN}x", ""),
+        ("alice:{ssha}x", ""),
+        ("alice:$2y$05$x", ""),
+        ("alice:$6$rounds=5000$x$y", ""),
+        ("alice:rqXexS6ZhobKA", ""),
+        ("# alice", ""),
+        ("", ""),
+        ("alice:secret", "alice has no hash that is known"),
+        ("alice:$md5$x", "alice has no hash that is known"),
+        ("alice", "line 1 is not USER:HASH"),
+    ],
+)
+def test_users_that_nothing_lets_in_are_named(line: str, told: str) -> None:
+    compiled = with_notes(auth(), secret("users", auth=f"{line}\nbob:{{PLAIN}}x\n"))
+    assert route(compiled).policy.auth is not None
+    found = [p.text for p in compiled.problems if p.code == "auth-users-unusable"]
+    assert len(found) == bool(told)
+    assert all(told in text and "secret" not in text.replace("Secret", "") for text in found)
+
+
+def test_of_many_unusable_users_some_are_named() -> None:
+    compiled = with_notes(auth(), secret("users", auth="\n".join(f"u{n}:x" for n in range(9))))
+    assert problem(compiled, "auth-users-unusable").text.endswith("and 6 more")
 
 
 @pytest.mark.parametrize(
@@ -312,6 +360,19 @@ def test_unknown_names() -> None:
     told = [p for p in compiled.problems if p.code == "annotation-unknown"]
     assert len(told) == 3
     assert any("canary-weight" in p.text for p in told)
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("ingress.kubernetes.io/rewrite-target", True),
+        ("nginx.ingress.kubernets.io/rewrite-target", True),
+        ("nginx.ingress.kubernets.io/zzz", False),
+        ("haproxy.org/rewrite-target", False),
+    ],
+)
+def test_known_names_under_a_prefix_that_is_almost_ours(key: str, told: bool) -> None:
+    assert ("annotation-misplaced" in codes(with_notes({key: "/x"}))) is told
 
 
 def test_removed_names_say_what_to_do() -> None:

@@ -66,6 +66,12 @@ def test_a_port_that_is_not_there(port: int | str) -> None:
     assert (pool.endpoints, found) == ((), ["service-port-not-found"])
 
 
+def test_a_port_that_the_slices_call_otherwise_is_named() -> None:
+    objects = service("v1", WEB), endpoints("v1", "10.0.0.1", ports=({"name": "http", "port": 9000},)), ingress("main")
+    text = problem(compile_objects(*objects), "no-ready-endpoints").text
+    assert "those that are ready have other ports: 9000 (http)" in text
+
+
 def test_an_unnamed_port() -> None:
     assert where(service("v1", {"port": 80}), endpoints("v1", "10.0.0.1", ports=({"port": 8080},))) == ["10.0.0.1:8080"]
 

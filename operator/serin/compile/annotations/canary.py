@@ -120,13 +120,17 @@ def canary_rules(values: Values, findings: Findings) -> CanaryRules | None:
         text = "canary-by-header-value is set and decides alone; the pattern has no effect"
         findings.warning(values.source(BY_HEADER_PATTERN), "canary-pattern-unused", text)
     total = _total(values, findings)
+    weight = _weight(values, total, findings)
+    if not any(a in values for a in (WEIGHT, BY_HEADER, BY_COOKIE)) and not findings.problems:
+        text = "expected canary-weight, canary-by-header or canary-by-cookie; without any no requests come"
+        findings.warning(values.source(CANARY), "canary-without-rule", text)
     decides = BY_HEADER_VALUE if value is not None else BY_HEADER_PATTERN if pattern is not None else BY_HEADER
     return CanaryRules(
         header=header,
         value=value,
         pattern=None if value is not None else pattern,
         cookie=values.get(BY_COOKIE),
-        weight=max(0, min(values.get(WEIGHT), total)),
+        weight=weight,
         total=total,
         header_source=values.source(decides),
         cookie_source=values.source(BY_COOKIE),
@@ -141,6 +145,15 @@ def _total(values: Values, findings: Findings) -> int:
     text = f"{total} has no effect, expected more than 100; the weight counts out of 100"
     findings.warning(values.source(WEIGHT_TOTAL), "canary-total-ignored", text)
     return 100
+
+
+def _weight(values: Values, total: int, findings: Findings) -> int:
+    found = values.get(WEIGHT)
+    weight = max(0, min(found, total))
+    if weight != found:
+        text = f"expected 0 to {total}, found {found}; it counts as {weight}"
+        findings.warning(values.source(WEIGHT), "canary-weight-range", text)
+    return weight
 
 
 def _refuse_rules(values: Values, findings: Findings) -> None:

@@ -10,6 +10,9 @@ from serin.routing.plan import AppRoot
 
 _R = Concern.ROUTING
 _VARIABLE = re.compile(r"\$(?![0-9])")
+_NO_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+"""What a parenthesis may stand in without opening a group: escapes and classes."""
+_GROUP = re.compile(r"\((?![?*])|\(\?(?:P?<(?![=!])|')")
 _ABSOLUTE = re.compile(r"https?://")
 
 
@@ -70,6 +73,13 @@ def forwarded_prefix_of(values: Values, findings: Findings) -> str:
         findings.warning(values.source(X_FORWARDED_PREFIX), "forwarded-prefix-unused", text)
         return ""
     return prefix
+
+
+def missing_groups(pattern: str, target: str) -> tuple[str, ...]:
+    """The `$1` to `$9` of a rewrite target for which the path, taken as a pattern, has no group."""
+    plain = _NO_GROUP.sub("", pattern)
+    groups = len(_GROUP.findall(plain))
+    return tuple(f"${n}" for n in sorted(set(re.findall(r"\$([1-9])", target))) if int(n) > groups)
 
 
 def is_absolute(target: str) -> bool:

@@ -1,6 +1,7 @@
 """Reads an object's annotations: values where they can be read, problems where not, and what comes of that."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from serin.compile.annotations.grammar import has_control
@@ -15,6 +16,7 @@ from serin.refs import Source
 from serin.routing.plan import Closed
 
 _NEAR = Near((*ANNOTATIONS, *ALIASES))
+_OLD_PREFIX = "ingress.kubernetes.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def _known(meta: Meta, prefix: str, findings: Findings) -> list[tuple[str, Annot
                 _unknown_ours(meta.annotation_source(key), findings)
                 continue
         else:
+            _misplaced(meta, key, prefix, findings)
             continue
         known.append((key, annotation))
     known.sort(key=lambda entry: entry[0])
@@ -93,6 +96,21 @@ def _unknown(source: Source, name: str, findings: Findings) -> None:
     near = _NEAR.find(name)
     hint = f" (did you mean {near}?)" if near else ""
     findings.warning(source, "annotation-unknown", f"no annotation has this name{hint}; it has no effect")
+
+
+def _misplaced(meta: Meta, key: str, prefix: str, findings: Findings) -> None:
+    """A name of ours under a prefix that is almost ours, or the one that ingress-nginx had before version 0.9."""
+    found, _, name = key.rpartition("/")
+    if name not in ANNOTATIONS and name not in ALIASES:
+        return
+    if found == _OLD_PREFIX or _near_prefix(prefix).find(found):
+        text = f"expected {prefix}/{name}; under another prefix it has no effect"
+        findings.warning(meta.annotation_source(key), "annotation-misplaced", text)
+
+
+@cache
+def _near_prefix(prefix: str) -> Near:
+    return Near((prefix,))
 
 
 def _unknown_ours(source: Source, findings: Findings) -> None:
