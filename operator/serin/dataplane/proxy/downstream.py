@@ -78,6 +78,8 @@ class Downstream(RequestReader):
         if self._state == IDLE and not self._write_paused:
             if self._buffer:
                 self._started = self._started or now
+                self._head = None
+                self._intake.forget()
                 self._complete_own(REQUEST_TIMEOUT, 0, _NO_LOG)
             self._close()
             return

@@ -6,6 +6,7 @@ a route that speaks plain HTTP. It must not know what is sent on them.
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 
 from serin.dataplane.proxy.answers import AnswerReader
@@ -22,12 +23,15 @@ class UpstreamPool:
     def __init__(self, settings: ConnectionSettings, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._loop = loop
-        self._idle: dict[PoolKey, list[Upstream]] = {}
+        self._size = settings.pool_size
+        self._timeout = settings.pool_timeout
+        self._idle: defaultdict[PoolKey, list[Upstream]] = defaultdict(list)
         """The one that is idle for longest first."""
         self.idle = 0
         """How many there are."""
         self.answers = AnswerReader()
         self.head_limit = settings.head
+        self.longest_life = settings.pool_time
         self.open: set[Upstream] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
@@ -43,17 +47,13 @@ class UpstreamPool:
 
     def give_back(self, upstream: Upstream, now: float) -> None:
         """Keep a connection whose exchange is over and which may carry another one."""
-        settings = self._settings
-        if upstream.served >= settings.pool_requests or now - upstream.opened > settings.pool_time:
+        if upstream.served >= self._settings.pool_requests or now > upstream.expires:
             upstream.close()
             return
-        upstream.deadline = now + settings.pool_timeout
-        kept = self._idle.get(upstream.key)
-        if kept is None:
-            kept = self._idle[upstream.key] = []
-        kept.append(upstream)
+        upstream.deadline = now + self._timeout
+        self._idle[upstream.key].append(upstream)
         self.idle += 1
-        if self.idle > settings.pool_size:
+        if self.idle > self._size:
             oldest = min((kept[0] for kept in self._idle.values() if kept), key=lambda u: u.deadline)
             oldest.close()
 

@@ -151,7 +151,6 @@ class RequestReader(ClientLink):
         """Ready for the next request."""
         self._state = IDLE
         self._started = 0.0
-        self._head = None
         if self._holds:
             self.hold(ALL_HOLDS, on=False)
         if self._buffer:

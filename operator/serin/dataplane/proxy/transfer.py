@@ -219,18 +219,19 @@ class Transfer(Completed):
             self._chunked_out = not self._head.http10
             if self._head.http10:
                 down.keep_alive = self._framed = False
-        pieces = [answer.lines, KEEP_ALIVE if down.keep_alive else CLOSE, forward.answer_prelude]
+        lines = forward.answer_prelude
         if not answer.dated:
-            pieces.append(date_line())
+            lines += date_line()
         if forward.on_choice is not None:
-            pieces.append(forward.on_choice(self.choice))
+            lines += forward.on_choice(self.choice)
+        persistence = KEEP_ALIVE if down.keep_alive else CLOSE
         if not self._chunked_out:
-            pieces += (b"\r\n", part)
+            down.write(b"".join((answer.lines, persistence, lines, b"\r\n", part)))
         else:
-            pieces += (CHUNKED_LINE, b"\r\n", *chunk(part))
+            pieces = [answer.lines, persistence, lines, CHUNKED_LINE, b"\r\n", *chunk(part)]
             if whole:
                 pieces.append(LAST_CHUNK)
-        down.write(b"".join(pieces))
+            down.write(b"".join(pieces))
 
     def part(self, data: bytes, *, last: bool) -> None:
         """More of the body; after the `last` part `complete` follows."""

@@ -33,6 +33,7 @@ class Keeper(Protocol):
 
     answers: AnswerReader
     head_limit: int
+    longest_life: float
     open: set["Upstream"]
 
     def give_back(self, upstream: "Upstream", now: float) -> None: ...
@@ -54,9 +55,9 @@ class Upstream(asyncio.Protocol):
         "closing",
         "connected",
         "deadline",
+        "expires",
         "key",
         "name",
-        "opened",
         "served",
         "silent",
         "transfer",
@@ -77,7 +78,8 @@ class Upstream(asyncio.Protocol):
         self.closing = False
         self.deadline = NEVER
         """When to act next, on time.monotonic()'s clock."""
-        self.opened = time.monotonic()
+        self.expires = time.monotonic() + pool.longest_life
+        """When it is not kept any longer."""
         self.served = 0
         """Exchanges begun on it."""
         self.silent = True
