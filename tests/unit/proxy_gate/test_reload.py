@@ -162,6 +162,21 @@ async def test_without_any_plan_it_waits(world: World) -> None:
     await until(lambda: len(world.sites) == 1)
 
 
+async def test_a_fault_of_ours_leaves_the_last_good_plan_and_is_tried_again(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run_dir.publish(plan(host("a.x")))
+    await taken(world)
+    world.run_dir.publish(plan(host("a.x", "/new")))
+    with monkeypatch.context() as broken, caplog.at_level(logging.ERROR):
+        broken.setattr(RunDirectory, "read_index", lambda self: [][0])
+        world.taker.look()
+        await until(lambda: world.kept == 1 and world.taker.idle)
+    assert caplog.messages == ["plan-refused"]
+    world.taker.tick()
+    await until(lambda: len(world.sites) == 2)
+
+
 async def test_doubts_are_told_and_looked_into_once_a_second(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.run_dir.publish(plan(host("a.x")))
     await taken(world)

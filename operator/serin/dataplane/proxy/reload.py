@@ -90,16 +90,18 @@ class PlanTaker:
                     await asyncio.sleep(0)
                     began = self._clock()
         except CorruptFileError as error:
-            self._say(error)
+            self._say(str(error))
+            return
+        except Exception as error:  # a fault of ours, and no reason to stop looking
+            self._say(repr(error))
             return
         self._failed = ""
         self._site = site
         self._took(site)
         self._loaded.keep(site.digests())
 
-    def _say(self, error: CorruptFileError) -> None:
+    def _say(self, text: str) -> None:
         """Once for each reason: it is tried again each second."""
-        text = str(error)
         if text != self._failed:
             self._failed = text
             in_force = 0 if self._site is None else self._site.generation
