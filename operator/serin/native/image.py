@@ -5,6 +5,7 @@ allocated when the file is made. Knows ids and bytes, not what splits and pools 
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 from array import array
@@ -154,7 +155,7 @@ class Image:
         try:
             written = os.pwrite(self._fd, data, offset)
             if written != len(data):
-                raise OSError(f"{self._path}: {written} of {len(data)} bytes written")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         except OSError:
             self._heap.give_back(offset, len(data))
             raise

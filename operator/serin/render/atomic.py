@@ -19,7 +19,8 @@ def write_file(path: Path, data: bytes, mode: int) -> None:
             while left:
                 left = left[file.write(left) :]
         beside.replace(path)
-    except OSError:
+    except OSError as error:
+        error.filename = error.filename or str(path)  # calls on descriptors know none
         with contextlib.suppress(OSError):
             beside.unlink()
         raise

@@ -328,12 +328,15 @@ def test_a_full_disk_while_growing_leaves_the_file_in_force(small_rig: Rig, monk
     assert isinstance(handle.decide(), Choice)
 
 
-def test_a_full_disk_is_an_error_and_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("short", [True, False])
+def test_a_full_disk_is_an_error_and_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch, *, short: bool) -> None:
     pool = make_pool(1, 2)
     split = rig.put(make_split(1, [(pool, 0)]), pool)
     handle = rig.worker().split(split.id, split.shape)
 
     def no_room(*_: object) -> int:
+        if short:
+            return 8
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
