@@ -48,6 +48,8 @@ class DataPlane:
             before_exec = None if self._lasting else partial(die_with, os.getpid(), signal.SIGTERM)
             process = await asyncio.create_subprocess_exec(*self._command, process_group=0, preexec_fn=before_exec)
             self._process = process
+            if self._ending:  # asked to while it was being started
+                self.end()
             code = await process.wait()
             settled = settled or self._settled(process.pid)
             if self._ending or not settled:

@@ -40,6 +40,16 @@ async def test_one_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -
     assert second != first
 
 
+async def test_one_that_is_asked_to_end_while_it_starts_ends() -> None:
+    plane = DataPlane(SLEEPER, lambda pid: True)
+    running = asyncio.create_task(plane.run())
+    await asyncio.sleep(0)
+    assert plane.pid is None
+    plane.end()
+    async with asyncio.timeout(20):
+        assert await running == -signal.SIGTERM
+
+
 PARENT = """
 import asyncio, sys
 from serin.control.child import DataPlane
