@@ -25,6 +25,10 @@ REFUSED = {
     "::ffff:169.254.169.254": "a cloud metadata address",
     "64:ff9b::a9fe:a9fe": "a cloud metadata address",
     "fd00:ec2::254": "a cloud metadata address",
+    "fd20:ce::254": "a cloud metadata address",
+    "100.100.100.200": "a cloud metadata address",
+    "192.0.0.192": "a cloud metadata address",
+    "168.63.129.16": "a cloud metadata address",
     "not-an-address": "not an IP address",
     "127.1": "not an IP address",
 }
