@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from unit.proxy_http.http_rig import ANSWER, HOST, Rig, Visit, always, friendly, until
 
-from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.connection_settings import UpstreamSettings, affordable_connections
 
 GET = f"GET / HTTP/1.1\r\n{HOST}\r\n"
 
@@ -59,10 +59,16 @@ async def test_connections_are_limited(rig: Rig) -> None:
     first = await rig.call()
     assert (await first.ask(GET)).status == 200
     assert await rig.refusal(GET) == b""
+    assert rig.server.refused == 1
     assert (await first.ask(GET)).status == 200
     first.close()
     await until(lambda: not rig.server.active, "the first to be gone")
     assert (await rig.ask(GET)).status == 200
+
+
+@pytest.mark.parametrize(("files", "connections"), [(64, 8), (1024, 488), (1048576, 16384), (-1, 16384), (10, 1)])
+def test_no_more_connections_than_descriptors_are_for(files: int, connections: int) -> None:
+    assert affordable_connections(files) == connections
 
 
 async def test_last_in_first_out(rig: Rig) -> None:

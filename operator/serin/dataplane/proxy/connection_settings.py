@@ -7,6 +7,18 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+MOST_CONNECTIONS = 16384
+OTHER_FILES = 48
+"""Descriptors that a worker needs beside its connections: listening sockets, shared memory, plan documents, log."""
+
+
+def affordable_connections(files: int) -> int:
+    """Client connections that so many descriptors are enough for: each one may need another to its endpoint.
+
+    Out of descriptors a worker would answer 502 and could take no plan. `files` below 0: no limit.
+    """
+    return MOST_CONNECTIONS if files < 0 else max(1, min(MOST_CONNECTIONS, (files - OTHER_FILES) // 2))
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
@@ -36,7 +48,7 @@ class ConnectionSettings:
     """Body bytes kept so that a request can be sent again; also what is read ahead of the endpoint or the next turn."""
     drain_body: int = 1048576
     """Unread rest of a body that is thrown away to keep the connection; above it the connection is closed."""
-    max_connections: int = 16384
+    max_connections: int = MOST_CONNECTIONS
     """Client connections of a worker; one more is closed at once (worker_connections)."""
     sweep: float = 0.5
     """How often deadlines are looked at: a time-out comes late by this much at most."""

@@ -34,6 +34,8 @@ class Server:
         self.settings = settings
         self.on_complete = on_complete
         self.draining = False
+        self.refused = 0
+        """Connections closed at once because there were too many."""
         self.heads = HeadReader(settings.header_line)
         self._loop = loop or asyncio.get_running_loop()
         self.pool = UpstreamPool(settings, self._loop)
@@ -59,6 +61,7 @@ class Server:
 
     def admit(self, connection: Downstream) -> bool:
         if len(self.connections) >= self.settings.max_connections:
+            self.refused += 1
             return False
         self.connections.add(connection)
         return True

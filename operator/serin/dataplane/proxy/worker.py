@@ -22,7 +22,7 @@ import uvloop
 from serin.dataplane.generation import GenerationWatch
 from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.completed import Completed
-from serin.dataplane.proxy.connection_settings import ConnectionSettings
+from serin.dataplane.proxy.connection_settings import ConnectionSettings, affordable_connections
 from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.heads import TOO_LARGE
 from serin.dataplane.proxy.reload import PlanTaker
@@ -52,7 +52,7 @@ COLLECT = (20_000, 20, 50)
 SWITCH_SECONDS = 0.001
 """How long a thread that compares a password may hold up the event loop at a time."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("serin.dataplane.proxy.worker")
 
 
 class ProxyWorker:
@@ -107,7 +107,9 @@ class ProxyWorker:
     async def _serve(self) -> None:
         gate = self._gate
         assert gate is not None
-        server = self._server = Server(gate, ConnectionSettings(page=self._page), self._completed)
+        most = affordable_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        settings = ConnectionSettings(page=self._page, max_connections=most)
+        server = self._server = Server(gate, settings, self._completed)
         listening = [await self._listen(server, fd, None) for fd in self._settings.http_fds]
         if self._settings.https_fds:
             context = self._tls_context(gate)
@@ -162,11 +164,24 @@ class ProxyWorker:
             self._shared.refresh()
             self._taker.tick()
             self._tell_connections()
+            self._tell_refused()
 
     def _tell_connections(self) -> None:
         if self._server is not None and (counts := self._server.counts) != self._counts:
             self._counts = counts
             self._say("connections {} {} {}".format(*counts))
+
+    def _tell_refused(self) -> None:
+        """Once a tick at most, however many there are."""
+        if self._server is not None and self._server.refused:
+            log.event(
+                _log,
+                log.CONNECTIONS_REFUSED,
+                level=logging.ERROR,
+                connections=self._server.refused,
+                most=self._server.settings.max_connections,
+            )
+            self._server.refused = 0
 
     def _say(self, line: str) -> None:
         """Tell the parent. It always reads; when it is gone, so is this process soon."""
