@@ -137,6 +137,21 @@ async def test_rows_are_used_again(dataplane: DataPlane) -> None:
     assert {row for _, row in await dataplane.workers()} <= {0, 1, 2, 3}
 
 
+async def test_an_old_worker_that_does_not_end_is_cut_after_the_grace(make_dataplane: MakeDataPlane) -> None:
+    plane = make_dataplane(workers=1, shutdown_grace=0.0)
+    plane.publish(1)
+    plane.start()
+    await plane.ready()
+    slow = asyncio.create_task(plane.get("/slow"))
+    await until(lambda: _established(plane.ports["http"]) >= 1)
+    plane.send(signal.SIGHUP)
+    await plane.has("worker-ended")
+    assert [event["how"] for event in plane.happened("worker-ended")] == ["killed by SIGKILL"]
+    with pytest.raises(ConnectionError):
+        await slow
+    assert (await plane.get())[0] == 200
+
+
 async def test_a_successor_that_dies_leaves_the_old_one_in_place(dataplane: DataPlane) -> None:
     before = await dataplane.workers()
     (dataplane.run_dir / "exit").write_text("4")
