@@ -130,6 +130,8 @@ def _add_rule(
         warn_of_regex(rule, table.findings)
         match, closed = regex_match(rule, rules, table.check, table.findings)
         table.add(rule, match, policy if closed is None else Policy(closed=closed), canaries)
+        if closed is None and rule.rewrites_below and (rule.id.path, "Exact") not in rules:
+            table.add_path_itself(rule)
         return
     warn_of_literal(rule, table.findings)
     table.add(rule, plain_match(rule), policy, canaries)

@@ -5,7 +5,7 @@ regular expression.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.canaries import Canary, CheckPattern, canary_ident, cookie_rule, header_rule, main_ident, shares
@@ -56,6 +56,12 @@ class RouteTable:
             split = split_id(rule.id)
             self.splits.append(Split(split, rule.id, named, total))
         self.routes.append(Route(match, rule.id, rule.reading.ref, split, versions, policy, source=rule.path.source))
+
+    def add_path_itself(self, rule: Rule) -> None:
+        """The path of a rule that rewrites what lies below it, and whatever else begins like it."""
+        last = self.routes[-1]
+        policy = replace(last.policy, rewrite=None, forwarded_prefix="")
+        self.routes.append(replace(last, match=PathMatch(PathKind.REGEX, rule.id.path), policy=policy))
 
     def add_slash_redirect(self, rule: Rule) -> None:
         """`/foo` is sent to `/foo/`, where only the latter is served: nginx does so for all that it passes on."""
@@ -139,7 +145,8 @@ def regex_match(
     path = rule.id.path
     error = check(path, True)
     if error is None:
-        if not rule.is_exact and (path, "Exact") in rules and not asks_for_regex(rule):
+        beside_exact = not rule.is_exact and (path, "Exact") in rules and not asks_for_regex(rule)
+        if beside_exact or rule.rewrites_below:
             path = path.removesuffix("/") + "/"
         return PathMatch(PathKind.REGEX, path), None
     text = f"this host's paths are regular expressions, and this one does not compile ({error}); its requests get 503"

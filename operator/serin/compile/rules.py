@@ -37,6 +37,10 @@ class Rule:
     def rewrites(self) -> bool:
         return rewrites(self.reading, self.id)
 
+    @property
+    def rewrites_below(self) -> bool:
+        return _rewrites_below(self.reading, self.id)
+
 
 def path_key(path: IngressPath) -> PathKey:
     return (path.path or "/", "Exact" if path.path_type == "Exact" else "Prefix")
@@ -50,8 +54,13 @@ def rewrites(reading: IngressReading, rule: RuleId) -> bool:
     target = reading.values.get(REWRITE_TARGET)
     if not target or reading.only_default:
         return False
-    whole = rule.path_type == "Exact" or rule.path.endswith("/")
-    return target != rule.path or not whole
+    return target != rule.path or _rewrites_below(reading, rule)
+
+
+def _rewrites_below(reading: IngressReading, rule: RuleId) -> bool:
+    """A Prefix path that is the target itself: what lies below it becomes the target, the path stays as it is."""
+    whole = rule.path_type == "Exact" or rule.path.endswith("/") or reading.values.get(USE_REGEX)
+    return reading.values.get(REWRITE_TARGET) == rule.path and not whole
 
 
 def own_paths(host: str, readings: Sequence[IngressReading], findings: Findings) -> dict[PathKey, Rule]:

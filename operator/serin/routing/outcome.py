@@ -7,12 +7,13 @@ is nothing to go on to, the answer is 404.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from serin.errors import SerinError
 from serin.refs import Source
-from serin.routing.paths import escape, query
+from serin.routing.paths import escape, escape_away, query
 from serin.routing.plan import Globals, Host, Rewrite, Route
 from serin.routing.search import PatternMaker, Searcher, Spans, make_searcher
 
@@ -148,22 +149,24 @@ def _rewrite(rewrite: Rewrite, asked: Asked, searcher: Searcher) -> Reply | Pass
     if spans is None:
         return Pass(asked.target)
     if rewrite.absolute:
-        location = _expand(rewrite.target, asked.path, spans, escaped=True) + _arguments(asked.target)
+        written = asked.target.partition(b"?")[0]
+        encode = escape_away if b"%" in written or b"+" in written else None
+        location = _expand(rewrite.target, asked.path, spans, encode) + _arguments(asked.target)
         return Reply(302, Cause.REWRITE, location, source=rewrite.source)
-    path = _expand(rewrite.target, asked.path, spans, escaped=False)
+    path = _expand(rewrite.target, asked.path, spans, None)
     if not path.startswith(b"/"):
         path = b"/" + path
     return Pass(escape(path) + _arguments(asked.target), path, rewrite.source)
 
 
-def _expand(target: str, path: bytes, spans: Spans, *, escaped: bool) -> bytes:
+def _expand(target: str, path: bytes, spans: Spans, encode: Callable[[bytes], bytes] | None) -> bytes:
     """`$0` to `$9` become the groups of the match; a group that is missing or took no part is empty."""
 
     def group(found: re.Match[bytes]) -> bytes:
         number = int(found[1])
         start, end = spans[number] if number < len(spans) else (-1, -1)
         text = path[start:end] if start >= 0 else b""
-        return escape(text) if escaped else text
+        return text if encode is None else encode(text)
 
     return _GROUP.sub(group, target.encode())
 

@@ -12,11 +12,9 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SLASHES = re.compile(rb"//+")
 _BYTES = [bytes((n,)) for n in range(256)]
-_PERCENT = [
-    b"%%%02X" % n if n <= 0x20 or n >= 0x7F or n in b'"#%<>?\\^`{|}' else one
-    for n, one in zip(range(256), _BYTES, strict=True)
-]
+_ESCAPES = [b"%%%02X" % n for n in range(256)]
 _TO_ESCAPE = re.compile(rb'[\x00-\x20"#%<>?\\^`{|}\x7f-\xff]')
+_TO_ESCAPE_AWAY = re.compile(rb'[\x00-\x20"#%\x7f-\xff]')
 
 
 def normalize(target: bytes) -> bytes | None:
@@ -56,12 +54,17 @@ def escape(path: bytes) -> bytes:
     return _TO_ESCAPE.sub(_encode, path)
 
 
+def escape_away(text: bytes) -> bytes:
+    """Part of a decoded path as nginx leaves it in a rewrite to another URL: space `" # %`, controls, 0x7f-0xff."""
+    return _TO_ESCAPE_AWAY.sub(_encode, text)
+
+
 def _decode(found: re.Match[bytes]) -> bytes:
     return _BYTES[int(found[1], 16)]
 
 
 def _encode(found: re.Match[bytes]) -> bytes:
-    return _PERCENT[found[0][0]]
+    return _ESCAPES[found[0][0]]
 
 
 def _resolve_dots(path: bytes) -> bytes | None:

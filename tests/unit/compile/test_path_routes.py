@@ -239,6 +239,15 @@ def test_a_prefix_that_others_make_a_pattern_leaves_its_path_to_exact() -> None:
     ]
 
 
+def test_a_target_that_is_the_prefix_itself_rewrites_what_lies_below() -> None:
+    compiled = table(("/a", "Prefix", "v"), rewrite_target="/a")
+    rewritten = {path: (r := hit(compiled, path)) and r.policy.rewrite is not None for path in ("/a", "/ax", "/a/x")}
+    assert rewritten == {"/a": False, "/ax": False, "/a/x": True}
+    assert len(compiled.plan.splits) == 1
+    with_regex = table(("/a", "Prefix", "v"), rewrite_target="/a", use_regex="true")
+    assert [r.policy.rewrite for r in routes(with_regex)] == [None]
+
+
 def test_regex_order_of_equal_paths_is_age() -> None:
     compiled = table(("/e", "Prefix", "prefix"), ("/e", "Exact", "exact"), use_regex="true")
     assert served_by(compiled, "/e") == "prefix"

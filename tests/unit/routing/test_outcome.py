@@ -195,6 +195,9 @@ def test_rewrite(patterns: PatternMaker, pattern: str, target: str, sent: str, r
         ("http://elsewhere.example/new", "/go", "http://elsewhere.example/new"),
         ("http://elsewhere.example/new", "/go/x?y=1", "http://elsewhere.example/new?y=1"),
         ("https://e.example$1", "/go/%0d%0aSet-Cookie:%20a", "https://e.example/%0D%0ASet-Cookie:%20a"),
+        ("https://e.example$1", "/go/a^b&c;d", "https://e.example/a^b&c;d"),
+        ("https://e.example$1", "/go/a^%62&c;d?e+f", "https://e.example/a^b&c;d?e+f"),
+        ("https://e.example$1", "/go/a%20%22%23%25%3F%7f%ff+", "https://e.example/a%20%22%23%25?%7F%FF+"),
     ],
 )
 def test_rewrite_to_an_absolute_url_redirects(patterns: PatternMaker, target: str, sent: str, to: str) -> None:
