@@ -57,7 +57,10 @@ class Resolver:
         """Until cancelled."""
         try:
             while True:
-                self.look()
+                try:
+                    self.look()
+                except Exception as error:  # a fault of ours; without a next look no name would ever change again
+                    log.event(_log, log.RESOLVER_FAILED, level=logging.ERROR, error=repr(error))
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             for task in self._asking:

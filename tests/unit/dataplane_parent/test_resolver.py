@@ -191,3 +191,20 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0)
+
+
+async def test_a_look_that_fails_is_not_the_last_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    resolver = world.make()
+    names, world.names = world.names, None  # type: ignore[assignment]
+    running = asyncio.create_task(resolver.run())
+    async with asyncio.timeout(5):
+        while "resolver-failed" not in caplog.messages:
+            await asyncio.sleep(0)
+        world.names = names
+        while not world.written:
+            await asyncio.sleep(0)
+    running.cancel()
+    assert world.written == [("db.example", ("10.0.0.1",))]
