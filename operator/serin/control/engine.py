@@ -96,15 +96,16 @@ class Engine:
             self._journal.record(self.problems)
             return
         refs = None if self._seen is None else snapshot.changed_since(self._seen.revision)
+        # Whatever fails from here on, the batch that comes next brings everything into force.
+        previous, self._seen = self._seen, snapshot
+        self._holdoff.changed(self._clock())
         try:
             if refs is not None:
-                self._endpoints(snapshot, refs)
+                self._endpoints(previous, snapshot, refs)
             if refs is None or any(ref.kind not in ENDPOINT_KINDS for ref in refs):
                 self._compile(snapshot)
         except OSError as error:
             self._publication_failed(error)
-        self._seen = snapshot
-        self._holdoff.changed(self._clock())
 
     def run_due(self) -> None:
         """Publish what waits, if its time has come, and drop what has left."""
@@ -154,25 +155,26 @@ class Engine:
                 [plan.splits[i] for i in changes.splits if i in plan.splits],
             )
 
-    def _endpoints(self, snapshot: Snapshot, refs: Iterable[Ref]) -> None:
+    def _endpoints(self, previous: Snapshot | None, snapshot: Snapshot, refs: Iterable[Ref]) -> None:
         compiled = self._compiled
         if compiled is None:
             return
-        services = {service for ref in refs for service in self._services(snapshot, ref)}
+        services = {service for ref in refs for service in _services(ref, snapshot, previous)}
         specs = {spec for service in services for spec in compiled.pools_of_service(*service)}
         filled = [fill_or_close(snapshot, spec, self._options)[0] for spec in specs]
         self.counts.endpoint_changes += self._publisher.endpoints(filled)
-
-    def _services(self, snapshot: Snapshot, ref: Ref) -> set[Service]:
-        """The Services whose endpoints a change of `ref` may move; a slice may have belonged to another one before."""
-        if ref.kind in ("Service", "Endpoints"):
-            return {(ref.namespace, ref.name)}
-        if ref.kind != "EndpointSlice":
-            return set()
-        views = [s.find(ref) for s in (snapshot, self._seen) if s is not None]
-        return {(ref.namespace, view.service) for view in views if isinstance(view, EndpointSlice)}
 
     def _publication_failed(self, error: OSError) -> None:
         self.counts.publication_failures += 1
         self._failed_at = self._clock()
         log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error), retry_seconds=RETRY)
+
+
+def _services(ref: Ref, *snapshots: Snapshot | None) -> set[Service]:
+    """The Services whose endpoints a change of `ref` may move; a slice may have belonged to another one before."""
+    if ref.kind in ("Service", "Endpoints"):
+        return {(ref.namespace, ref.name)}
+    if ref.kind != "EndpointSlice":
+        return set()
+    views = [s.find(ref) for s in snapshots if s is not None]
+    return {(ref.namespace, view.service) for view in views if isinstance(view, EndpointSlice)}

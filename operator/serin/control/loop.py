@@ -101,10 +101,15 @@ class Control:
             self._changed.set()
 
     def _take(self, changes: Changes) -> None:
+        """The source has handed the changes over and will not again: one that fails must not take others with it."""
         for ref in changes.deleted:
             self._store.delete(ref)
         for view in changes.applied:
-            self._store.apply(view)
+            try:
+                self._store.apply(view)
+            except Exception as error:
+                text = "".join(traceback.format_exception(error))
+                log.event(_log, log.CONTROL_FAILED, level=logging.ERROR, error=text, object=str(view.meta.ref))
         self.engine.changed(self._source.problems)
 
     async def _publish(self) -> None:

@@ -100,7 +100,7 @@ class Publisher:
         return min(self._leaving.values()) + LEAVING if self._leaving else None
 
     def sweep(self) -> None:
-        """Drop what no worker can name any more."""
+        """Drop what no plan has named for LEAVING seconds."""
         now = self._clock()
         gone = [ident for ident, since in self._leaving.items() if now >= since + LEAVING]
         for ident in gone:

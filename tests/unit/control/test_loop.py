@@ -113,6 +113,24 @@ async def test_a_weight_needs_no_new_generation(fed: tuple[Fed, Control], run_di
     assert run_dir.read_generation() == 2
 
 
+async def test_an_object_that_cannot_be_stored_takes_no_other_with_it(
+    fed: tuple[Fed, Control], run_dir: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, control = fed
+    real = control._store.apply
+
+    def apply(view: View) -> bool:
+        if view.meta.ref.name == "bad":
+            raise RuntimeError("ours")
+        return real(view)
+
+    monkeypatch.setattr(control._store, "apply", apply)
+    before = run_dir.read_generation()
+    await source.queue.put(batch(ingress("bad", "bad.example", "main"), ingress("good", "good.example", "main")))
+    await until(lambda: run_dir.read_generation() != before)
+    assert {HOST, "good.example"} <= run_dir.read_index().hosts.keys()
+
+
 async def test_a_source_that_fails_is_followed_again(
     fed: tuple[Fed, Control], run_dir: RunDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
