@@ -122,9 +122,14 @@ class RouteTable:
 
 
 def ordered(rules: Iterable[Rule], *, regex: bool) -> list[Rule]:
-    """In regex mode rules of the same path stay in the order of age."""
+    """In regex mode rules of the same path stay in the order of age, but Prefix `/` is there before all others.
+
+    ingress-nginx makes every host with that one.
+    """
     found = list(rules)
-    if not regex:
+    if regex:
+        found.sort(key=lambda rule: rule.is_exact and rule.id.path == "/")
+    else:
         found.sort(key=lambda rule: not rule.is_exact)
     found.sort(key=lambda rule: rule.id.path.encode(), reverse=True)
     found.sort(key=lambda rule: len(rule.id.path.encode()), reverse=True)
@@ -141,8 +146,14 @@ def regex_match(
     """A path that is no regular expression is taken as it is written, and closed.
 
     A Prefix path that is one only because of others leaves the path itself to an Exact rule, as ingress-nginx does.
+    An Exact `/` stays exact: open at its end it would take what no other rule takes.
     """
     path = rule.id.path
+    if rule.is_exact and path == "/":
+        if ROOT in rules:
+            text = "this host's paths are regular expressions, and / with Prefix takes every path before this one"
+            findings.warning(rule.path.source, "path-never-served", text)
+        return PathMatch(PathKind.EXACT, path), None
     error = check(path, True)
     if error is None:
         beside_exact = not rule.is_exact and (path, "Exact") in rules and not asks_for_regex(rule)

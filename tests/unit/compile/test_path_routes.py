@@ -248,6 +248,15 @@ def test_a_target_that_is_the_prefix_itself_rewrites_what_lies_below() -> None:
     assert [r.policy.rewrite for r in routes(with_regex)] == [None]
 
 
+def test_an_exact_root_among_patterns_takes_the_root_alone() -> None:
+    pattern = ingress("rx", ("/x[0-9]", "Prefix", "x"), notes={"use-regex": "true"})
+    compiled = compile_objects(ingress("root", ("/", "Exact", "root")), pattern)
+    assert [served_by(compiled, path) for path in ("/", "/y", "/x1")] == ["root", None, "x"]
+    compiled = compile_objects(ingress("root", ("/", "Exact", "root"), ("/", "Prefix", "all")), pattern)
+    assert [served_by(compiled, path) for path in ("/", "/y", "/x1")] == ["all", "all", "x"]
+    assert "path-never-served" in codes(compiled)
+
+
 def test_regex_order_of_equal_paths_is_age() -> None:
     compiled = table(("/e", "Prefix", "prefix"), ("/e", "Exact", "exact"), use_regex="true")
     assert served_by(compiled, "/e") == "prefix"
