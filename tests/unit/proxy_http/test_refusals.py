@@ -112,7 +112,7 @@ async def check(rig: Rig, data: str, status: int, page: bytes) -> None:
     assert got.count(b"HTTP/1.1") == 1
     assert b"\r\nConnection: close\r\n" in got
     assert got.endswith(b"\r\n\r\n" + page)
-    assert [r.status for r in rig.records] == [status]
+    assert [(r.status, len(r.log.request_id)) for r in rig.records] == [(status, 32)]
 
 
 @pytest.mark.parametrize("data", BAD_HEADS.values(), ids=BAD_HEADS.keys())

@@ -5,6 +5,7 @@ All in callbacks; a task only where the gate must wait. It knows no routes.
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
@@ -24,9 +25,13 @@ _log = logging.getLogger(__name__)
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 REQUEST_TIMEOUT = 408
-_NO_LOG = LogContext()
 _CLOSING = frozenset((400, 413, 414))
 """Pages after which nginx closes the connection."""
+
+
+def _no_log() -> LogContext:
+    """For a request that no gate saw. It has an id as well (ingress-nginx's req_id is never empty)."""
+    return LogContext(request_id=os.urandom(16).hex())
 
 
 class Downstream(RequestReader):
@@ -80,7 +85,7 @@ class Downstream(RequestReader):
                 self._started = self._started or now
                 self._head = None
                 self._intake.forget()
-                self._complete_own(REQUEST_TIMEOUT, 0, _NO_LOG)
+                self._complete_own(REQUEST_TIMEOUT, 0, _no_log())
             self._close()
             return
         self._gone(CLIENT_CLOSED if self._write_paused else REQUEST_TIMEOUT)
@@ -153,7 +158,7 @@ class Downstream(RequestReader):
         self.keep_alive = self.keep_alive and not closing and self._body_drainable()
         head_only = self._head is not None and self._head.method == "HEAD"
         self.write(own_answer(answer, head_only=head_only, keep_alive=self.keep_alive))
-        self._complete_own(answer.status, 0 if head_only else len(answer.body), answer.log or _NO_LOG)
+        self._complete_own(answer.status, 0 if head_only else len(answer.body), answer.log or _no_log())
         self.over(time.monotonic())
 
     def _refuse(self, status: int) -> None:
@@ -165,7 +170,7 @@ class Downstream(RequestReader):
         self._intake.forget()
         self._received = self._received or len(self._buffer)
         self.write(own_answer(Answer(shown, body=page), head_only=False, keep_alive=False))
-        self._complete_own(shown, len(page), _NO_LOG)
+        self._complete_own(shown, len(page), _no_log())
         self._close_lingering(unread=True)
 
     def _complete_own(self, status: int, body: int, log: LogContext) -> None:
@@ -245,7 +250,7 @@ class Downstream(RequestReader):
         if self._task is not None:
             self._task.cancel()
             self._task = None
-            self._complete_own(status, 0, _NO_LOG)
+            self._complete_own(status, 0, _no_log())
         transfer, self._transfer = self._transfer, None
         if transfer is not None:
             transfer.abort(status)
