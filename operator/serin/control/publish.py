@@ -74,6 +74,7 @@ class Publisher:
             old = self._splits.get(split.id)
             if old is not None and differs(old, split) and old.shape == split.shape:
                 self._put_split(split)
+                _tell_weights(split)
 
     def at_once(self, plan: Plan) -> bool:
         """All endpoints and weights of `plan`, as `blocks` does; whether anything is left for `batch`."""
@@ -129,6 +130,13 @@ class Publisher:
             _refused(error, split=split.id, host=split.rule.host, path=split.rule.path)
         else:
             self._splits[split.id] = split
+
+
+def _tell_weights(split: Split) -> None:
+    """Main's first, then those of the canaries, oldest first."""
+    weights = " ".join(str(share.weight) for share in split.shares)
+    rule = split.rule
+    log.event(_log, log.WEIGHTS_CHANGED, host=rule.host, path=rule.path, weights=weights, total=split.total)
 
 
 def _refused(error: Exception, **of: str) -> None:

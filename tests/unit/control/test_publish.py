@@ -108,12 +108,19 @@ def test_blocks_come_before_the_documents_that_name_them(publisher: Publisher, c
     assert calls.taken() == [("pool", "p1"), ("pool", "p2"), ("split", "s1"), ("publish", "")]
 
 
-def test_weights_alone_go_out_at_once_and_need_no_documents(publisher: Publisher, calls: Calls) -> None:
+def test_weights_alone_go_out_at_once_and_need_no_documents(
+    publisher: Publisher, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     publisher.batch(FIRST)
     calls.taken()
+    assert [record.getMessage() for record in caplog.records] == []
     changed = plan(*FIRST.pools.values(), split("s1", ("p1", 0), ("p2", 50)))
     assert publisher.at_once(changed) is False
     assert calls.taken() == [("split", "s1")]
+    assert [(r.getMessage(), r.serin_fields["weights"]) for r in caplog.records] == [  # type: ignore[attr-defined]
+        ("weights-changed", "0 50")
+    ]
 
 
 def test_endpoints_alone_go_out_at_once(publisher: Publisher, calls: Calls) -> None:
