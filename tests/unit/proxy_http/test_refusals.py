@@ -112,12 +112,13 @@ async def check(rig: Rig, data: str, status: int, page: bytes) -> None:
     assert got.count(b"HTTP/1.1") == 1
     assert b"\r\nConnection: close\r\n" in got
     assert got.endswith(b"\r\n\r\n" + page)
-    assert [(r.status, len(r.log.request_id)) for r in rig.records] == [(status, 32)]
+    assert [r.status for r in rig.records] == [status]
 
 
 @pytest.mark.parametrize("data", BAD_HEADS.values(), ids=BAD_HEADS.keys())
 async def test_bad_heads(rig: Rig, data: str) -> None:
     await check(rig, data, 400, b"<page 400>")
+    assert len(rig.records[0].log.request_id) == 32
     assert not rig.heads
     assert not rig.endpoint.visits
 
