@@ -20,6 +20,7 @@ from serin.objects.views import View
 from serin.problems import Problem, Severity
 from serin.refs import Ref
 
+_ROOT_FAULTS = ("path-missing", "path-empty")
 MAX_BYTES = 32 * 1024 * 1024
 
 
@@ -115,7 +116,7 @@ class FileSource:
         for folder, why in dirty.unwatched.items():
             self._faults[folder] = (_unwatched(self._show(folder), why),)
             looked_at.add(folder)
-        looked_at |= self._missing_roots()
+        looked_at |= self._roots()
         return Changes(tuple(applied.values()), tuple(deleted), self._settled(looked_at))
 
     def _views(self, path: str, *, gone: bool) -> Iterable[View]:
@@ -142,18 +143,29 @@ class FileSource:
         self._manifests[path] = manifest
         return manifest.views
 
-    def _missing_roots(self) -> set[str]:
+    def _roots(self) -> set[str]:
+        """Those where something is to be read now and was not before, or the other way round."""
         changed = set()
         for root in self._tree.roots:
-            missing = not os.path.exists(root)
-            if missing != (root in self._faults and self._faults[root][0].code == "path-missing"):
+            before = self._faults.get(root, ())
+            now = self._root_fault(root)
+            if now != before and (now or before[0].code in _ROOT_FAULTS):
                 changed.add(root)
-                self._faults.pop(root, None)
-                if missing:
-                    text = "expected a file or a folder; what was read from here is gone until there is one"
-                    where = file_source(self._show(root))
-                    self._faults[root] = (Problem(where, "path-missing", Severity.ERROR, text),)
+                if now:
+                    self._faults[root] = now
+                else:
+                    del self._faults[root]
         return changed
+
+    def _root_fault(self, root: str) -> tuple[Problem, ...]:
+        where = file_source(self._show(root))
+        if not os.path.exists(root):
+            text = "expected a file or a folder; what was read from here is gone until there is one"
+            return (Problem(where, "path-missing", Severity.ERROR, text),)
+        if os.path.isdir(root) and not self._tree.has_files(root):
+            text = "expected files *.yaml, *.yml or *.json; there is none to read"
+            return (Problem(where, "path-empty", Severity.WARNING, text),)
+        return ()
 
     def _settled(self, looked_at: set[str]) -> dict[str, tuple[Problem, ...]]:
         """The problems, as they are now, of the files whose problems changed."""

@@ -52,6 +52,10 @@ class Tree:
     def close(self) -> None:
         self._watches.close()
 
+    def has_files(self, folder: str) -> bool:
+        """Whether there is any manifest below the folder."""
+        return any(path.startswith(folder.rstrip("/") + "/") for path in self._files)
+
     def scan(self) -> Dirty:
         """Everything that is there: at the start, and after events were lost."""
         dirty = Dirty()

@@ -433,6 +433,22 @@ def test_a_path_that_is_not_there_yet_is_waited_for(folder: Folder) -> None:
     assert folder.problems == {}
 
 
+def test_a_folder_with_nothing_to_read_says_so(folder: Folder) -> None:
+    (folder.path / "notes.txt").write_text("to do")
+    (folder.path / "deep").mkdir()
+    folder.start()
+    assert folder.problems == {str(folder.path): ["path-empty"]}
+    path = folder.write("deep/a.yaml", "a")
+    folder.poll()
+    assert (folder.state, folder.problems) == ({"a": "1"}, {})
+    path.unlink()
+    folder.later()
+    assert folder.problems == {str(folder.path): ["path-empty"]}
+    shutil.rmtree(folder.path)
+    folder.later()
+    assert folder.problems == {str(folder.path): ["path-missing"]}
+
+
 def test_a_root_folder_that_is_replaced_is_read_again(folder: Folder) -> None:
     folder.write("a.yaml", "a")
     folder.start()
