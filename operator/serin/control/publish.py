@@ -1,8 +1,8 @@
 """Brings a plan into force: what may change under running requests at once, the rest with the next batch.
 
 Order is everything here. A block is in shared memory before a document names it, and leaves only when no worker can
-hold a document that does. What a plan means is not looked at. A pool or split that cannot be put, but for a full disk,
-is Serin's own fault: it stays as it was, and all others go into force.
+hold a document that does. What a plan means is not looked at. A pool or split that cannot be put, or a host that cannot
+be rendered, but for a full disk, is Serin's own fault: it stays as it was, and all others go into force.
 """
 
 import logging
@@ -35,7 +35,8 @@ class Blocks(Protocol):
 class Documents(Protocol):
     """Routes and policies (serin.render.rundir.RunDirectory)."""
 
-    def publish(self, plan: Plan) -> None: ...
+    def publish(self, plan: Plan) -> Mapping[str, Exception]:
+        """Gives the hosts that are served as before, or not at all, because they cannot be rendered."""
 
 
 class Publisher:
@@ -87,8 +88,13 @@ class Publisher:
         for split in plan.splits.values():
             if differs(self._splits.get(split.id), split):
                 self._put_split(split)
-        self._documents.publish(plan)
+        refused = self._documents.publish(plan)
+        for host, error in refused.items():
+            log.event(_log, log.HOST_REFUSED, level=logging.ERROR, error=repr(error), host=host)
         self._plan = plan
+        if refused:  # an earlier plan's host may name any of them
+            self._leaving.clear()
+            return
         now = self._clock()
         for ident in self._blocks.splits | self._blocks.pools:
             if ident not in plan.splits and ident not in plan.pools:

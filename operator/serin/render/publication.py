@@ -1,7 +1,8 @@
 """Brings the documents of a plan into force, writing only what is new, and takes away what nobody reads any more.
 
 Files are named by their content, so a name that was once written stays right. Order: hosts, certificates and user
-files, then the index, then `generation`: a reader that sees a generation finds all that its index names.
+files, then the index, then `generation`: a reader that sees a generation finds all that its index names. A host that
+cannot be rendered is Serin's own fault: it stays as it was, and all others go into force.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,38 +52,54 @@ class Publication:
                 else:
                     self._checked[f"{folder}/{path.name}"] = False
 
-    def publish(self, plan: Plan) -> None:
-        """Does nothing when these documents are in force. OSError (a full disk) leaves the old ones in force."""
-        digests = self._write_hosts(plan.hosts)
+    def publish(self, plan: Plan) -> Mapping[str, Exception]:
+        """Does nothing when these documents are in force. OSError (a full disk) leaves the old ones in force.
+
+        Gives the hosts that could not be rendered, by name, and why: their documents are those of the plan before, or
+        none.
+        """
+        hosts, refused = self._write_hosts(plan.hosts)
         for certificate in plan.certificates.values():
             self._put(certificate_file(certificate.digest), certificate.pem)
         for users in plan.users.values():
             self._put(users_file(users.digest), users.text)
-        index = make_index(plan, digests, self._generation + 1)
+        index = make_index(plan, hosts, self._generation + 1)
         if self._index is not None and index == replace(self._index, generation=index.generation):
-            return
+            return refused
         write_file(self._folder / "index.json", index_document(index), FILE_MODE)
         write_file(self._folder / "generation", b"%d\n" % index.generation, FILE_MODE)
         self._generation, self._index = index.generation, index
-        used = {host_file(d) for d in digests.values()}
+        used = {host_file(digest) for _, digest in hosts.values()}
         used |= {certificate_file(d) for d in plan.certificates}
         used |= {users_file(d) for d in plan.users}
-        self._clear(used)
+        if not refused:  # else a host of an earlier plan is served, with certificates and users of that plan
+            self._clear(used)
+        return refused
 
-    def _write_hosts(self, hosts: Mapping[str, Host]) -> dict[str, str]:
-        """Digests by name. A host that compile handed on as it was is not rendered again."""
+    def _write_hosts(self, hosts: Mapping[str, Host]) -> tuple[dict[str, tuple[Host, str]], dict[str, Exception]]:
+        """What is to be served, with digests, by name. A host that compile handed on as it was is not rendered again.
+
+        Second: the hosts that were refused, which are served as before, if they were.
+        """
         known: dict[str, tuple[Host, str]] = {}
+        refused: dict[str, Exception] = {}
         for name, host in hosts.items():
             before = self._hosts.get(name)
             if before is not None and before[0] is host:
                 known[name] = before
                 continue
-            document = host_document(host)
+            try:
+                document = host_document(host)
+            except Exception as error:  # our own fault, and this host's alone
+                refused[name] = error
+                if before is not None:
+                    known[name] = before
+                continue
             digest = content_digest(document)
             self._put(host_file(digest), document)
             known[name] = (host, digest)
         self._hosts = known
-        return {name: digest for name, (_, digest) in known.items()}
+        return known, refused
 
     def _put(self, name: str, data: bytes) -> None:
         """What this process wrote stays right; a file of an earlier one is compared once."""
@@ -105,12 +122,12 @@ class Publication:
                 del self._unused[name], self._checked[name]
 
 
-def make_index(plan: Plan, digests: Mapping[str, str], generation: int) -> Index:
-    """Names, aliases too, to documents and certificates."""
-    owners = host_names(plan.hosts)
+def make_index(plan: Plan, hosts: Mapping[str, tuple[Host, str]], generation: int) -> Index:
+    """Names, aliases too, to documents and certificates. `hosts`: those that are served, and their digests."""
+    owners = host_names({name: host for name, (host, _) in hosts.items()})
     return Index(
         generation,
-        {name: digests[host.name] for name, host in owners.items()},
+        {name: hosts[host.name][1] for name, host in owners.items()},
         {n: h.certificate for n, h in owners.items() if h.certificate is not None and n not in h.uncertified},
         tuple(sorted(plan.users)),
         plan.globals,

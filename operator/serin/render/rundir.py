@@ -9,7 +9,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from serin.errors import CorruptFileError, RunDirectoryError
@@ -75,11 +75,15 @@ class RunDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def publish(self, plan: Plan) -> None:
-        """Bring the documents of a plan into force; `generation` counts up when anything in them changed."""
+    def publish(self, plan: Plan) -> Mapping[str, Exception]:
+        """Bring the documents of a plan into force; `generation` counts up when anything in them changed.
+
+        Gives the hosts that could not be rendered, by name, and why: each is served as before, if it was. OSError when
+        a file cannot be written: the plan before stays in force.
+        """
         if self._publication is None:
             self._publication = Publication(self.plan, self._last_generation(), self._clock)
-        self._publication.publish(plan)
+        return self._publication.publish(plan)
 
     def _last_generation(self) -> int:
         """Of the controller before this one, as far as it left one that can be read."""

@@ -57,10 +57,11 @@ class World:
     def drop(self, ident: str) -> None:
         del self.in_force[ident]
 
-    def publish(self, plan: Plan) -> None:
+    def publish(self, plan: Plan) -> dict[str, Exception]:
         if self.full:
             raise OSError(28, "No space left on device")
         self.documents.append(plan)
+        return {}
 
     def apply(self, *manifests: dict[str, Any], problems: Iterable[Problem] = ()) -> None:
         for manifest in manifests:

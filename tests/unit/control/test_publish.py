@@ -20,6 +20,7 @@ class Calls:
         self.held = set(held)
         self.full = False
         self.broken: str | None = None
+        self.unrendered: tuple[str, ...] = ()
 
     @property
     def splits(self) -> frozenset[str]:
@@ -48,11 +49,12 @@ class Calls:
         self.made.append(("drop", ident))
         self.held.discard(ident)
 
-    def publish(self, plan: Plan) -> None:
+    def publish(self, plan: Plan) -> dict[str, Exception]:
         if self.full:
             raise OSError(28, "No space left on device")
         assert self.broken or set(plan.splits) | set(plan.pools) <= self.held, "documents before their blocks"
         self.made.append(("publish", ""))
+        return {name: TypeError("no form in a document") for name in self.unrendered}
 
     def taken(self) -> list[Call]:
         made, self.made = self.made, []
@@ -190,6 +192,27 @@ def test_a_pool_that_cannot_be_put_leaves_all_others_in_force(
     calls.broken = None
     publisher.batch(whole)
     assert calls.taken() == [("pool", "p2"), ("split", "s1"), ("publish", "")]
+
+
+def test_a_host_that_cannot_be_rendered_is_told_and_keeps_what_it_names(
+    publisher: Publisher, calls: Calls, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher.batch(FIRST)
+    without = plan(pool("p1", 1))
+    publisher.batch(without)
+    calls.unrendered = ("shop.example",)
+    with caplog.at_level(logging.ERROR):
+        publisher.batch(without)
+    assert caplog.messages == ["host-refused"]
+    assert publisher.plan is without
+    clock.now += 10 * LEAVING
+    publisher.sweep()
+    assert calls.held == {"p1", "p2", "s1"}
+    calls.unrendered = ()
+    publisher.batch(without)
+    clock.now += LEAVING
+    publisher.sweep()
+    assert calls.held == {"p1"}
 
 
 def test_full_disk_keeps_the_plan_in_force_and_can_be_tried_again(publisher: Publisher, calls: Calls) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,6 +211,39 @@ def test_a_full_disk_leaves_the_plan_in_force(directory: RunDirectory, monkeypat
     assert files(directory) == before
     directory.publish(plan(A, B))
     assert directory.read_index().hosts.keys() == {"a.example", "alias.example", "b.example"}
+
+
+def broken(host: Host) -> Host:
+    """Has a part that no document has a form for."""
+    wrong: Any = object()
+    return replace(host, www=wrong)
+
+
+def test_a_host_that_cannot_be_rendered_stays_as_it_was(directory: RunDirectory, clock: Clock) -> None:
+    directory.publish(plan(A, B))
+    before = directory.read_index()
+    fresh = Host("new.example")
+    changed = replace(plan(broken(replace(A, aliases=("other.example",))), B, fresh), certificates={}, users={})
+    for step in range(4):
+        refused = directory.publish(replace(changed, globals=Globals(hsts=f"max-age={step}")))
+        clock.now += 61
+    assert list(refused) == ["a.example"]
+    assert isinstance(refused["a.example"], AttributeError)
+    index = directory.read_index()
+    assert index.hosts == {**before.hosts, "new.example": index.hosts["new.example"]}
+    assert directory.read_host(index.hosts["alias.example"]) == A
+    assert directory.certificate(index.certificates["a.example"]) == PEM, "what it names stays too"
+    assert directory.users(content_digest(USERS)) == USERS
+    mended = replace(A, aliases=("other.example",))
+    assert directory.publish(plan(mended, B, fresh)) == {}
+    assert directory.read_host(directory.read_index().hosts["other.example"]) == mended
+
+
+def test_a_new_host_that_cannot_be_rendered_is_left_out(directory: RunDirectory) -> None:
+    assert list(directory.publish(plan(broken(A), B))) == ["a.example"]
+    assert directory.read_index().hosts.keys() == {"b.example"}
+    assert directory.publish(plan(A, B)) == {}
+    assert directory.read_host(directory.read_index().hosts["a.example"]) == A
 
 
 def test_names_that_a_certificate_is_not_for_are_without_it(directory: RunDirectory) -> None:
