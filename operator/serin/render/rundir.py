@@ -30,14 +30,20 @@ def default_path(port: int) -> Path:
 
 
 class RunDirectory:
-    """A reader needs nothing but the path; the controller calls `create` and `lock` before it publishes."""
+    """A reader needs nothing but the path; the controller calls `create` and `lock` before it publishes.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    `clock`: seconds of any clock that does not go back; `wall_clock`: seconds since 1970.
+    """
+
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
+    ) -> None:
         self.path = path
         self.plan = path / "plan"
         self.state = path / "state"
         self.actions = path / "actions"
         self._clock = clock
+        self._wall_clock = wall_clock
         self._lock: int | None = None
         self._publication: Publication | None = None
 
@@ -86,13 +92,17 @@ class RunDirectory:
         return self._publication.publish(plan)
 
     def _last_generation(self) -> int:
-        """Of the controller before this one, as far as it left one that can be read."""
+        """Of the controller before this one, as far as it left one that can be read; else milliseconds since 1970.
+
+        A data plane may have outlived a plan/ that was emptied: a number that it has seen would tell it of nothing new.
+        Plans come tens of milliseconds apart at the least, so that milliseconds are ahead of every number given before.
+        """
         last = 0
         with contextlib.suppress(CorruptFileError):
             last = self.read_generation()
         with contextlib.suppress(CorruptFileError):
             last = max(last, self.read_index().generation)
-        return last
+        return last or int(self._wall_clock() * 1000)
 
     def read_generation(self) -> int:
         """Number of the plan in force; 0 when there is none yet."""

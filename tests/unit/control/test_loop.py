@@ -66,7 +66,7 @@ async def until(condition: Any) -> None:
 
 @pytest.fixture
 def run_dir(tmp_path: pathlib.Path) -> RunDirectory:
-    made = RunDirectory(tmp_path / "run")
+    made = RunDirectory(tmp_path / "run", wall_clock=lambda: 0.0)
     made.create()
     return made
 

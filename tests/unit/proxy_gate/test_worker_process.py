@@ -116,7 +116,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     endpoint = EchoEndpoint()
     backend = await asyncio.start_server(endpoint.serve, "127.0.0.1", 0)
     endpoint.port = backend.sockets[0].getsockname()[1]
-    run_dir = RunDirectory(tmp_path)
+    run_dir = RunDirectory(tmp_path, wall_clock=lambda: 0.0)
     run_dir.create()
     kept = state.create(tmp_path, 1)
     pools = PoolsFile.open(tmp_path / "plan" / "pools.bin", lambda: 7, time.monotonic)

@@ -1,6 +1,7 @@
 """The run directory: what is written when, who may write, and what a reader refuses."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +21,9 @@ PEM = b"-----BEGIN CERTIFICATE-----"
 USERS = b"alice:{PLAIN}wonder\n"
 
 
+START = 1_700_000_000.5
+
+
 class Clock:
     now = 1000.0
 
@@ -34,7 +38,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def directory(tmp_path: Path, clock: Clock) -> Iterator[RunDirectory]:
-    made = RunDirectory(tmp_path / "run", clock)
+    made = RunDirectory(tmp_path / "run", clock, lambda: START)
     made.create()
     made.lock()
     yield made
@@ -68,7 +72,7 @@ def test_a_reader_gets_what_was_published(directory: RunDirectory) -> None:
     directory.publish(plan(A, B))
     reader = RunDirectory(directory.path)
     index = reader.read_index()
-    assert reader.read_generation() == index.generation == 1
+    assert reader.read_generation() == index.generation == 1_700_000_000_501
     assert {name: reader.read_host(digest) for name, digest in index.hosts.items()} == {
         "a.example": A,
         "alias.example": A,
@@ -87,7 +91,7 @@ def test_generation_counts_changes_alone(directory: RunDirectory) -> None:
     directory.publish(plan(A, B, weight=50))
     assert files(directory) == before, "weights are not in the documents"
     directory.publish(replace(plan(A, B), globals=Globals(hsts="")))
-    assert directory.read_generation() == 2
+    assert directory.read_generation() == 1_700_000_000_502
 
 
 def test_one_changed_host_writes_one_document(directory: RunDirectory) -> None:
@@ -109,7 +113,7 @@ def test_the_next_controller_counts_on_and_repairs(directory: RunDirectory, cloc
     successor.lock()
     try:
         successor.publish(plan(A, B))
-        assert successor.read_generation() == 2
+        assert successor.read_generation() == 1_700_000_000_502
         assert successor.read_host(digest) == A
         assert not (directory.plan / "hosts" / ".half.new").exists()
     finally:
@@ -122,7 +126,18 @@ def test_a_damaged_generation_does_not_count_from_the_start(directory: RunDirect
     (directory.plan / "generation").write_bytes(b"\0\0")
     successor = RunDirectory(directory.path)
     successor.publish(plan(B))
-    assert successor.read_generation() == 4
+    assert successor.read_generation() == 1_700_000_000_504
+
+
+def test_no_generation_comes_twice_after_the_plan_was_removed(directory: RunDirectory) -> None:
+    for host in (A, B):
+        directory.publish(plan(host))
+    last = directory.read_generation()
+    shutil.rmtree(directory.plan)
+    successor = RunDirectory(directory.path, wall_clock=lambda: START + 0.1)
+    successor.create()
+    successor.publish(plan(A))
+    assert successor.read_generation() == successor.read_index().generation == last + 99
 
 
 def test_what_nobody_names_goes_after_two_plans_and_a_minute(directory: RunDirectory, clock: Clock) -> None:
