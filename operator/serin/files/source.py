@@ -51,6 +51,7 @@ class FileSource:
         self._claims = Claims()
         self._manifests: dict[str, Manifest] = {}
         self._faults: dict[str, tuple[Problem, ...]] = {}
+        self._unfollowed: set[str] = set()
         self._problems: dict[str, tuple[Problem, ...]] = {}
         self._loaded = False
 
@@ -113,8 +114,10 @@ class FileSource:
             for view in outcome.applied:
                 deleted.pop(view.meta.ref, None)
                 applied[view.meta.ref] = view
+        looked_at |= self._followed_again()
         for folder, why in dirty.unwatched.items():
             self._faults[folder] = (_unwatched(self._show(folder), why),)
+            self._unfollowed.add(folder)
             looked_at.add(folder)
         looked_at |= self._roots()
         return Changes(tuple(applied.values()), tuple(deleted), self._settled(looked_at))
@@ -142,6 +145,14 @@ class FileSource:
             return last.views
         self._manifests[path] = manifest
         return manifest.views
+
+    def _followed_again(self) -> set[str]:
+        """Folders that are followed by now, or gone."""
+        again = {path for path in self._unfollowed if self._tree.is_followed(path) or not os.path.isdir(path)}
+        self._unfollowed -= again
+        for path in again:
+            self._faults.pop(path, None)
+        return again
 
     def _roots(self) -> set[str]:
         """Those where something is to be read now and was not before, or the other way round."""

@@ -56,6 +56,9 @@ class Tree:
         """Whether there is any manifest below the folder."""
         return any(path.startswith(folder.rstrip("/") + "/") for path in self._files)
 
+    def is_followed(self, folder: str) -> bool:
+        return folder in self._watch_of
+
     def scan(self) -> Dirty:
         """Everything that is there: at the start, and after events were lost."""
         dirty = Dirty()
@@ -106,8 +109,10 @@ class Tree:
                 self._leaving.setdefault(path, self._clock() + GRACE)
             elif mask & COMPLETE or (mask & CREATED and (mask & IS_FOLDER or _is_born_complete(met))):
                 self._look(path, dirty)
-            elif mask & TOUCHED:
+            elif mask & TOUCHED and not mask & IS_FOLDER:
                 dirty.touched.add(path)
+            elif mask & TOUCHED and path not in self._watch_of:
+                self._look(path, dirty)
         return paths
 
     def _look(self, path: str, dirty: Dirty) -> None:
@@ -141,7 +146,10 @@ class Tree:
         try:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # gone again; the event of that is on its way
         except OSError as e:
+            self._unwatch(folder)
             dirty.unwatched[folder] = e.strerror or str(e)
             return
         present = set()
@@ -168,6 +176,8 @@ class Tree:
         self._unwatch(folder)
         try:
             watch = self._watches.add(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         except OSError as e:
             dirty.unwatched[folder] = e.strerror or str(e)
             return True

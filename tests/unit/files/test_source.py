@@ -523,6 +523,50 @@ def test_a_file_is_read_when_it_becomes_readable(folder: Folder, monkeypatch: py
     assert (folder.state, folder.problems) == ({"a": "1"}, {})
 
 
+def test_a_folder_that_cannot_be_followed_is_told_until_it_can(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = folder.path / "deep"
+    deep.mkdir()
+    folder.write("deep/a.yaml", "a")
+    real = Watches.add
+
+    def refused(watches: Watches, path: str) -> int:
+        if path == str(deep):
+            raise PermissionError(13, "Permission denied")
+        return real(watches, path)
+
+    monkeypatch.setattr(Watches, "add", refused)
+    folder.start()
+    assert (folder.state, folder.problems) == ({"a": "1"}, {str(deep): ["folder-unwatched"]})
+    folder.write("b.yaml", "b")
+    folder.poll()
+    assert folder.problems == {str(deep): ["folder-unwatched"]}
+    monkeypatch.setattr(Watches, "add", real)
+    deep.chmod(0o700)
+    folder.poll()
+    assert folder.problems == {}
+    folder.write("deep/a.yaml", "a", "2")
+    folder.poll()
+    assert folder.state == {"a": "2", "b": "1"}
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_no_problem(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("a.yaml", "a")
+    folder.start()
+    real = Watches.add
+
+    def late(watches: Watches, path: str) -> int:
+        if path.endswith("/new"):
+            shutil.rmtree(path, ignore_errors=True)
+        return real(watches, path)
+
+    monkeypatch.setattr(Watches, "add", late)
+    (folder.path / "new").mkdir()
+    folder.later()
+    assert (folder.state, folder.problems) == ({"a": "1"}, {})
+
+
 def test_after_lost_events_everything_is_looked_at(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write("a.yaml", "a")
     folder.write("b.yaml", "b")
