@@ -62,6 +62,12 @@ class Rig:
         self.state = state.create(self.path, 2)
 
     def open_pools(self) -> PoolsFile:
+        """In place at once, however empty."""
+        pools = self.open_hidden()
+        pools.show()
+        return pools
+
+    def open_hidden(self) -> PoolsFile:
         return PoolsFile.open(self.path / "plan" / "pools.bin", lambda: self._random.getrandbits(64), self.clock)
 
     def put(self, split: Split, *pools: Pool) -> Split:

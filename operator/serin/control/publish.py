@@ -30,6 +30,8 @@ class Blocks(Protocol):
     def put_pool(self, pool: Pool) -> bool: ...
     def put_split(self, split: Split) -> bool: ...
     def drop(self, ident: str) -> None: ...
+    def show(self) -> None:
+        """All blocks of a plan are there: workers may see the first of them."""
 
 
 class Documents(Protocol):
@@ -88,6 +90,7 @@ class Publisher:
         for split in plan.splits.values():
             if differs(self._splits.get(split.id), split):
                 self._put_split(split)
+        self._blocks.show()
         refused = self._documents.publish(plan)
         for host, error in refused.items():
             log.event(_log, log.HOST_REFUSED, level=logging.ERROR, error=repr(error), host=host)

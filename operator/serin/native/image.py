@@ -97,8 +97,6 @@ class Image:
             _lock(fd, path)
             if sound_header(os.pread(fd, layout.HEADER_SIZE, 0), os.fstat(fd).st_size):
                 return cls(fd, path, state, now)
-            if os.fstat(fd).st_size >= layout.HEADER_SIZE:
-                os.pwrite(fd, (1).to_bytes(8, "little"), layout.POOLS_MOVED)
         except BaseException:
             os.close(fd)
             raise
@@ -234,6 +232,22 @@ class Image:
         with contextlib.suppress(OSError):
             self.words.close()
         os.close(self._fd)
+
+
+def put_in_place(fresh: Path, path: Path) -> None:
+    """Give `fresh` the name `path`, and tell the readers of a file that had it and was not adopted."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        fresh.rename(path)
+        return
+    try:
+        fresh.rename(path)
+        with contextlib.suppress(OSError):  # workers look at the name each second, told or not
+            if os.fstat(fd).st_size >= layout.HEADER_SIZE:
+                os.pwrite(fd, (1).to_bytes(8, "little"), layout.POOLS_MOVED)
+    finally:
+        os.close(fd)
 
 
 def _overlap(used: list[tuple[int, int]], start: int, end: int) -> bool:

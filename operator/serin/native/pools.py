@@ -12,7 +12,7 @@ from serin.native import layout
 from serin.native.cells import Cells, NoCellError
 from serin.native.hashing import endpoint_ident, hash_more
 from serin.native.heap import room_for
-from serin.native.image import FileFullError, Image
+from serin.native.image import FileFullError, Image, put_in_place
 from serin.native.layout import AlgorithmCode, SlotFlag, pack_address
 from serin.native.twin.blocks import (
     BadBlockError,
@@ -51,8 +51,12 @@ class PoolsFile:
         self._users: dict[int, int] = {}
         self._doomed: set[int] = set()
         self._flight_readers: set[int] = set()
+        self._hidden: Path | None = None
+        hidden = path.with_name(f".{path.name}.first")
         adopted = Image.adopt(path, state, clock())
+        hidden.unlink(missing_ok=True)
         if adopted is None:
+            self._hidden = hidden
             self._image = self._fresh(MIN_SLOTS, MIN_HEAP, epoch=1)
             self._image.replace()
         else:
@@ -63,6 +67,7 @@ class PoolsFile:
     def open(cls, path: Path, random64: Callable[[], int], clock: Callable[[], float]) -> "PoolsFile":
         """Take over the file at RUN_DIR/plan/pools.bin, or make a new one when there is none that checks.
 
+        A new one is empty, and not seen by any worker until `show`: until then they serve from the one that they have.
         `random64` gives 64 random bits, `clock` monotonic seconds. RunDirectoryError: another process writes it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,8 +124,16 @@ class PoolsFile:
         elif self._block(SlotFlag.POOL, number) is not None:
             self._withdraw(SlotFlag.POOL, number, now)
 
+    def show(self) -> None:
+        """What is to be in force at first has been put: from now on workers see it, and every put at once."""
+        if self._hidden is not None:
+            put_in_place(self._hidden, self._path)
+            self._hidden = None
+
     def close(self) -> None:
         self._image.close()
+        if self._hidden is not None:
+            self._hidden.unlink(missing_ok=True)
 
     # --- plan values to blocks ---
 
@@ -257,7 +270,8 @@ class PoolsFile:
     def _fresh(self, slots: int, heap: int, epoch: int) -> Image:
         instance = self._random64()
         now = self._clock()
-        return Image.create(self._path, self._state, slots=slots, heap=heap, instance=instance, epoch=epoch, now=now)
+        path = self._hidden or self._path
+        return Image.create(path, self._state, slots=slots, heap=heap, instance=instance, epoch=epoch, now=now)
 
     def _rebuild(self, now: float, changed: SplitBlock | PoolBlock | None = None) -> None:
         """A file with room for thrice what is in force, `changed` in its new form; then its name.

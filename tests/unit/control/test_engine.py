@@ -57,6 +57,9 @@ class World:
     def drop(self, ident: str) -> None:
         del self.in_force[ident]
 
+    def show(self) -> None:
+        pass
+
     def publish(self, plan: Plan) -> dict[str, Exception]:
         if self.full:
             raise OSError(28, "No space left on device")

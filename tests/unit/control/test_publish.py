@@ -18,6 +18,7 @@ class Calls:
     def __init__(self, *held: str) -> None:
         self.made: list[Call] = []
         self.held = set(held)
+        self.shown: frozenset[str] = frozenset()
         self.full = False
         self.broken: str | None = None
         self.unrendered: tuple[str, ...] = ()
@@ -49,9 +50,13 @@ class Calls:
         self.made.append(("drop", ident))
         self.held.discard(ident)
 
+    def show(self) -> None:
+        self.shown = frozenset(self.held)
+
     def publish(self, plan: Plan) -> dict[str, Exception]:
         if self.full:
             raise OSError(28, "No space left on device")
+        assert self.held == self.shown, "documents before their blocks are seen"
         assert self.broken or set(plan.splits) | set(plan.pools) <= self.held, "documents before their blocks"
         self.made.append(("publish", ""))
         return {name: TypeError("no form in a document") for name in self.unrendered}

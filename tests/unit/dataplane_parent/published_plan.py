@@ -35,6 +35,7 @@ class Published:
         self._run_dir = RunDirectory(path)
         self._run_dir.create()
         self._pools = PoolsFile.open(path / "plan" / "pools.bin", lambda: next(_numbers) * 7919, time.monotonic)
+        self._pools.show()
 
     def pool(self, *endpoints: Endpoint, external: str = "", port: int = 0) -> None:
         spec = PoolSpec(POOL, "prod", "web", 80)

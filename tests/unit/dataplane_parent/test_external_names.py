@@ -32,6 +32,7 @@ def state(run_dir: Path) -> Iterator[StateFiles]:
 @pytest.fixture
 def pools(run_dir: Path, state: StateFiles) -> Iterator[PoolsFile]:
     file = PoolsFile.open(run_dir / "plan" / "pools.bin", lambda: next(NUMBERS) * 7919, lambda: float(next(NUMBERS)))
+    file.show()
     yield file
     file.close()
 

@@ -234,6 +234,7 @@ def test_a_file_that_does_not_check_is_replaced_and_left(tmp_path: Path) -> None
     path.write_bytes(os.urandom(8192))
     pools = PoolsFile.open(path, lambda: random.getrandbits(64), Clock())
     assert pools.put_pool(make_pool(1, 1))
+    pools.show()
     pools.close()
     assert int.from_bytes(path.read_bytes()[:8], "little") == layout.POOLS_MAGIC
 
@@ -252,6 +253,51 @@ def test_readers_of_a_file_that_does_not_check_move_on(rig: Rig) -> None:
     choice = handle.decide()
     assert isinstance(choice, Choice)
     assert (choice.address, choice.port) == ("192.0.2.99", 9)
+
+
+@pytest.mark.parametrize("harm", ["header", "layout", "gone"])
+def test_workers_serve_on_until_the_new_file_is_shown(small_rig: Rig, harm: str) -> None:
+    rig, pool = small_rig, make_pool(1, 1)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    worker = rig.worker()
+    handle = worker.split(split.id, split.shape)
+    path = rig.path / "plan" / "pools.bin"
+    rig.pools.close()
+    if harm == "gone":
+        path.unlink()
+    else:
+        with path.open("r+b") as f:
+            f.seek(layout.POOLS_CHECKSUM if harm == "header" else 8)
+            f.write(b"\x7f")
+    rig.pools = rig.open_hidden()
+
+    def address() -> str:
+        worker.refresh()
+        choice = handle.decide()
+        assert isinstance(choice, Choice)
+        choice.done(200)
+        return choice.address
+
+    before = address()
+    for number in range(2, 40):
+        rig.pools.put_pool(make_pool(number, 80))  # more than the first file has room for
+        assert address() == before
+    rig.put(split, replace(pool, endpoints=(Endpoint("192.0.2.99", 9),)))
+    assert address() == before
+    rig.pools.show()
+    assert address() == "192.0.2.99"
+    rig.pools.put_pool(pool)
+    assert address() == before, "from now on each put counts at once"
+    assert [p.name for p in path.parent.iterdir()] == ["pools.bin"]
+
+
+def test_a_new_file_that_was_never_shown_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "plan" / "pools.bin"
+    pools = PoolsFile.open(path, lambda: random.getrandbits(64), Clock())
+    pools.put_pool(make_pool(1, 1))
+    assert not path.exists()
+    pools.close()
+    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("harm", ["block", "offset", "overlap", "slot id"])

@@ -122,6 +122,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     pools = PoolsFile.open(tmp_path / "plan" / "pools.bin", lambda: 7, time.monotonic)
     pools.put_pool(Pool(PoolSpec(POOL, "ns", "main", 80), (Endpoint("127.0.0.1", endpoint.port),)))
     pools.put_split(Split(SPLIT, RULE, (Share("a" * 16, POOL, 100),)))
+    pools.show()
     (tmp_path / "state" / "default.pem").write_bytes(default_certificate())
     run_dir.publish(plan())
     http, https, (reading, writing) = listening(), listening(), os.pipe()
