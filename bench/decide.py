@@ -155,6 +155,7 @@ def main() -> int:
             pools.put_pool(pool)
         for split in splits:
             pools.put_split(split)
+        pools.show()
         took = time.perf_counter() - began
         files = state.create(run_dir, 2)
         worker = Worker.attach(run_dir, 0)

@@ -120,6 +120,7 @@ def main() -> None:
             path / "plan" / "pools.bin", lambda: int.from_bytes(os.urandom(8), "little"), time.monotonic
         )
         fill(pools)
+        pools.show()
         workshop = Workshop(Worker.attach(path, 0), Pattern, hash64)
         by_name = {one.name: one for one in HOSTS.values()}
         loaded = LoadedHosts(lambda digest: make_ready(by_name[digest], workshop))
