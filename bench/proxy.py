@@ -10,7 +10,22 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from rig import HOST, Load, Rig, backend, free_port, interleaved, manifest, nginx, rig, serin, verdict, wait_http, wrk
+from rig import (
+    HOST,
+    Load,
+    Rig,
+    backend,
+    free_port,
+    interleaved,
+    manifest,
+    nginx,
+    rig,
+    serin,
+    unlike,
+    verdict,
+    wait_http,
+    wrk,
+)
 
 HEADERS = """
           proxy_set_header Host $host; proxy_set_header X-Request-ID $request_id;
@@ -43,6 +58,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=int, default=2)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--headers", type=int, default=0, help="further request headers")
+    arguments.add_argument("--unlike", choices=("targets", "headers"), help="what differs from request to request")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="serin-bench-") as name, rig(Path(name)) as machine:
         folder = Path(name)
@@ -59,11 +75,16 @@ def main() -> None:
             sys.executable, Path(__file__).with_name("plain_proxy.py"), str(plain), f"http://127.0.0.1:{target}"
         )
         wait_http(f"http://127.0.0.1:{plain}/")
+        script = unlike(folder, headers=given.unlike == "headers") if given.unlike else None
         extra = tuple(f"X-Extra-{n}: {'v' * 20}" for n in range(given.headers))
 
         def load(port: int) -> Callable[[], Load]:
             return lambda: wrk(
-                f"http://127.0.0.1:{port}/", connections=given.connections, seconds=given.seconds, headers=extra
+                f"http://127.0.0.1:{port}/",
+                connections=given.connections,
+                seconds=given.seconds,
+                headers=extra,
+                script=script,
             )
 
         ports = {
@@ -74,7 +95,10 @@ def main() -> None:
         }
         seen = interleaved({k: load(p) for k, p in ports.items()}, rounds=given.rounds)
     base = seen["nginx, no access log"].rate
-    print(f"proxy, 1 worker, {given.connections} connections, small answers, {3 + given.headers} request headers")
+    kind = f"{given.unlike} unlike each other" if given.unlike else "one request repeated"
+    print(
+        f"proxy, 1 worker, {given.connections} connections, small answers, {1 + given.headers} request headers, {kind}"
+    )
     for contender, result in seen.items():
         print(
             f"  {contender:22s} {result.rate:9.0f} req/s  {result.rate / base:5.2f} of nginx"

@@ -200,10 +200,32 @@ class Load:
     errors: int
 
 
-def wrk(url: str, *, connections: int = 32, seconds: int = 2, headers: tuple[str, ...] = ()) -> Load:
+def unlike(folder: Path, *, headers: bool) -> Path:
+    """A wrk script whose requests differ in their targets, or in a header too: nothing remembered of them is of use."""
+    script = folder / "unlike.lua"
+    block = '{["X-N"] = tostring(n)}' if headers else "nil"
+    script.write_text(f"""local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", "/?n=" .. n, {block})
+end
+""")
+    return script
+
+
+def wrk(
+    url: str,
+    *,
+    connections: int = 32,
+    seconds: int = 2,
+    headers: tuple[str, ...] = (),
+    script: Path | None = None,
+) -> Load:
     command = [need("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Host: {HOST}"]
     for header in headers:
         command += ["-H", header]
+    if script is not None:
+        command += ["-s", str(script)]
     text = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
