@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import time
+from abc import ABC, abstractmethod
 
 from serin.dataplane.proxy.connection_settings import ConnectionSettings
 
@@ -21,7 +22,7 @@ ALL_HOLDS = HOLD_UPLOAD | HOLD_CONNECTING | HOLD_BUFFER
 """Why nothing is read: the endpoint does not take it, there is none yet, what was read waits for its turn."""
 
 
-class ClientLink(asyncio.Protocol):
+class ClientLink(asyncio.Protocol, ABC):
     __slots__ = (
         "_holds",
         "_linger_end",
@@ -73,13 +74,13 @@ class ClientLink(asyncio.Protocol):
             self.deadline = self._next_deadline()
             self._output_paused(paused=False)
 
+    @abstractmethod
     def _output_paused(self, *, paused: bool) -> None:
         """What feeds this connection is to be stopped or may go on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _next_deadline(self) -> float:
         """The deadline of the state that the connection is in, counted from now."""
-        raise NotImplementedError
 
     def _watch_output(self) -> None:
         self._queued = self.transport.get_write_buffer_size()

@@ -6,6 +6,7 @@ done with a request is downstream.py's.
 
 import re
 import time
+from abc import abstractmethod
 
 from serin.dataplane.proxy.client_link import ALL_HOLDS, DRAIN, EXCHANGE, HOLD_BUFFER, IDLE, LINGER, NEVER, ClientLink
 from serin.dataplane.proxy.connection_settings import ConnectionSettings
@@ -52,21 +53,21 @@ class RequestReader(ClientLink):
         """Bytes of its body, without framing."""
         self._started = 0.0
 
+    @abstractmethod
     def _begin(self, head: RequestHead) -> None:
         """A request has come; its body may not have."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse(self, status: int) -> None:
         """The bytes in the buffer are not a request that may be answered otherwise."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _body_part(self, part: bytes, *, done: bool) -> None:
         """More of the body of the request in hand."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _body_refused(self, status: int) -> None:
         """The body of the request in hand cannot be taken to its end."""
-        raise NotImplementedError
 
     # --- bytes ---
 
