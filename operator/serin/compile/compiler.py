@@ -36,13 +36,18 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Equal for equal objects and options, whatever was compiled before. What did not change is the same value."""
+    """Equal for equal objects and options, whatever was compiled before. What did not change is the same value.
+
+    `ingresses` are those that are ours; `reads` the Secrets and ConfigMaps looked at, also those that are not there.
+    """
 
     plan: Plan
     problems: tuple[Problem, ...]
     revision: int
     changes: Changes = field(compare=False, repr=False)
     memo: Memo = field(compare=False, repr=False)
+    ingresses: frozenset[Ref] = frozenset()
+    reads: frozenset[Ref] = frozenset()
 
     def pools_of_service(self, namespace: str, service: str) -> tuple[PoolSpec, ...]:
         """The pools that hold a Service's endpoints."""
@@ -118,7 +123,15 @@ def compile_snapshot(
         problems.result(),
     )
     changes = Changes(frozenset(hosts.changed_hosts), frozenset(hosts.changed_splits), frozenset(pools.changed))
-    return Compiled(plan, _all_problems(problems, memo, previous), snapshot.revision, changes, kept)
+    return Compiled(
+        plan,
+        _all_problems(problems, memo, previous),
+        snapshot.revision,
+        changes,
+        kept,
+        _ours(ingresses, previous),
+        _reads(hosts, options, previous),
+    )
 
 
 def _settings(snapshot: Snapshot, options: Options, previous: Compiled | None, findings: Findings) -> Settings:
@@ -194,6 +207,30 @@ def _globals(options: Options, settings: Settings, default: Certificate | None) 
         default_certificate=None if default is None else default.digest,
         https_port=options.https_redirect_port,
     )
+
+
+def _ours(ingresses: IngressSet, previous: Compiled | None) -> frozenset[Ref]:
+    """The same value as before when nothing joined or left."""
+    before = frozenset[Ref]() if previous is None else previous.ingresses
+    return (before | ingresses.joined) - ingresses.left if ingresses.joined or ingresses.left else before
+
+
+def _reads(hosts: HostSet, options: Options, previous: Compiled | None) -> frozenset[Ref]:
+    """The Secrets of the hosts, and what the options name."""
+    readers = hosts.secret_readers
+    if previous is None or previous.memo.options != options:
+        named = {Ref("Secret", *key) for key in readers.result()}
+    else:
+        touched = list(readers.touched)
+        if not touched:
+            return previous.reads
+        named = {*previous.reads, *(Ref("Secret", *key) for key in touched if readers.of(key))}
+        named -= {Ref("Secret", *key) for key in touched if not readers.of(key)}
+    if options.configmap is not None:
+        named.add(Ref("ConfigMap", *options.configmap))
+    if options.default_ssl_certificate is not None:
+        named.add(Ref("Secret", *options.default_ssl_certificate))
+    return frozenset(named)
 
 
 def _all_problems(problems: Problems, memo: Memo, previous: Compiled | None) -> tuple[Problem, ...]:

@@ -12,12 +12,14 @@ from serin.compile.settings import Settings
 from serin.objects.fields import shorten
 from serin.objects.store import Snapshot
 from serin.objects.views import Ingress
+from serin.refs import Ref
 
 
 class IngressSet:
     """`touched` are the hosts whose Ingresses changed, `tls_touched` those where one with a `tls` section did.
 
-    `claimants`: names for which the claims changed, and the hosts that claim them.
+    `claimants`: names for which the claims changed, and the hosts that claim them. `joined` are the Ingresses that are
+    ours only now, `left` those that were until now.
     """
 
     def __init__(self, memo: Memo, options: Options, settings: Settings, classes: Classes, problems: Problems) -> None:
@@ -30,6 +32,8 @@ class IngressSet:
         self.by_name: Uses[str, tuple[NameClaim, ...]] = Uses(memo.claims)
         self._left: dict[str, set[Key]] = {}
         self._joined: dict[str, list[IngressReading]] = {}
+        self.joined: set[Ref] = set()
+        self.left: set[Ref] = set()
         self.tls_touched: set[str] = set()
         self.claimants: set[str] = set()
 
@@ -64,6 +68,10 @@ class IngressSet:
             findings.problems += new.problems
         self._problems.put(("ingress", *key), tuple(findings.problems) or None)
         self.readings.put(key, new)
+        if old is None and new is not None:
+            self.joined.add(new.ref)
+        elif old is not None and new is None:
+            self.left.add(old.ref)
         if old is not None:
             for host in old.paths:
                 self._left.setdefault(host, set()).add(key)

@@ -5,7 +5,7 @@ No waiting and no reading of files in here: the clock is an argument, so tests w
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from serin.compile.compiler import Compiled, compile_snapshot
@@ -26,6 +26,11 @@ RETRY = 1.0
 """Seconds until a publication that failed (a full disk) is tried again."""
 
 CheckPattern = Callable[[str, bool], str | None]
+Observer = Callable[[Compiled, tuple[Problem, ...]], None]
+"""Told of what was compiled last and of all problems there are, after every compile and when the problems change.
+
+It is called between two changes and must return at once.
+"""
 Service = tuple[str, str]
 """Namespace and name."""
 
@@ -55,6 +60,7 @@ class Engine:
         publisher: Publisher,
         check_pattern: CheckPattern,
         clock: Callable[[], float],
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.counts = Counts()
         self._store = store
@@ -62,11 +68,14 @@ class Engine:
         self._publisher = publisher
         self._check_pattern = check_pattern
         self._clock = clock
+        self._observers = tuple(observers)
         self._journal = Journal(_log)
         self._holdoff = Holdoff()
         self._compiled: Compiled | None = None
         self._seen: Snapshot | None = None
         self._source_problems: tuple[Problem, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self._joined_from: tuple[tuple[Problem, ...], tuple[Problem, ...]] = ((), ())
         self._failed_at: float | None = None
 
     @property
@@ -75,10 +84,25 @@ class Engine:
         return self._compiled.plan if self._compiled else None
 
     @property
+    def compiled(self) -> Compiled | None:
+        """What was compiled last, with its memo; None before the first time."""
+        return self._compiled
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The objects as they are now; of endpoints it may know more than `compiled`, which waits for their batch."""
+        return self._store.snapshot()
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
-        """Of the objects and of where they come from, sorted."""
+        """Of the objects and of where they come from, sorted. The same value until one of them changes."""
         found = self._compiled.problems if self._compiled else ()
-        return tuple(sorted({*self._source_problems, *found}))
+        of_source, of_objects = self._joined_from
+        if of_source is not self._source_problems or of_objects is not found:
+            joined = {*self._source_problems, *found}
+            self._problems = tuple(sorted(joined)) if self._source_problems else found
+            self._joined_from = (self._source_problems, found)
+        return self._problems
 
     @property
     def due(self) -> float | None:
@@ -90,10 +114,13 @@ class Engine:
 
     def changed(self, source_problems: Iterable[Problem] = ()) -> None:
         """The store's objects, or the problems of their source, are not what they were."""
-        self._source_problems = tuple(source_problems)
+        before = self._source_problems
+        if (given := tuple(source_problems)) != before:
+            self._source_problems = given
         snapshot = self._store.snapshot()
         if self._seen is not None and snapshot.revision == self._seen.revision:
-            self._journal.record(self.problems)
+            if self._source_problems is not before:
+                self._tell()
             return
         refs = None if self._seen is None else snapshot.changed_since(self._seen.revision)
         # Whatever fails from here on, the batch that comes next brings everything into force.
@@ -147,13 +174,25 @@ class Engine:
         self.counts.compiles += 1
         self.counts.compile_ms = (self._clock() - started) * 1000
         self._compiled = compiled
-        self._journal.record(self.problems)
+        self._tell()
         if self._publisher.plan is not None:
             plan, changes = compiled.plan, compiled.changes
             self._publisher.blocks(
                 [plan.pools[i] for i in changes.pools if i in plan.pools],
                 [plan.splits[i] for i in changes.splits if i in plan.splits],
             )
+
+    def _tell(self) -> None:
+        problems = self.problems
+        self._journal.record(problems)
+        if self._compiled is None:
+            return
+        for observer in self._observers:
+            try:
+                observer(self._compiled, problems)
+            except Exception as error:  # a bug of ours, which must not keep the plan from being published
+                text = "".join(traceback.format_exception(error))
+                log.event(_log, log.CONTROL_FAILED, level=logging.ERROR, error=text, observer=repr(observer))
 
     def _endpoints(self, previous: Snapshot | None, snapshot: Snapshot, refs: Iterable[Ref]) -> None:
         compiled = self._compiled

@@ -4,17 +4,21 @@ Names begin with `serin_controller_`. The time they were written is one of them,
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from serin.control.engine import Counts
 from serin.problems import Problem
 from serin.routing.plan import Plan
+from serin.telemetry.exposition import label_text
+from serin.telemetry.figure import Figure
 
 PREFIX = "serin_controller_"
 
 
-def metrics_text(counts: Counts, plan: Plan | None, problems: Sequence[Problem], written: float) -> str:
-    """Prometheus text format 0.0.4; `written` in seconds since the epoch."""
+def metrics_text(
+    counts: Counts, plan: Plan | None, problems: Sequence[Problem], written: float, others: Iterable[Figure] = ()
+) -> str:
+    """Prometheus text format 0.0.4; `written` in seconds since the epoch. `others`: of other parts than the engine."""
     gauges = {
         "written_timestamp_seconds": ("When these figures were written", written),
         "revision": ("Revision of the objects in the last compile", counts.revision),
@@ -41,7 +45,24 @@ def metrics_text(counts: Counts, plan: Plan | None, problems: Sequence[Problem],
         f'{PREFIX}problems{{code="{code}",severity="{severity}"}} {number}'
         for (code, severity), number in sorted(by_code.items())
     ]
+    lines += _lines(others)
     return "\n".join(lines) + "\n"
+
+
+def _lines(figures: Iterable[Figure]) -> list[str]:
+    """A family's samples together, in the order in which the families were first named."""
+    families: dict[str, list[Figure]] = {}
+    for figure in figures:
+        families.setdefault(figure.name, []).append(figure)
+    lines = []
+    for name, members in families.items():
+        lines += heading(name, members[0].help, members[0].kind)
+        for figure in members:
+            labels = label_text(dict(figure.labels))
+            lines.append(
+                f"{PREFIX}{name}{{{labels}}} {figure.value:.15g}" if labels else f"{PREFIX}{name} {figure.value:.15g}"
+            )
+    return lines
 
 
 def heading(name: str, text: str, kind: str) -> list[str]:

@@ -16,9 +16,13 @@ class Journal:
     def __init__(self, logger: logging.Logger) -> None:
         self._log = logger
         self._known: frozenset[Problem] = frozenset()
+        self._told: Iterable[Problem] = ()
 
     def record(self, problems: Iterable[Problem]) -> None:
         """`problems`: all there are now."""
+        if problems is self._told:
+            return
+        self._told = problems
         current = frozenset(problems)
         for problem in sorted(current - self._known):
             level = LEVELS[problem.severity]

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Protocol
 
 from serin.compile.options import Options
-from serin.control.engine import CheckPattern, Engine
+from serin.control.engine import CheckPattern, Engine, Observer
 from serin.control.figures import metrics_text
+from serin.control.lasting import lasting, together
 from serin.control.publish import Blocks, Publisher
 from serin.objects.store import Store
 from serin.objects.views import View
@@ -20,13 +22,11 @@ from serin.refs import Ref
 from serin.render.atomic import write_file
 from serin.render.rundir import RunDirectory
 from serin.telemetry import log
+from serin.telemetry.figure import Figure
 
 FIGURES_EVERY = 3.0
 """Seconds between two writings of plan/metrics."""
 FIGURES_MODE = 0o640
-AGAIN = 1.0
-"""Seconds after a failure of our own until the work begins anew."""
-
 _log = logging.getLogger("serin.control")
 
 
@@ -52,7 +52,7 @@ class Source(Protocol):
 
 
 class Control:
-    """`run_dir` is created and locked already."""
+    """`run_dir` is created and locked already. `figures`: what other parts have to tell beside the engine."""
 
     def __init__(
         self,
@@ -62,17 +62,29 @@ class Control:
         blocks: Blocks,
         check_pattern: CheckPattern,
         clock: Callable[[], float] = time.monotonic,
+        observers: Sequence[Observer] = (),
+        figures: Callable[[], Iterable[Figure]] = tuple,
     ) -> None:
         self._source = source
         self._store = Store()
         self._run_dir = run_dir
         self._clock = clock
         self._changed = asyncio.Event()
-        self.engine = Engine(self._store, options, Publisher(blocks, run_dir, clock), check_pattern, clock)
+        self._others = figures
+        publisher = Publisher(blocks, run_dir, clock)
+        self.engine = Engine(self._store, options, publisher, check_pattern, clock, observers)
 
     def start(self) -> None:
         """Read, compile and publish what is there. OSError when it cannot be written."""
-        self._take(self._source.load())
+        self.load()
+        self.publish()
+
+    def load(self) -> None:
+        """Read and compile what is there; nothing is published."""
+        self.take(self._source.load())
+
+    def publish(self) -> None:
+        """Bring into force what was loaded and taken since. OSError when it cannot be written."""
         self.engine.publish()
         self._write_figures()
         # What was just read stays; without this every full collection walks all of it, a tenth of a second long.
@@ -80,27 +92,23 @@ class Control:
         gc.freeze()
 
     async def run(self) -> None:
-        """Follow the source until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for work in (self._follow, self._publish, self._figures):
-                tasks.create_task(self._lasting(work))
+        """Follow the source and tell figures until cancelled."""
+        await together(self.follow(), self.tell())
 
-    async def _lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """An exception in here is a bug of ours: it is told, and what is in force stays while the work begins anew."""
-        while True:
-            try:
-                await work()
-            except Exception as error:
-                text = "".join(traceback.format_exception(error))
-                log.event(_log, log.CONTROL_FAILED, level=logging.ERROR, error=text, again_seconds=AGAIN)
-            await asyncio.sleep(AGAIN)
+    async def follow(self) -> None:
+        """Follow the source until cancelled; after `publish`."""
+        await together(lasting("follow", self._follow), lasting("publish", self._publish))
+
+    async def tell(self) -> None:
+        """Write the figures every few seconds until cancelled, also before anything is loaded: they say we live."""
+        await lasting("figures", self._figures)
 
     async def _follow(self) -> None:
         async for changes in self._source.changes():
-            self._take(changes)
+            self.take(changes)
             self._changed.set()
 
-    def _take(self, changes: Changes) -> None:
+    def take(self, changes: Changes) -> None:
         """The source has handed the changes over and will not again: one that fails must not take others with it."""
         for ref in changes.deleted:
             self._store.delete(ref)
@@ -123,12 +131,15 @@ class Control:
 
     async def _figures(self) -> None:
         while True:
-            await asyncio.sleep(FIGURES_EVERY)
             self._write_figures()
+            await asyncio.sleep(FIGURES_EVERY)
 
     def _write_figures(self) -> None:
-        text = metrics_text(self.engine.counts, self.engine.plan, self.engine.problems, time.time())
+        engine, path = self.engine, self._run_dir.plan / "metrics"
+        text = metrics_text(engine.counts, engine.plan, engine.problems, time.time(), tuple(self._others()))
         try:
-            write_file(self._run_dir.plan / "metrics", text.encode(), FIGURES_MODE)
+            write_file(path, text.encode(), FIGURES_MODE)
         except OSError as error:
             log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.WARNING, error=str(error))
+            with contextlib.suppress(OSError):  # on a full disk at least their time: who looks at it must see us live
+                os.utime(path)

@@ -9,7 +9,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from serin.errors import CorruptFileError, RunDirectoryError
@@ -18,7 +18,7 @@ from serin.render.publication import FILE_MODE, Publication, certificate_file, h
 from serin.routing.identity import content_digest
 from serin.routing.plan import Host, Plan
 
-FOLDERS = ("plan", "plan/hosts", "plan/tls", "plan/users", "plan/canary", "state", "actions")
+PLAN_FOLDERS = ("plan", "plan/hosts", "plan/tls", "plan/users", "plan/canary")
 
 
 def default_path(port: int) -> Path:
@@ -48,10 +48,17 @@ class RunDirectory:
         self._publication: Publication | None = None
 
     def create(self) -> None:
-        """Make the directory (0700) and its folders where they are missing."""
+        """Make the directory (0700) and its folders where they are missing, for both sides and for verbs."""
+        self._make((*PLAN_FOLDERS, "state", "actions"))
+
+    def create_plan(self) -> None:
+        """The same for the controller's side alone: the data plane's folder may be another's, or read-only."""
+        self._make(PLAN_FOLDERS)
+
+    def _make(self, folders: Iterable[str]) -> None:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in FOLDERS:
+            for folder in folders:
                 (self.path / folder).mkdir(mode=0o700, exist_ok=True)
         except OSError as e:
             raise RunDirectoryError(f"run directory {self.path} cannot be made: {e.strerror}: {e.filename}") from e

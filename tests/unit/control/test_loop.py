@@ -12,7 +12,7 @@ import pytest
 from harness.manifests import canary, endpoint_slice, ingress, service
 
 from serin.compile.options import Options
-from serin.control import loop as module
+from serin.control import lasting as module
 from serin.control.loop import Control
 from serin.native.pools import PoolsFile
 from serin.objects.parse import parse_object
