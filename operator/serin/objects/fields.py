@@ -29,6 +29,15 @@ class Report:
     def warning(self, path: str, code: str, text: str) -> None:
         self.problems.append(Problem(Source(self.ref, path), code, Severity.WARNING, text))
 
+    @property
+    def mark(self) -> int:
+        """To be given to `failed_since` later."""
+        return len(self.problems)
+
+    def failed_since(self, mark: int) -> bool:
+        """Whether anything since then is an error: what was read in between is not what its user wrote."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems[mark:])
+
     def wrong_type(self, path: str, expected: str, found: object, *, secret: bool = False) -> None:
         self.error(
             path, "wrong-type", f"expected {expected}, found {kind_of(found, secret=secret)}; it counts as absent"
@@ -60,6 +69,13 @@ class Fields:
             shown = shorten(plain_text(name))
             text = f"there is no field {shown} here, expected some of {', '.join(sorted(known))}; it has no effect"
             self.report.warning(self.at(shown), "field-unknown", text)
+
+    def refuse_others(self, known: Set[str]) -> None:
+        """An error for each field of another name: where it may narrow what its neighbours say, none can be dropped."""
+        for name in self.raw.keys() - known:
+            shown = shorten(plain_text(name))
+            text = f"there is no field {shown} here, expected some of {', '.join(sorted(known))}"
+            self.report.error(self.at(shown), "field-unknown", text)
 
     def text(self, key: str, default: str = "") -> str:
         value = self.raw.get(key)

@@ -8,7 +8,7 @@ of `v1`, an `ingress`) is told.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from serin.objects import endpoints, gone, ingress, plain, services
+from serin.objects import canaryroute, endpoints, gone, ingress, plain, services
 from serin.objects.fields import Fields, kind_of, shorten
 from serin.objects.meta import nameless_report, read_meta, read_ref
 from serin.objects.views import Meta, View
@@ -47,9 +47,14 @@ _KINDS: Mapping[tuple[str, str], _Kind] = {
     ("", "Secret"): _Kind("v1", plain.read_secret, {}),
     ("", "ConfigMap"): _Kind("v1", plain.read_config_map, {}),
     ("", "Namespace"): _Kind("v1", plain.read_namespace, {}),
+    ("serin.dev", "CanaryRoute"): _Kind("v1alpha1", canaryroute.read_canary_route, {}),
 }
 _OUR_KINDS = frozenset(kind for _, kind in _KINDS)
-_WRITTEN = {kind.lower(): (kind, f"{group}/v1" if group else "v1") for group, kind in _KINDS if group != "extensions"}
+_WRITTEN = {
+    kind.lower(): (kind, f"{group}/{entry.version}" if group else entry.version)
+    for (group, kind), entry in _KINDS.items()
+    if group != "extensions"
+}
 """Kind and apiVersion as they are to be written, by the kind in lower case."""
 
 
@@ -96,8 +101,8 @@ def _identify(raw: object) -> "Parsed | tuple[str, _Kind, str, Fields]":
 
 
 def _is_kubernetes(group: str) -> bool:
-    """Kubernetes' own API groups; others may have kinds of the same names (Knative has a Service)."""
-    return "." not in group or group.endswith(".k8s.io")
+    """Kubernetes' own API groups, and ours; others may have kinds of the same names (Knative has a Service)."""
+    return "." not in group or group.endswith(".k8s.io") or group == "serin.dev"
 
 
 def _slip(root: Fields, found: str, api_version: str) -> Parsed:

@@ -11,6 +11,7 @@ from typing import Any
 from serin.objects.changelog import ChangeLog
 from serin.objects.table import State
 from serin.objects.views import (
+    CanaryRoute,
     ConfigMap,
     Endpoints,
     EndpointSlice,
@@ -44,6 +45,7 @@ class Snapshot:
     secrets: Mapping[Key, Secret] = field(default_factory=dict)
     config_maps: Mapping[Key, ConfigMap] = field(default_factory=dict)
     namespaces: Mapping[Key, Namespace] = field(default_factory=dict)
+    canary_routes: Mapping[Key, CanaryRoute] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog, repr=False)
 
     def changed_since(self, revision: int) -> frozenset[Ref] | None:
@@ -67,6 +69,7 @@ _MAPPING_OF = {
     "Secret": "secrets",
     "ConfigMap": "config_maps",
     "Namespace": "namespaces",
+    "CanaryRoute": "canary_routes",
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from serin.refs import Ref, Source
 
@@ -162,4 +163,102 @@ class Namespace:
     meta: Meta
 
 
-View = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Namespace
+class MatchType(StrEnum):
+    """How a CanaryRoute's rule compares a value, always as a whole. PRESENT takes any value, the empty one too."""
+
+    EXACT = "Exact"
+    REGULAR_EXPRESSION = "RegularExpression"
+    PRESENT = "Present"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryFieldMatch:
+    """A condition on a header, cookie or query parameter. `value` is empty for PRESENT."""
+
+    name: str
+    type: MatchType
+    value: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryMatch:
+    """All that is given must hold; an empty `method` and empty tuples ask for nothing. `clients`: one of the networks.
+
+    One that could not be read in every part is not among a rule's matches.
+    """
+
+    headers: tuple[CanaryFieldMatch, ...]
+    cookies: tuple[CanaryFieldMatch, ...]
+    query: tuple[CanaryFieldMatch, ...]
+    method: str
+    clients: tuple[str, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRule:
+    """Requests of any of `matches` go to `version`. A rule that cannot be used at all is left out."""
+
+    version: str
+    matches: tuple[CanaryMatch, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryTarget:
+    """An Ingress, narrowed to a host and a path where these are not empty."""
+
+    name: str
+    host: str
+    path: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryVersion:
+    """`port` None: the one that the Ingress names. `weight` is a proportion, 0 to 1,000,000."""
+
+    name: str
+    service: str
+    port: int | str | None
+    weight: int
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanarySplitBy:
+    """`type` is Request, Cookie, Header or ClientIP."""
+
+    type: str
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRollout:
+    version: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryRoute:
+    """`versions` is empty when it cannot have an effect; the first is home, the Service that Ingresses name.
+
+    `targets` None: all Ingresses that name home; empty: none of those that were asked for can be made out.
+    """
+
+    meta: Meta
+    targets: tuple[CanaryTarget, ...] | None = None
+    versions: tuple[CanaryVersion, ...] = ()
+    rules: tuple[CanaryRule, ...] = ()
+    split_by: CanarySplitBy | None = None
+    paused: bool = False
+    rollout: CanaryRollout | None = None
+
+    @property
+    def home(self) -> CanaryVersion | None:
+        return self.versions[0] if self.versions else None
+
+
+View = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Namespace | CanaryRoute

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 from serin.objects.parse import flatten, parse_object, parse_objects
 from serin.problems import Problem
 
-KINDS = ("Ingress", "IngressClass", "Service", "EndpointSlice", "Endpoints", "Secret", "ConfigMap", "Namespace", "List")
+KINDS = (
+    *("Ingress", "IngressClass", "Service", "EndpointSlice", "Endpoints", "Secret", "ConfigMap", "Namespace"),
+    *("CanaryRoute", "List"),
+)
 VERSIONS = (
     "v1",
     "networking.k8s.io/v1",
     "networking.k8s.io/v1beta1",
     "extensions/v1beta1",
     "discovery.k8s.io/v1",
+    "serin.dev/v1alpha1",
     "/",
     "",
 )
@@ -129,7 +133,7 @@ def test_what_is_no_object_is_said_so(raw: object) -> None:
 
 @pytest.mark.parametrize(
     ("version", "kind"),
-    [("apps/v1", "Deployment"), ("serin.dev/v1alpha1", "CanaryRoute"), ("config.openshift.io/v1", "Ingress")],
+    [("apps/v1", "Deployment"), ("flagger.app/v1beta1", "Canary"), ("config.openshift.io/v1", "Ingress")],
 )
 def test_kinds_of_others_are_passed_over_quietly(version: str, kind: str) -> None:
     assert parse_object({"apiVersion": version, "kind": kind, "metadata": 5}).problems == ()
@@ -142,6 +146,8 @@ def test_kinds_of_others_are_passed_over_quietly(version: str, kind: str) -> Non
         ("networking.k8s.io/v1", "Service", "api-version-unknown", "Service"),
         ("networking.k8s.io/v1", "ingress", "kind-unknown", "Ingress"),
         ("v1", "endpointslice", "kind-unknown", "EndpointSlice"),
+        ("serin.dev/v1alpha1", "Canaryroute", "kind-unknown", "CanaryRoute"),
+        ("serin.dev/v1", "CanaryRoute", "api-version-unknown", "CanaryRoute"),
     ],
 )
 def test_a_slip_of_the_pen_is_told(version: str, kind: str, code: str, ours: str) -> None:

@@ -1,0 +1,205 @@
+"""CanaryRoute of serin.dev/v1alpha1: targets, versions, splitBy. Its rules are read by `canaryroute_rules`.
+
+On files no API server holds the schema, so its bounds are held here. What cannot be read never gives a version more
+requests than its user meant: a target selects nothing, a rule matches nothing, weights all go home.
+"""
+
+from dataclasses import replace
+
+from serin.objects.canaryroute_rules import read_rules
+from serin.objects.fields import Fields, shorten
+from serin.objects.names import clean_host, is_namespace
+from serin.objects.views import CanaryRollout, CanaryRoute, CanarySplitBy, CanaryTarget, CanaryVersion, Meta
+
+MOST_VERSIONS = 8
+MOST_TARGETS = 16
+MOST_WEIGHT = 1_000_000
+LONGEST_NAME = 63
+LONGEST_VERSION = 32
+
+_SPEC = frozenset(("targets", "versions", "rules", "splitBy", "paused", "rollout"))
+_TARGET = frozenset(("group", "kind", "name", "host", "path"))
+_VERSION = frozenset(("name", "service", "weight"))
+_SERVICE = frozenset(("name", "port"))
+_SPLIT_BY = frozenset(("type", "name", "ttl"))
+_SPLIT_TYPES = ("Request", "Cookie", "Header", "ClientIP")
+_NAMED_SPLITS = ("Cookie", "Header")
+
+
+def read_canary_route(root: Fields, meta: Meta) -> CanaryRoute:
+    spec = root.mapping("spec")
+    if len(meta.ref.name) > LONGEST_NAME:
+        text = f"expected a name of at most {LONGEST_NAME} characters; the API server refuses this one"
+        root.report.error("metadata.name", "canaryroute-name-too-long", text)
+    if spec is None:
+        if not root.has("spec"):
+            root.report.error("spec", "missing-field", "expected spec with versions; this CanaryRoute has no effect")
+        return CanaryRoute(meta)
+    spec.only(_SPEC)
+    versions = _versions(spec, meta)
+    return CanaryRoute(
+        meta=meta,
+        targets=_targets(spec, meta),
+        versions=versions,
+        rules=read_rules(spec, meta, [version.name for version in versions]) if versions else (),
+        split_by=_split_by(spec, meta),
+        paused=spec.flag("paused") is True,
+        rollout=_rollout(spec, meta),
+    )
+
+
+# --- targets ---
+
+
+def _targets(spec: Fields, meta: Meta) -> tuple[CanaryTarget, ...] | None:
+    if spec.raw.get("targets") in (None, [], ()):
+        return None
+    found = []
+    for number, fields in enumerate(spec.mappings("targets")):
+        target = _target(fields, meta)
+        if number == MOST_TARGETS:
+            text = f"expected at most {MOST_TARGETS} targets; this one and those after it select nothing"
+            spec.report.error(fields.path, "canaryroute-too-many", text)
+        elif number < MOST_TARGETS and target is not None:
+            found.append(target)
+    return tuple(found)
+
+
+def _target(fields: Fields, meta: Meta) -> CanaryTarget | None:
+    report, mark = fields.report, fields.report.mark
+    fields.refuse_others(_TARGET)
+    group, kind = fields.text("group", "networking.k8s.io"), fields.text("kind", "Ingress")
+    name, host, path = fields.text("name"), fields.text("host"), fields.text("path")
+    if (group, kind) != ("networking.k8s.io", "Ingress"):
+        text = f"expected an Ingress of networking.k8s.io, found {shorten(kind)} of {shorten(group)}"
+        report.error(fields.at("kind"), "canaryroute-target-kind", text)
+    if not name and not report.failed_since(mark):
+        report.error(fields.at("name"), "missing-field", "expected the name of an Ingress")
+    cleaned = clean_host(host) if host else ""
+    if cleaned is None:
+        text = f"expected a DNS name or '*.' and a DNS name, without port, found {shorten(host)!r}"
+        report.error(fields.at("host"), "invalid-host", text)
+    if path and not path.startswith("/"):
+        text = f"expected a path that begins with '/', found {shorten(path)!r}"
+        report.error(fields.at("path"), "path-not-absolute", text)
+    if report.failed_since(mark) or cleaned is None:
+        report.error(fields.path, "canaryroute-target-unusable", "this target cannot be made out; it selects nothing")
+        return None
+    return CanaryTarget(name, cleaned, path, meta.at(fields.path))
+
+
+# --- versions ---
+
+
+def _versions(spec: Fields, meta: Meta) -> tuple[CanaryVersion, ...]:
+    """Empty when home cannot be made out: the version after it must not take its place."""
+    report, path, mark = spec.report, spec.at("versions"), spec.report.mark
+    found: dict[str, CanaryVersion] = {}
+    for number, fields in enumerate(spec.mappings("versions")):
+        if number >= MOST_VERSIONS:
+            text = f"expected at most {MOST_VERSIONS} versions; this one and those after it get nothing"
+            report.error(fields.path, "canaryroute-too-many", text)
+            break
+        version = _version(fields, meta)
+        if version is not None and version.name in found:
+            text = f"there is a version {version.name} already; this one gets nothing"
+            report.error(fields.at("name"), "canaryroute-version-twice", text)
+        elif version is not None:
+            found[version.name] = version
+    versions = tuple(found.values())
+    if not versions or versions[0].source.field != f"{path}[0]":
+        text = "expected versions, the first with the Service that the Ingress names; this CanaryRoute has no effect"
+        report.error(path, "canaryroute-without-home", text)
+        return ()
+    return _weighed(versions, spec, readable=not report.failed_since(mark))
+
+
+def _version(fields: Fields, meta: Meta) -> CanaryVersion | None:
+    """One whose weight alone cannot be read is still there for rules."""
+    report, mark = fields.report, fields.report.mark
+    fields.only(_VERSION)
+    name = fields.text("name")
+    if not is_namespace(name) or len(name) > LONGEST_VERSION:
+        text = f"expected a name of at most {LONGEST_VERSION} characters a-z, 0-9 and '-'; this version gets nothing"
+        report.error(fields.at("name"), "canaryroute-version-name", text)
+    service = fields.mapping("service")
+    if service is None:
+        if not fields.has("service"):
+            report.error(fields.at("service"), "missing-field", "expected a service; this version gets nothing")
+        return None
+    service.only(_SERVICE)
+    service_name = service.text("name")
+    if not service_name and not report.failed_since(mark):
+        report.error(service.at("name"), "missing-field", "expected a Service's name; this version gets nothing")
+    port = _port(service)
+    if report.failed_since(mark):
+        return None
+    weight = fields.integer("weight", 0, MOST_WEIGHT)
+    return CanaryVersion(name, service_name, port, weight or 0, meta.at(fields.path))
+
+
+def _port(service: Fields) -> int | str | None:
+    """By number or by name. A number in quotes would be a name without a letter, which cannot exist."""
+    value = service.raw.get("port")
+    if value is None or type(value) is int:
+        return service.integer("port", 1, 65535)
+    name = service.text("port")
+    if name.isascii() and name.isdecimal():
+        number = int(name) if len(name) <= 5 else 0
+        text = f"a port's number is written without quotes; read as {shorten(name)}"
+        service.report.warning(service.at("port"), "number-in-quotes", text)
+        if not 1 <= number <= 65535:
+            service.report.wrong_type(service.at("port"), "a number from 1 to 65535, or a port's name", value)
+        return number
+    if name == "" and isinstance(value, str):
+        service.report.wrong_type(service.at("port"), "a number from 1 to 65535, or a port's name", value)
+    return name or None
+
+
+def _weighed(versions: tuple[CanaryVersion, ...], spec: Fields, *, readable: bool) -> tuple[CanaryVersion, ...]:
+    """The weights as they stand; where these cannot be known, or are all 0, home has the whole."""
+    report, path, home = spec.report, spec.at("versions"), versions[0]
+    if readable and any(version.weight for version in versions):
+        others = [version.name for version in versions[1:] if version.weight]
+        if home.weight == 0 and others and not _writes_weight(spec):
+            text = f"home {home.name} has no weight, which counts as 0: all that no rule decides go to"
+            report.warning(f"{path}[0].weight", "canaryroute-home-without-weight", f"{text} {', '.join(others)}")
+        return versions
+    if readable:
+        text = f"expected a weight above 0; requests that no rule decides all go to home {home.name}"
+        report.error(path, "canaryroute-no-weight", text)
+    else:
+        text = f"not every version can be read; until then requests that no rule decides all go to home {home.name}"
+        report.error(path, "canaryroute-weights-unusable", text)
+    return (replace(home, weight=1), *(replace(version, weight=0) for version in versions[1:]))
+
+
+def _writes_weight(spec: Fields) -> bool:
+    """Whether home's weight is written, if only as 0."""
+    return next(iter(spec.mappings("versions"))).has("weight")
+
+
+# --- what is not weights ---
+
+
+def _split_by(spec: Fields, meta: Meta) -> CanarySplitBy | None:
+    fields = spec.mapping("splitBy")
+    if fields is None:
+        return None
+    fields.only(_SPLIT_BY)
+    kind, name = fields.text("type", "Request"), fields.text("name")
+    if kind not in _SPLIT_TYPES:
+        text = f"expected one of {', '.join(_SPLIT_TYPES)}, found {shorten(kind)!r}; it counts as Request"
+        fields.report.error(fields.at("type"), "canaryroute-split-by", text)
+        return None
+    if (kind in _NAMED_SPLITS) != bool(name):
+        wanted = "a name" if kind in _NAMED_SPLITS else "no name"
+        text = f"expected {wanted} with type {kind}; it counts as Request"
+        fields.report.error(fields.at("name"), "canaryroute-split-by", text)
+        return None
+    return CanarySplitBy(kind, name, meta.at(fields.path))
+
+
+def _rollout(spec: Fields, meta: Meta) -> CanaryRollout | None:
+    fields = spec.mapping("rollout")
+    return None if fields is None else CanaryRollout(fields.text("version"), meta.at(fields.path))
