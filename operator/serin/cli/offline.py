@@ -25,7 +25,7 @@ def look(arguments: argparse.Namespace) -> Looked:
     try:
         for view in source.load().applied:
             store.apply(view)
-        compiled = compile_snapshot(store.snapshot(), options(arguments), check_pattern)
+        compiled = compile_snapshot(store.snapshot(), options(arguments, standalone=True), check_pattern)
         return Looked(compiled.plan, tuple(sorted({*source.problems, *compiled.problems})))
     finally:
         source.close()

@@ -5,17 +5,19 @@ import argparse
 from serin.compile.options import Options
 
 
-def options(arguments: argparse.Namespace) -> Options:
-    """Every command that reads files takes them as `serin serve` does."""
+def options(arguments: argparse.Namespace, *, standalone: bool) -> Options:
+    """`standalone`: the objects are those of files, not of a cluster."""
     return Options(
         ingress_class=arguments.ingress_class,
         controller_class=arguments.controller_class,
         ingress_class_by_name=arguments.ingress_class_by_name,
         watch_ingress_without_class=arguments.watch_ingress_without_class,
         annotations_prefix=arguments.annotations_prefix,
-        standalone=True,
+        standalone=standalone,
         configmap=arguments.configmap,
         default_backend_service=arguments.default_backend_service,
         default_ssl_certificate=arguments.default_ssl_certificate,
+        disable_catch_all=arguments.disable_catch_all,
+        disable_svc_external_name=arguments.disable_svc_external_name,
         https_redirect_port=getattr(arguments, "https_redirect_port", 0),
     )

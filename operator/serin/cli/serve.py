@@ -44,7 +44,7 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         source = held.enter_context(contextlib.closing(FileSource(paths)))
         pools = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
         blocks = held.enter_context(contextlib.closing(pools))
-        control = Control(source, options(arguments), run_dir, blocks, check_pattern)
+        control = Control(source, options(arguments, standalone=True), run_dir, blocks, check_pattern)
         control.start()
 
         def listening(ports: Mapping[str, int]) -> None:

@@ -13,16 +13,16 @@ from serin.compile.options import Options
 
 def test_serve_defaults_mean_the_compilers_defaults() -> None:
     """A flag's default and the option's default are written twice; they must not drift apart."""
-    assert options(build_parser().parse_args(["serve", "x"])) == Options(standalone=True)
+    assert options(build_parser().parse_args(["serve", "x"]), standalone=True) == Options(standalone=True)
 
 
 def test_every_flag_about_objects_reaches_the_compiler() -> None:
     line = (
         "serve x --ingress-class c --controller-class k --ingress-class-by-name --watch-ingress-without-class "
         "--annotations-prefix p --configmap a/b --default-backend-service c/d --default-ssl-certificate e/f "
-        "--https-redirect-port 8443"
+        "--https-redirect-port 8443 --disable-catch-all --disable-svc-external-name=true"
     )
-    assert options(build_parser().parse_args(shlex.split(line))) == Options(
+    assert options(build_parser().parse_args(shlex.split(line)), standalone=True) == Options(
         ingress_class="c",
         controller_class="k",
         ingress_class_by_name=True,
@@ -32,6 +32,8 @@ def test_every_flag_about_objects_reaches_the_compiler() -> None:
         configmap=("a", "b"),
         default_backend_service=("c", "d"),
         default_ssl_certificate=("e", "f"),
+        disable_catch_all=True,
+        disable_svc_external_name=True,
         https_redirect_port=8443,
     )
 

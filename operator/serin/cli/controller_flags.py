@@ -1,0 +1,128 @@
+"""Flags of `serin controller`. Names are those of ingress-nginx where it has them; docs/controller.md tells more."""
+
+import argparse
+from pathlib import Path
+
+from serin.cli import flags, values
+from serin.cli.parser import Parser, switch
+from serin.cli.unused_flags import unused
+from serin.errors import UsageError
+
+EXAMPLES = """
+    serin controller --kubeconfig ~/.kube/config             controller and data plane on this machine
+    serin controller --plane none --run-dir /run/serin       in a pod, beside `serin data-plane --run-dir /run/serin`
+    serin controller --ingress-class canary --controller-class serin.dev/canary --watch-namespace shop
+    serin controller --publish-service ingress/serin --configmap ingress/serin-options --election-ttl 15s
+    serin controller --validating-webhook :9443 --validating-webhook-certificate tls.crt --validating-webhook-key tls.key
+"""
+MORE = """
+
+Flags of ingress-nginx that are not listed here are taken as well and do nothing; a line of the log says why."""
+
+
+def controller(parser: Parser) -> None:
+    flags.connection(parser)
+    flags.scope(parser)
+    flags.selection(parser)
+    flags.listening(parser, bind="", planes=("proxy", "nginx", "none"))
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the plan is left for the data plane (default: $XDG_RUNTIME_DIR/serin-PORT, else a temporary one)",
+    )
+    parser.add_argument(
+        "--post-shutdown-grace-period",
+        type=values.seconds,
+        default=0.0,
+        metavar="S",
+        help="seconds from the end of the data plane to our own (default: 0)",
+    )
+    _status(parser)
+    _election(parser)
+    _webhook(parser)
+    unused(parser)
+
+
+def _status(parser: Parser) -> None:
+    group = parser.add_argument_group("what is told on objects")
+    switch(parser, group, "--update-status", default=True, text="write our address into the status of our Ingresses")
+    switch(
+        parser,
+        group,
+        "--update-status-on-shutdown",
+        default=True,
+        text="take it out when the last replica ends",
+    )
+    group.add_argument(
+        "--status-update-interval",
+        type=values.some_seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds between two looks whether it is still right (default: 60)",
+    )
+    address = group.add_mutually_exclusive_group()
+    address.add_argument(
+        "--publish-service", type=values.object_name, metavar="NS/NAME", help="the Service whose address is ours"
+    )
+    address.add_argument(
+        "--publish-status-address",
+        type=values.addresses,
+        default=(),
+        metavar="A[,B]",
+        help="IP addresses or host names that are ours (default: those of the nodes that our pods run on)",
+    )
+    switch(
+        parser, group, "--report-node-internal-ip-address", text="take internal addresses of nodes, not external ones"
+    )
+    switch(
+        parser,
+        group,
+        "--disable-sync-events",
+        text="no Event `Sync` on an Ingress that was taken up; problems are told",
+    )
+
+
+def _election(parser: Parser) -> None:
+    group = parser.add_argument_group("which replica writes")
+    group.add_argument(
+        "--election-id",
+        type=values.name,
+        metavar="NAME",
+        help="name of the Lease (default: serin-CLASS-leader, with the name of --ingress-class)",
+    )
+    group.add_argument(
+        "--election-ttl",
+        type=values.some_seconds,
+        default=30.0,
+        metavar="S",
+        help="how long a replica that died keeps the others from writing (default: 30s)",
+    )
+    switch(parser, group, "--disable-leader-election", text="write always: there is no other replica")
+
+
+def _webhook(parser: Parser) -> None:
+    group = parser.add_argument_group("admission webhook")
+    group.add_argument(
+        "--validating-webhook",
+        type=values.listen_address,
+        metavar="ADDRESS:PORT",
+        help="check Ingresses before they are stored, on this address (default: off)",
+    )
+    group.add_argument(
+        "--validating-webhook-certificate", type=Path, metavar="FILE", help="its certificate chain in PEM"
+    )
+    group.add_argument("--validating-webhook-key", type=Path, metavar="FILE", help="the certificate's key in PEM")
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """UsageError when flags that are right by themselves cannot stand together."""
+    given = [arguments.validating_webhook_certificate, arguments.validating_webhook_key]
+    if arguments.validating_webhook is not None and None in given:
+        missing = "certificate" if given[0] is None else "key"
+        raise UsageError(f"--validating-webhook needs --validating-webhook-{missing}, a file in PEM")
+    if arguments.validating_webhook is None and any(path is not None for path in given):
+        flag = "certificate" if given[0] is not None else "key"
+        raise UsageError(f"--validating-webhook-{flag} needs --validating-webhook, the address to listen on")
+    if arguments.plane == "none" and arguments.run_dir is None:
+        raise UsageError("--plane none needs --run-dir, the folder that `serin data-plane --run-dir` serves from")

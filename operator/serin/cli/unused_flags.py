@@ -1,0 +1,102 @@
+"""Flags of ingress-nginx that are taken, so that nobody's arguments have to change, and do nothing: each with why.
+
+A flag leaves this table when what it is about exists. The warning names the flag and never its value, which may be
+secret (--maxmind-license-key).
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from serin.cli import values
+from serin.cli.parser import Parser
+
+_NGINX = "it is about nginx's processes, which this data plane does not run"
+_STREAMS = "streams of TCP and UDP are not proxied"
+_GEO = "there is no GeoIP database"
+_METRICS = "what is counted, and its buckets, are fixed (docs/metrics.md)"
+_HEALTH = "the pages are /healthz and /readyz on --healthz-port, at the addresses of --bind"
+_LOG = "the log has one level, and goes to standard error as JSON"
+_PASSTHROUGH = "TLS is always ended here"
+
+SWITCHES = {
+    "--deep-inspect": "no configuration text is taken from objects, so that there is nothing to inspect",
+    "--disable-full-test": "the webhook always compiles the object beside all others, which takes milliseconds",
+    "--enable-annotation-validation": "annotations are always validated",
+    "--enable-metrics": "/metrics is always there, on --healthz-port",
+    "--enable-ssl-chain-completion": "no certificate is fetched from the network; put the whole chain into the Secret",
+    "--enable-ssl-passthrough": _PASSTHROUGH,
+    "--enable-topology-aware-routing": "hints of EndpointSlices are not looked at",
+    "--exclude-socket-metrics": _METRICS,
+    "--metrics-per-host": _METRICS,
+    "--metrics-per-undefined-host": _METRICS,
+    "--profiling": "there is no profiler's port",
+    "--report-status-classes": "requests are always counted by status class",
+    "--logtostderr": _LOG,
+    "--alsologtostderr": _LOG,
+    "--skip_headers": _LOG,
+    "--skip-headers": _LOG,
+}
+VALUED = {
+    "--bucket-factor": _METRICS,
+    "--default-server-port": _NGINX,
+    "--dynamic-configuration-retries": "weights and endpoints are in shared memory, there is no request to retry",
+    "--health-check-path": _HEALTH,
+    "--health-check-timeout": _HEALTH,
+    "--healthz-host": _HEALTH,
+    "--internal-logger-address": _NGINX,
+    "--length-buckets": _METRICS,
+    "--max-buckets": _METRICS,
+    "--maxmind-edition-ids": _GEO,
+    "--maxmind-license-key": _GEO,
+    "--maxmind-mirror": _GEO,
+    "--maxmind-retries-count": _GEO,
+    "--maxmind-retries-timeout": _GEO,
+    "--monitor-max-batch-size": _METRICS,
+    "--profiler-address": "there is no profiler's port",
+    "--profiler-port": "there is no profiler's port",
+    "--size-buckets": _METRICS,
+    "--ssl-passthrough-proxy-port": _PASSTHROUGH,
+    "--status-port": _NGINX,
+    "--stream-port": _STREAMS,
+    "--sync-period": "what the watch may have missed is looked for all the time",
+    "--sync-rate-limit": "changes of hosts wait 0.1 s for others, 1 s at most; weights and endpoints wait for nothing",
+    "--tcp-services-configmap": _STREAMS,
+    "--time-buckets": _METRICS,
+    "--udp-services-configmap": _STREAMS,
+    "--stderrthreshold": _LOG,
+    "--v": _LOG,
+    "-v": _LOG,
+    "--vmodule": _LOG,
+}
+REASONS = {**SWITCHES, **VALUED}
+
+
+class _Unused(argparse.Action):
+    """Remembers that the flag was given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.unused = (*namespace.unused, option_string or "")
+
+
+def unused(parser: Parser) -> None:
+    """Takes them all; `arguments.unused` has those that were given."""
+    parser.set_defaults(unused=())
+    for flag in SWITCHES:
+        parser.add_argument(
+            flag, action=_Unused, nargs="?", type=values.boolean, default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
+        parser.switches.add(flag)
+    for flag in VALUED:
+        parser.add_argument(flag, action=_Unused, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def warnings(given: Sequence[str]) -> list[tuple[str, str]]:
+    """Each flag once, in the order given, with why it does nothing."""
+    return [(flag, REASONS[flag]) for flag in dict.fromkeys(given)]
