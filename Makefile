@@ -7,7 +7,7 @@ BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py)
 BENCHES = $(filter-out bench/plain_proxy.py,$(shell grep -l __main__ bench/*.py))
 SOAK_SECONDS ?= 600
 
-.PHONY: setup demo run test check lint format golden bench soak clean
+.PHONY: setup demo run test check lint format golden bench soak kube clean
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -31,6 +31,7 @@ run: setup
 	@$(BIN)/python -m serin.demo examples --keep
 
 test: lint
+	@$(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'
 	$(BIN)/pytest tests
 
 check: lint
@@ -52,6 +53,10 @@ golden: setup
 
 bench: setup
 	@for b in $(BENCHES); do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+# The programs of a Kubernetes API server: found, or built once from Go modules (docs/local-cluster.md).
+kube: setup
+	@$(BIN)/python -m localkube build
 
 soak: setup
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak

@@ -5,6 +5,7 @@ beyond the given address; etcd only on loopback.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -60,7 +61,8 @@ class ControlPlane:
         self.kubeconfig = self.folder / "admin.kubeconfig"
         if not self.kubeconfig.exists():
             self._issue()
-        self.admin = Client(self.server, self.authority.files.certificate, self._pair("admin"))
+        self.admin_identity = self._pair("admin")
+        self.admin = Client(self.server, self.authority.files.certificate, self.admin_identity)
         self.etcd = Client(f"http://{LOOPBACK}:{self.ports.etcd}")
         self.audit_log = audit.AuditLog(self.folder / "audit.log")
 
@@ -88,6 +90,10 @@ class ControlPlane:
         """End everything."""
         self.stop(1.0)
         self._stop("etcd", 5.0)
+
+    def forget(self) -> None:
+        """Delete the folder of a control plane that is closed."""
+        shutil.rmtree(self.folder)
 
     def program(self, name: str) -> processes.Program | None:
         """A program of this control plane that runs, whoever started it."""

@@ -49,7 +49,7 @@ class Kube:
         self.plane.close()
 
     def renew_certificates(self) -> None:
-        """New authority and certificates in the same files, while stopped; those of user() have to be asked for anew."""
+        """New authority and certificates in the same files, while stopped; user() has to be called anew."""
         self.plane.renew_certificates()
 
     def request(self, method: str, path: str, body: Any = None) -> Any:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from harness.kube import Kube, wait_for
+from harness.relay import Relay
 from harness.waiting import until
-from localkube.client import RequestFailedError
+from localkube.client import Client, RequestFailedError
+
+WATCH = "/api/v1/namespaces/{}/configmaps?watch=1"
 
 
 def config_map(name: str, **data: str) -> dict[str, object]:
@@ -101,3 +104,30 @@ def test_programs_end_with_the_test_run(api_server: Kube, tmp_path: Path) -> Non
     )
     pid = int(done.stdout)
     until(lambda: not Path(f"/proc/{pid}/exe").exists(), "the orphan's end")
+
+
+def test_relay_cuts_a_watch_mid_stream(api_server: Kube, namespace: str) -> None:
+    with Relay(api_server.server) as relay:
+        config = relay.kubeconfig(api_server.kubeconfig)
+        kubectl = [str(api_server.plane.programs["kubectl"]), "--kubeconfig", str(config), "-n", namespace]
+        watch = subprocess.Popen([*kubectl, "get", "--raw", WATCH.format(namespace)], stdout=subprocess.PIPE, text=True)
+        assert watch.stdout is not None
+        try:
+            assert json.loads(watch.stdout.readline())["object"]["metadata"]["name"] == "kube-root-ca.crt"
+            relay.cut()
+            assert watch.wait(10) != 0
+        finally:
+            watch.kill()
+            watch.wait()
+            watch.stdout.close()
+
+
+def test_relay_holds_and_releases(api_server: Kube) -> None:
+    with Relay(api_server.server) as relay:
+        client = Client(relay.server, api_server.plane.authority.files.certificate, api_server.plane.admin_identity)
+        assert client.request("GET", "/readyz") == "ok"
+        relay.hold()
+        with pytest.raises(RequestFailedError, match="timed out"):
+            client.request("GET", "/readyz", timeout=0.3)
+        relay.release()
+        assert client.request("GET", "/readyz") == "ok"

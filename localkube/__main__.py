@@ -1,0 +1,88 @@
+"""`python -m localkube`: a Kubernetes for people at this machine; tests and bench/ use the modules."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from localkube import build
+from localkube.controlplane import ControlPlane, Settings
+from localkube.errors import LocalKubeError
+
+
+def say(text: str) -> None:
+    """Progress goes to stderr: stdout is for what can be copied."""
+    print(f"localkube: {text}", file=sys.stderr, flush=True)
+
+
+def run_folder(name: str) -> Path:
+    """Where what runs keeps its state: below the cache, or --folder."""
+    return build.cache_folder().parent / "run" / name
+
+
+def build_programs(options: argparse.Namespace) -> None:
+    """Find or build the programs and say where they are."""
+    for name, path in build.programs(build.NODES if options.nodes else build.API_SERVER, say).items():
+        print(f"{name:24} {path}")
+
+
+def up(options: argparse.Namespace) -> None:
+    """Start an API server that stays until `down`."""
+    folder = options.folder or run_folder("server")
+    plane = ControlPlane(folder, build.programs(build.API_SERVER, say), Settings(lasting=True))
+    if plane.program("kube-apiserver") is None:
+        plane.start()
+    print_access(plane.kubeconfig, plane.programs)
+
+
+def down(options: argparse.Namespace) -> None:
+    """End what `up` started. Its data stay for the next `up`, unless --forget."""
+    folder = options.folder or run_folder("server")
+    if not folder.exists():
+        raise LocalKubeError(f"nothing was started in {folder}")
+    plane = ControlPlane(folder, {}, Settings(lasting=True))
+    plane.close()
+    if options.forget:
+        plane.forget()
+    say("down")
+
+
+def print_access(kubeconfig: Path, programs: Mapping[str, Path]) -> None:
+    """A line to copy, so that kubectl and `serin controller` find the cluster."""
+    folder = programs["kubectl"].parent
+    print(f"export KUBECONFIG={kubeconfig}")
+    if str(folder) not in os.environ.get("PATH", "").split(os.pathsep):
+        print(f"export PATH={folder}:$PATH")
+
+
+def main() -> int:
+    """Exit code 1 with one sentence when something outside this program is in the way."""
+    parser = argparse.ArgumentParser(prog="python -m localkube", description="A real Kubernetes on this machine.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, does: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(does=does)
+        return added
+
+    asked = command("build", build_programs, "find the programs of a Kubernetes, or build them from Go modules")
+    asked.add_argument("--nodes", action="store_true", help="also those of nodes")
+    for name, does, text in (
+        ("up", up, "start an API server on loopback that stays"),
+        ("down", down, "end what `up` started"),
+    ):
+        asked = command(name, does, text)
+        asked.add_argument("--folder", type=Path, help="where it keeps its state")
+        if name == "down":
+            asked.add_argument("--forget", action="store_true", help="delete its data, too")
+    options = parser.parse_args()
+    try:
+        options.does(options)
+    except LocalKubeError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+sys.exit(main())
