@@ -154,9 +154,7 @@ def _changed(
     memo = previous.memo
     if (memo.options, memo.settings, memo.classes) != (options, settings, classes):
         return None
-    if memo.snapshot.log is not snapshot.log:
-        return None
-    return snapshot.changed_since(previous.revision)
+    return snapshot.differs_from(memo.snapshot)
 
 
 def _keys(refs: frozenset[Ref], kind: str) -> set[Key]:

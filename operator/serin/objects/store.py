@@ -47,10 +47,44 @@ class Snapshot:
     namespaces: Mapping[Key, Namespace] = field(default_factory=dict)
     canary_routes: Mapping[Key, CanaryRoute] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog, repr=False)
+    edits: frozenset[Ref] = frozenset()
+    """Objects that are not as they were at `revision`: a what-if snapshot's (`with_view`, `without`)."""
 
     def changed_since(self, revision: int) -> frozenset[Ref] | None:
         """Names of the objects that differ from those at `revision`, or may; None when that is not known any more."""
-        return self.log.between(revision, self.revision)
+        changed = self.log.between(revision, self.revision)
+        return None if changed is None else changed | self.edits
+
+    def differs_from(self, older: "Snapshot") -> frozenset[Ref] | None:
+        """Names of the objects that differ between the two, or may; None when that is not known: of another store,
+        or forgotten. Either may be a what-if snapshot, so that what was compiled from one serves for the other.
+        """
+        changed = self.changed_since(older.revision) if self.log is older.log else None
+        return None if changed is None else changed | older.edits
+
+    def with_view(self, view: View) -> "Snapshot":
+        """What if the object were like this? The store, and this snapshot, know nothing of it.
+
+        Itself when the object is so already, but for its version.
+        """
+        return self._edited(view.meta.ref, view)
+
+    def without(self, ref: Ref) -> "Snapshot":
+        """What if there were no such object? Itself when there is none."""
+        return self._edited(ref, None)
+
+    def _edited(self, ref: Ref, view: View | None) -> "Snapshot":
+        attribute = _MAPPING_OF.get(ref.kind)
+        if attribute is None:
+            return self
+        key, table = (ref.namespace, ref.name), _state(getattr(self, attribute))
+        old = table.get(key)
+        if old is view or (old is not None and view is not None and same_content(old, view)):
+            return self
+        tables: dict[str, Any] = {attribute: table.with_row(key, view)}
+        if isinstance(old, EndpointSlice) or isinstance(view, EndpointSlice):
+            tables["slices_of"] = _reindexed(_state(self.slices_of), old, _slice(view))
+        return replace(self, edits=self.edits | {ref}, **tables)
 
     def find(self, ref: Ref) -> View | None:
         attribute = _MAPPING_OF.get(ref.kind)
@@ -78,7 +112,7 @@ class Store:
 
     def __init__(self) -> None:
         self._tables: dict[str, State[Key, Any]] = {attribute: State() for attribute in _MAPPING_OF.values()}
-        self._slices_of: State[Key, tuple[EndpointSlice, ...]] = State()
+        self._slices_of: Slices = State()
         self._log = ChangeLog()
         self._snapshot: Snapshot | None = None
 
@@ -99,8 +133,7 @@ class Store:
             return False
         self._tables[attribute] = table.with_row(key, view)
         if isinstance(view, EndpointSlice):
-            self._index(old, None)
-            self._index(None, view)
+            self._slices_of = _reindexed(self._slices_of, old, view)
         self._changed(ref)
         return True
 
@@ -115,33 +148,43 @@ class Store:
             return False
         self._tables[attribute] = table.with_row(key, None)
         if isinstance(old, EndpointSlice):
-            self._index(old, None)
+            self._slices_of = _reindexed(self._slices_of, old, None)
         self._changed(ref)
         return True
 
     def snapshot(self) -> Snapshot:
         """The same value until the next change."""
         if self._snapshot is None:
-            self._snapshot = Snapshot(
-                revision=self._log.revision, slices_of=self._slices_of, log=self._log, **self._tables
-            )
+            tables: dict[str, Any] = {"slices_of": self._slices_of, **self._tables}
+            self._snapshot = Snapshot(revision=self._log.revision, log=self._log, **tables)
         return self._snapshot
 
     def _changed(self, ref: Ref) -> None:
         self._log.add(ref)
         self._snapshot = None
 
-    def _index(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        """Takes `old` out of its Service's slices, or puts `new` in."""
-        changed = old or new
-        if changed is None:
-            return
-        key = (changed.meta.ref.namespace, changed.service)
-        slices = [s for s in self._slices_of.get(key) or () if s.meta.ref != changed.meta.ref]
-        if new is not None:
-            slices.append(new)
-            slices.sort(key=lambda s: s.meta.ref.name)
-        self._slices_of = self._slices_of.with_row(key, tuple(slices) or None)
+
+Slices = State[Key, tuple[EndpointSlice, ...]]
+"""By (namespace, Service name)."""
+
+
+def _state(table: Mapping[Key, Any]) -> State[Key, Any]:
+    return table if isinstance(table, State) else State(dict(table))
+
+
+def _slice(view: View | None) -> EndpointSlice | None:
+    return view if isinstance(view, EndpointSlice) else None
+
+
+def _reindexed(slices: Slices, old: EndpointSlice | None, new: EndpointSlice | None) -> Slices:
+    """`new` in the place of `old`, which may have been another Service's; None: there is none."""
+    for key in dict.fromkeys((piece.meta.ref.namespace, piece.service) for piece in (old, new) if piece is not None):
+        pieces = [s for s in slices.get(key) or () if old is None or s.meta.ref != old.meta.ref]
+        if new is not None and new.service == key[1]:
+            pieces.append(new)
+            pieces.sort(key=lambda s: s.meta.ref.name)
+        slices = slices.with_row(key, tuple(pieces) or None)
+    return slices
 
 
 def same_content(old: View, new: View) -> bool:
