@@ -14,14 +14,20 @@ MOST_RULES = 16
 MOST_MATCHES = 16
 MOST_CONDITIONS = 8
 LONGEST_PATTERN = 256
+LONGEST_VALUE = 1024
 LONGEST_NAME = 256
 
 _RULE = frozenset(("version", "matches"))
 _MATCH = frozenset(("headers", "cookies", "queryParams", "method", "clientCIDRs"))
 _CONDITION = frozenset(("name", "type", "value"))
 _TYPES = tuple(MatchType)
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
-"""RFC 9110 section 5.6.2: what names of headers and (RFC 6265) of cookies are made of."""
+_NAMES = {
+    "headers": ("letters, digits, - and _", re.compile(r"[A-Za-z0-9_-]+").fullmatch),
+    "cookies": ("letters, digits and !#$%&'*+.^_`|~-", re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch),
+    "queryParams": ("characters other than controls", re.compile(r"[^\x00-\x1f\x7f]+").fullmatch),
+}
+"""What a name is made of: of a header as far as proxies pass it on, of a cookie by RFC 6265 (a token)."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}").fullmatch
 _NOTHING = "it matches no request"
 
@@ -90,7 +96,7 @@ def _match(fields: Fields, meta: Meta) -> CanaryMatch | None:
 def _conditions(fields: Fields, key: str, meta: Meta) -> tuple[CanaryFieldMatch, ...]:
     items = list(fields.mappings(key))
     _bound(fields, key, len(items))
-    return tuple(_condition(item, meta, token=key != "queryParams") for item in items[:MOST_CONDITIONS])
+    return tuple(_condition(item, meta, key) for item in items[:MOST_CONDITIONS])
 
 
 def _bound(fields: Fields, key: str, count: int) -> None:
@@ -99,25 +105,35 @@ def _bound(fields: Fields, key: str, count: int) -> None:
         fields.report.error(fields.at(key), "canaryroute-too-many" if count else "missing-field", text)
 
 
-def _condition(fields: Fields, meta: Meta, *, token: bool) -> CanaryFieldMatch:
+def _condition(fields: Fields, meta: Meta, key: str) -> CanaryFieldMatch:
     """What could not be read is told; the match that it is in is dropped then."""
     report = fields.report
     fields.refuse_others(_CONDITION)
     name, kind, value = fields.text("name"), fields.text("type", MatchType.EXACT), fields.text("value")
-    if not 0 < len(name) <= LONGEST_NAME or (token and not _TOKEN(name)):
-        text = f"expected a name of at most {LONGEST_NAME} letters, digits and !#$%&'*+.^_`|~-, found {shorten(name)!r}"
+    made_of, usable = _NAMES[key]
+    if len(name) > LONGEST_NAME or not usable(name):
+        text = f"expected a name of at most {LONGEST_NAME} {made_of}, found {shorten(name)!r}"
         report.error(fields.at("name"), "canaryroute-match-name", text)
     if kind not in _TYPES:
         text = f"expected one of {', '.join(_TYPES)}, found {shorten(kind)!r}"
         report.error(fields.at("type"), "canaryroute-match-type", text)
         kind = MatchType.EXACT
-    if (kind == MatchType.PRESENT) == fields.has("value"):
-        wanted = "no value" if kind == MatchType.PRESENT else "a value"
-        report.error(fields.at("value"), "canaryroute-match-value", f"expected {wanted} with type {kind}")
-    if kind == MatchType.REGULAR_EXPRESSION and len(value) > LONGEST_PATTERN:
-        text = f"expected a regular expression of at most {LONGEST_PATTERN} characters"
-        report.error(fields.at("value"), "canaryroute-match-value", text)
+    wanted = _wanted_value(MatchType(kind))
+    present = kind == MatchType.PRESENT
+    longest = LONGEST_PATTERN if kind == MatchType.REGULAR_EXPRESSION else LONGEST_VALUE
+    if present == fields.has("value") or (not present and not 0 < len(value) <= longest) or _CONTROL(value):
+        report.error(fields.at("value"), "canaryroute-match-value", f"expected {wanted}")
     return CanaryFieldMatch(name, MatchType(kind), value, meta.at(fields.path))
+
+
+def _wanted_value(kind: MatchType) -> str:
+    match kind:
+        case MatchType.PRESENT:
+            return "no value with type Present"
+        case MatchType.REGULAR_EXPRESSION:
+            return f"a regular expression of 1 to {LONGEST_PATTERN} characters"
+        case MatchType.EXACT:
+            return f"a value of 1 to {LONGEST_VALUE} characters, none of them a control"
 
 
 def _method(fields: Fields) -> str:
@@ -134,7 +150,7 @@ def _networks(fields: Fields) -> tuple[str, ...]:
     _bound(fields, "clientCIDRs", len(items))
     for path, text in items:
         try:
-            if "%" in text:
+            if "%" in text or "/" not in text:
                 raise ValueError(text)
             found.append(str(ipaddress.ip_network(text, strict=False)))
         except ValueError:

@@ -43,7 +43,7 @@ def test_a_whole_one() -> None:
             "matches": [
                 {"headers": [{"name": "Region", "type": "RegularExpression", "value": "cd|sz"}], "method": "GET"},
                 {"cookies": [{"name": "beta", "type": "Present"}], "clientCIDRs": ["10.1.2.3/8", "2001:db8::/32"]},
-                {"queryParams": [{"name": "try me", "value": ""}]},
+                {"queryParams": [{"name": "try me", "value": "é"}]},
             ],
         }
     ]
@@ -62,7 +62,7 @@ def test_a_whole_one() -> None:
         "GET",
     )
     assert (second.cookies[0].type, second.clients) == (MatchType.PRESENT, ("10.0.0.0/8", "2001:db8::/32"))
-    assert (third.query[0].name, third.query[0].value) == ("try me", "")
+    assert (third.query[0].name, third.query[0].value) == ("try me", "é")
     assert third.source.field == "spec.rules[0].matches[2]"
     assert found.split_by is not None
     assert (found.split_by.type, found.split_by.name, found.paused) == ("Cookie", "b", True)
@@ -205,13 +205,19 @@ def test_a_port_in_quotes_is_read_as_its_number() -> None:
         {"headers": [{"value": "cd"}]},
         {"headers": [{"name": "Re gion", "value": "cd"}]},
         {"headers": [{"name": "x" * 257, "value": "cd"}]},
+        {"headers": [{"name": "Region", "value": ""}]},
+        {"headers": [{"name": "Region", "value": "a\nb"}]},
+        {"headers": [{"name": "Region", "value": "x" * 1025}]},
+        {"headers": [{"name": "Re.gion", "value": "cd"}]},
         {"cookies": [{"name": "a;b", "value": "cd"}]},
         {"queryParams": [{"name": "", "value": "cd"}]},
+        {"queryParams": [{"name": "\x00", "value": "cd"}]},
         {"method": "get"},
         {"method": ""},
         {"method": 5},
         {"clientCIDRs": []},
         {"clientCIDRs": ["10.0.0.0/33"]},
+        {"clientCIDRs": ["10.0.0.1"]},
         {"clientCIDRs": ["fe80::1%eth0"]},
         {"clientCIDRs": [10]},
         {"clientCIDRs": ["10.0.0.0/8"] * 9},
