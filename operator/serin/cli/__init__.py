@@ -13,7 +13,9 @@ from serin.errors import SerinError
 
 COMMANDS = {
     "serve": "serin.cli.serve",
+    "controller": "serin.cli.controller",
     "data-plane": "serin.cli.data_plane",
+    "supervise": "serin.cli.supervise",
     "explain": "serin.cli.explain",
     "lint": "serin.cli.lint",
     "echo": "serin.cli.echo",

@@ -13,7 +13,7 @@ EXAMPLES = """
     serin controller --plane none --run-dir /run/serin       in a pod, beside `serin data-plane --run-dir /run/serin`
     serin controller --ingress-class canary --controller-class serin.dev/canary --watch-namespace shop
     serin controller --publish-service ingress/serin --configmap ingress/serin-options --election-ttl 15s
-    serin controller --validating-webhook :9443 --validating-webhook-certificate tls.crt --validating-webhook-key tls.key
+    serin controller --validating-webhook :9443 --validating-webhook-certificate a.crt --validating-webhook-key a.key
 """
 MORE = """
 
