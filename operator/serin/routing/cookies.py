@@ -9,16 +9,16 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=4096)
-def cookie_reader(name: bytes) -> Callable[[bytes], bytes | None]:
+def cookie_reader(name: bytes, *, match_case: bool = False) -> Callable[[bytes], bytes | None]:
     """A function from a Cookie header to the value of the cookie `name`; made once for a rule.
 
-    The name is compared without regard to case and the first cookie of that name counts. Cookies begin at the start
-    and after `;` or `,`, blanks may stand before the name and around `=`, and the value runs to the next `;`. Several
-    Cookie headers are to be joined with `; ` before. An empty name is no cookie's.
+    The name is compared without regard to case unless `match_case`, and the first cookie of that name counts. Cookies
+    begin at the start and after `;` or `,`, blanks may stand before the name and around `=`, and the value runs to the
+    next `;`. Several Cookie headers are to be joined with `; ` before. An empty name is no cookie's.
     """
     if not name:
         return lambda header: None
-    find = re.compile(rb"(?:^|[;,]) *" + re.escape(name) + rb" *= *([^;]*)", re.IGNORECASE).search
+    find = re.compile(rb"(?:^|[;,]) *" + re.escape(name) + rb" *= *([^;]*)", 0 if match_case else re.IGNORECASE).search
 
     def read(header: bytes) -> bytes | None:
         found = find(header)

@@ -6,27 +6,44 @@ a test keeps them equal. What no rule decides is left to the draw by weights, wh
 Steps (ingress-nginx's order; oldest canary first): an affinity cookie pins its version; else the headers of all
 canaries are read, then the cookies of all. A match takes its canary at once. `never`, or a pattern that cannot be run,
 takes that canary out of the request: no later step looks at it again, and the others share the draw.
+
+Steps of a CanaryRoute: its rules in order, the first match takes its version; else the affinity cookie. A pattern that
+cannot be run does not take a request away from home: it is no match of another version's rule, and one of home's.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from serin.errors import SerinError
 from serin.refs import Source
+from serin.routing.conditions import (
+    FieldMatch,
+    HeaderGetter,
+    Match,
+    MatchKind,
+    MatchRule,
+    Subject,
+    cookie_of,
+    header_key,
+    header_of,
+    parameter_of,
+    within,
+)
 from serin.routing.cookies import cookie_value
 from serin.routing.plan import HeaderRule, VersionRoute
 from serin.routing.search import PatternMaker
 
-HeaderGetter = Callable[[bytes], bytes | None]
-"""Value of a header by lower-case name, repeated ones joined with `, `; None when absent, empty when sent empty."""
-
 
 class Reason(StrEnum):
-    """Who decided the version: a rule, or (when a verdict leaves it open) the draw, or that only one was possible."""
+    """Who decided the version: a rule, or (when a verdict leaves it open) the draw, or that only one was possible.
+
+    A CanaryRoute's match counts as HEADER where it has a header, else as COOKIE where it has a cookie, else as RULE.
+    """
 
     HEADER = "header"
     COOKIE = "cookie"
+    RULE = "rule"
     STICKY = "sticky"
     WEIGHT = "weight"
     DEFAULT = "default"
@@ -72,11 +89,6 @@ class Judgement:
 
     verdict: Verdict
     steps: tuple[Step, ...]
-
-
-def header_key(name: str) -> bytes:
-    """The lower-case name by which a rule's header is looked up; `_` and `-` are the same, as in nginx's variables."""
-    return name.lower().replace("_", "-").encode()
 
 
 def judge(
@@ -167,3 +179,85 @@ def _always_never(value: bytes, shown: str) -> tuple[Effect, str]:
     if value == b"never":
         return Effect.OUT, f"`{shown}`"
     return Effect.PASSES, f"`{shown}` is neither always nor never"
+
+
+# --- rules of a CanaryRoute ---
+
+
+def judge_matches(
+    rules: tuple[MatchRule, ...],
+    versions: tuple[VersionRoute, ...],
+    subject: Subject,
+    patterns: PatternMaker,
+    pinned: str | None = None,
+) -> Judgement:
+    """Judge a request by the rules of a CanaryRoute. `pinned` as in `judge`."""
+    steps: list[Step] = []
+    for rule in rules:
+        for match in rule.matches:
+            step = _match_step(rule, match, subject, patterns)
+            if step is None:
+                continue
+            steps.append(step)
+            if step.effect is Effect.TAKES:
+                return Judgement(Verdict(rule.version, 0, step.reason), tuple(steps))
+    by_cookie = _pinned_step(versions, pinned)
+    if by_cookie is None:
+        return Judgement(UNDECIDED, tuple(steps))
+    return Judgement(Verdict(by_cookie.version, 0, Reason.STICKY), (*steps, by_cookie))
+
+
+def reason_of_match(match: Match) -> Reason:
+    return Reason.HEADER if match.headers else Reason.COOKIE if match.cookies else Reason.RULE
+
+
+def _match_step(rule: MatchRule, match: Match, subject: Subject, patterns: PatternMaker) -> Step | None:
+    """None where the request has nothing of what the match looks at."""
+    found = list(_answers(rule, match, subject, patterns))
+    if found and all(holds for holds, _ in found):
+        effect, text = Effect.TAKES, " and ".join(text for _, text in found)
+    elif any(text for _, text in found):
+        effect, text = Effect.PASSES, next((text for holds, text in found if text and not holds), _MISSES)
+    else:
+        return None
+    return Step(rule.version, reason_of_match(match), effect, text, match.source)
+
+
+_MISSES = "the request does not have everything that it asks for"
+
+
+def _answers(rule: MatchRule, match: Match, subject: Subject, patterns: PatternMaker) -> Iterator[tuple[bool, str]]:
+    """For each condition whether it holds, and why; no words where the request does not have what it looks at."""
+    home = rule.version == 0
+    for field in match.headers:
+        yield _meets(field, header_of(field.name)(subject), "{}: {}", home, patterns)
+    for field in match.cookies:
+        yield _meets(field, cookie_of(field.name)(subject), "cookie {}={}", home, patterns)
+    for field in match.query:
+        yield _meets(field, parameter_of(field.name)(subject), "?{}={}", home, patterns)
+    if match.method:
+        holds = subject.method == match.method
+        yield holds, f"the method is {subject.method}" + ("" if holds else f", not {match.method}")
+    if match.clients:
+        holds, networks = within(match.clients)(subject.client), " or ".join(match.clients)
+        yield holds, f"the client {subject.client} is {'' if holds else 'not '}in {networks}"
+
+
+def _meets(field: FieldMatch, value: bytes | None, form: str, home: bool, patterns: PatternMaker) -> tuple[bool, str]:
+    if value is None:
+        return False, ""
+    shown = form.format(field.name, value.decode("utf-8", "replace"))
+    if field.kind is MatchKind.PRESENT:
+        return True, f"`{shown}` is there"
+    if field.kind is MatchKind.EXACT:
+        holds = value == field.value.encode()
+        return holds, f"`{shown}` is the value asked for" if holds else f"`{shown}` is not `{field.value}`"
+    why = "it does not compile"
+    try:
+        if not field.broken:
+            holds = patterns(field.pattern).search(value) is not None
+            return holds, f"`{shown}` {'matches' if holds else 'does not match'} `{field.value}` as a whole"
+    except SerinError as e:
+        why = str(e)
+    kept = "the request stays home" if home else "no match"
+    return home, f"the pattern `{field.value}` cannot be run on `{shown}` ({why}): {kept}"

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from serin.errors import SerinError, UsageError
 from serin.problems import Problem
-from serin.refs import Ref
+from serin.refs import Ref, Source
 from serin.routing.affinity import read_value
+from serin.routing.conditions import Subject
 from serin.routing.cookies import cookie_value
-from serin.routing.decision import Effect, Judgement, Reason, judge
+from serin.routing.decision import Effect, Judgement, Reason, Verdict, judge, judge_matches
 from serin.routing.explanation import Explanation, Note
 from serin.routing.match import find_host, find_route, matches
 from serin.routing.outcome import Asked, Cause, Pass, Reply, before_proxying, before_routing, rewrite_searcher
@@ -151,13 +152,14 @@ def _on_route(
     if split is None:
         return replace(told, status=404, because=(*told.because, Note("no service is behind this rule")))
     there = tuple(answers(plan.pools.get(version.pool)) for version in route.versions)
-    judgement = judge(route.versions, request.get, request.cookie(), patterns, _pinned(route, request))
+    judgement = _judgement(route, request, patterns)
+    shared = () if route.canary_route is None else (Note("its requests are shared out", Source(route.canary_route)),)
     told = replace(
         told,
-        because=(*told.because, *_steps(route, judgement, wins=True)),
+        because=(*told.because, *shared, *_steps(route, judgement, wins=True)),
         lost=told.lost + _steps(route, judgement, wins=False),
     )
-    verdict = judgement.verdict
+    verdict = _that_answers(judgement.verdict, route, request, there)
     empty = tuple(
         Note(f"{v.name} has no ready endpoint: {v.service}:{v.port}", v.source)
         for v, has in zip(route.versions, there, strict=True)
@@ -180,6 +182,24 @@ def _on_route(
         shares=drawn.percents(route.versions),
         because=(*told.because, *_weights(route, drawn)),
     )
+
+
+def _judgement(route: Route, request: ExplainRequest, patterns: PatternMaker) -> Judgement:
+    cookie, pinned = request.cookie(), _pinned(route, request)
+    if not route.match_rules:
+        return judge(route.versions, request.get, cookie, patterns, pinned)
+    subject = Subject(request.get, cookie, request.asked().target, request.method, request.client_ip)
+    return judge_matches(route.match_rules, route.versions, subject, patterns, pinned)
+
+
+def _that_answers(verdict: Verdict, route: Route, request: ExplainRequest, there: tuple[bool, ...]) -> Verdict:
+    """Where a rule's version has no endpoint, the one that the affinity cookie names answers, if there is one."""
+    if verdict.forced < 0 or there[verdict.forced] or verdict.reason is Reason.STICKY or not route.match_rules:
+        return verdict
+    ident = _pinned(route, request)
+    named = (i for i, version in enumerate(route.versions) if version.sticky and version.ident == ident and there[i])
+    instead = next(named, None)
+    return verdict if instead is None else Verdict(instead, 0, Reason.STICKY)
 
 
 def _weights(route: Route, drawn: Shares) -> tuple[Note, ...]:
@@ -253,6 +273,8 @@ def _involved(
         refs.add(route.ingress)
         for version in route.versions:
             refs |= {version.ingress, Ref("Service", version.ingress.namespace, version.service)}
+        if route.canary_route is not None:
+            refs.add(route.canary_route)
     names = "|".join(re.escape(name) for name in (asked.host, "" if host is None else host.name) if name)
     named = re.compile(rf"(?<![\w.*-])(?:{names})(?![\w-]|\.\w)").search if names else lambda text: None
     return tuple(p for p in problems if p.source.ref in refs or named(p.text))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from serin.refs import Ref, Source
+from serin.routing.conditions import MatchRule
 
 
 class PathKind(StrEnum):
@@ -78,6 +79,7 @@ class HashBy:
 class VersionRoute:
     """A version of a split as a request meets it: its rules. Index 0 is main; canaries follow, oldest first.
 
+    Those of a CanaryRoute are in its order, home first; `ingress` is then the CanaryRoute for all but home.
     `ident` names the version for ever (16 hex digits); `sticky`: it takes part in the route's cookie affinity.
     """
 
@@ -299,7 +301,8 @@ class Route:
     """One line of a host's table; the first whose `match` takes the path serves the request.
 
     `split` is the id (16 hex digits) of the split that decides the version, None when the route never proxies:
-    then `slash_redirect` (301 to the same path with `/`) or the policy answers.
+    then `slash_redirect` (301 to the same path with `/`) or the policy answers. `canary_route` shares its requests out,
+    first by `match_rules`, which come before an affinity cookie; versions have no rules of their own then.
     """
 
     match: PathMatch
@@ -310,6 +313,8 @@ class Route:
     policy: Policy
     slash_redirect: bool = False
     source: Source | None = None
+    match_rules: tuple[MatchRule, ...] = ()
+    canary_route: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)

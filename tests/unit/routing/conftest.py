@@ -13,6 +13,7 @@ class PythonPattern:
 
     def __init__(self, text: str, *, ignore_case: bool = False, anchored: bool = False) -> None:
         try:
+            text = text.replace(r"\z", r"\Z")  # the same to Python
             compiled = re.compile(text.encode(), re.IGNORECASE if ignore_case else 0)
         except re.error as e:
             raise SerinError(str(e)) from e

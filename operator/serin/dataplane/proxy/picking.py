@@ -12,10 +12,14 @@ from serin.dataplane.proxy.exchange import Choice, Client, RequestHead
 from serin.dataplane.proxy.headers import cookie_header
 from serin.dataplane.proxy.variables import Evaluate
 from serin.native.worker import KEYED, NO_ENDPOINT, VERSION_ONLY
+from serin.routing.conditions import Subject
 from serin.routing.decision import UNDECIDED, Reason, Verdict
-from serin.routing.rules import CompiledRules
+from serin.routing.rules import CompiledMatches, CompiledRules
 
 Hash = Callable[[bytes], int]
+
+Judge = Callable[[RequestHead, Client, bytes | None], Verdict]
+"""What rules say of a request; the bytes are its Cookie headers, joined."""
 
 
 class VersionChoice(Choice, Protocol):
@@ -74,28 +78,46 @@ def reason_of(verdict: Verdict, choice: VersionChoice) -> Reason:
     return BY_SPLIT[choice.reason]
 
 
+def by_rules(rules: CompiledRules) -> Judge:
+    """Of canary Ingresses."""
+    if rules.empty:
+        return lambda head, client, cookies: UNDECIDED
+    judge = rules.judge
+    return lambda head, client, cookies: judge(head.get, cookies)
+
+
+def by_matches(matches: CompiledMatches) -> Judge:
+    """Of a CanaryRoute."""
+    judge = matches.judge
+    return lambda head, client, cookies: judge(Subject(head.get, cookies, head.target, head.method, client.address))
+
+
 class RulesAndKeys:
     """The picker of routes without cookie affinity. `keys` has a function for each version, None: the client's address.
 
     Where all versions have the same key one call decides both version and endpoint, else the version comes first.
     """
 
-    __slots__ = ("_hash", "_keys", "_rules", "_same", "_split")
+    __slots__ = ("_hash", "_keys", "_reads_cookie", "_same", "_split", "judge")
 
-    def __init__(self, split: Split, rules: CompiledRules, keys: tuple[Evaluate | None, ...], hashed: Hash) -> None:
+    def __init__(
+        self,
+        split: Split,
+        rules: CompiledRules | CompiledMatches,
+        keys: tuple[Evaluate | None, ...],
+        hashed: Hash,
+    ) -> None:
         self._split = split
-        self._rules = rules
+        self._reads_cookie = rules.reads_cookie
+        self.judge: Judge = by_rules(rules) if isinstance(rules, CompiledRules) else by_matches(rules)
         self._keys = keys
         self._same = len(set(keys)) <= 1
         self._hash = hashed
 
     def __call__(self, head: RequestHead, client: Client, path: bytes) -> Picked | int:
-        verdict = self.judge(head, cookie_header(head) if self._rules.reads_cookie else None)
+        verdict = self.judge(head, client, cookie_header(head) if self._reads_cookie else None)
         found = self.decide(verdict, head, client, path)
         return found if isinstance(found, int) else Picked(found, reason_of(verdict, found))
-
-    def judge(self, head: RequestHead, cookies: bytes | None) -> Verdict:
-        return UNDECIDED if self._rules.empty else self._rules.judge(head.get, cookies)
 
     def decide(self, verdict: Verdict, head: RequestHead, client: Client, path: bytes) -> Any:
         if self._same:

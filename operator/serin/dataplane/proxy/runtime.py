@@ -14,13 +14,13 @@ from typing import Protocol
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
 from serin.dataplane.proxy.headers import DROPPED
 from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
-from serin.dataplane.proxy.sticky import StickyPicker
+from serin.dataplane.proxy.sticky import RulesBeforeSticky, StickyPicker
 from serin.dataplane.proxy.variables import Evaluate, compile_parts
 from serin.refs import Ref, Source
 from serin.routing.decision import Reason
 from serin.routing.outcome import rewrite_searcher
 from serin.routing.plan import Closed, HashBy, Host, PathKind, PathMatch, Policy, Route, RuleId, Upstream, VersionRoute
-from serin.routing.rules import CompiledRules
+from serin.routing.rules import CompiledMatches, CompiledRules
 from serin.routing.search import PatternMaker
 from serin.routing.table import RouteTable
 from serin.routing.variables import split_variables
@@ -162,7 +162,7 @@ def unverified_context() -> ssl.SSLContext:
 
 
 def _picker(route: Route, split: Split, made: Workshop, constants: dict[str, bytes]) -> Picker | None:
-    rules = CompiledRules(route.versions, made.patterns)
+    rules = _rules(route, made.patterns)
     keys = _keys(route.versions, constants)
     affinity = route.policy.affinity
     if affinity is None and rules.empty and not any(keys):
@@ -170,7 +170,14 @@ def _picker(route: Route, split: Split, made: Workshop, constants: dict[str, byt
     free = RulesAndKeys(split, rules, keys, made.hashed)
     if affinity is None:
         return free
-    return StickyPicker(split, rules, route.versions, affinity, free, made.hashed, made.clock)
+    sticky = RulesBeforeSticky if route.match_rules else StickyPicker
+    return sticky(split, rules, route.versions, affinity, free, made.hashed, made.clock)
+
+
+def _rules(route: Route, patterns: PatternMaker) -> CompiledRules | CompiledMatches:
+    if route.match_rules:
+        return CompiledMatches(route.match_rules, route.versions, patterns)
+    return CompiledRules(route.versions, patterns)
 
 
 def _keys(versions: tuple[VersionRoute, ...], constants: dict[str, bytes]) -> tuple[Evaluate | None, ...]:

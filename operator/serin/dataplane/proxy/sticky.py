@@ -16,9 +16,9 @@ from serin.dataplane.proxy.picking import Hash, Picked, RulesAndKeys, Split, Ver
 from serin.native.worker import EXACT, NO_ENDPOINT, STICKY, VERSION_ONLY
 from serin.routing.affinity import make_value, read_value, set_cookie
 from serin.routing.cookies import cookie_reader
-from serin.routing.decision import Reason, Verdict
+from serin.routing.decision import UNDECIDED, Reason, Verdict
 from serin.routing.plan import Affinity, VersionRoute
-from serin.routing.rules import CompiledRules
+from serin.routing.rules import CompiledMatches, CompiledRules
 
 _IDENT = re.compile(rb"[0-9a-f]{16}").fullmatch
 
@@ -34,7 +34,7 @@ class StickyPicker:
     def __init__(
         self,
         split: Split,
-        rules: CompiledRules,
+        rules: CompiledRules | CompiledMatches,
         versions: tuple[VersionRoute, ...],
         affinity: Affinity,
         free: RulesAndKeys,
@@ -67,7 +67,7 @@ class StickyPicker:
                 return found
         if ident is not None:  # a version that is gone: its user is drawn again, and told so
             return self._newcomer(head, client, path, cookies, key)
-        verdict = self._free.judge(head, cookies)
+        verdict = self._free.judge(head, client, cookies)
         found = decide(self._split, verdict, self._hash(key), STICKY)
         return found if isinstance(found, int) else Picked(found, reason_of(verdict, found))
 
@@ -87,7 +87,7 @@ class StickyPicker:
     def _newcomer(
         self, head: RequestHead, client: Client, path: bytes, cookies: bytes | None, key: bytes
     ) -> Picked | int:
-        verdict = self._free.judge(head, cookies)
+        verdict = self._free.judge(head, client, cookies)
         if self._affinity.persistent:
             found = self._free.decide(verdict, head, client, path)
         elif all(self._sticky):
@@ -134,6 +134,24 @@ class StickyPicker:
         value = make_value(key, self._idents[version])
         agent = head.get(b"user-agent")
         return cookie_line(set_cookie(self._affinity, value, tls=client.tls, user_agent=agent, now=self._clock()))
+
+
+class RulesBeforeSticky(StickyPicker):
+    """The picker of a route whose CanaryRoute has rules: these come before the cookie, which stays as it is."""
+
+    __slots__ = ()
+
+    def __call__(self, head: RequestHead, client: Client, path: bytes) -> Picked | int:
+        cookies = cookie_header(head)
+        text = self._read(cookies) if cookies is not None else None
+        verdict = self._free.judge(head, client, cookies) if text else UNDECIDED
+        if text and verdict.forced >= 0:
+            found = self._by_key(verdict, read_value(text)[0])
+            if not isinstance(found, int):
+                return Picked(found, reason_of(verdict, found))
+            if found != NO_ENDPOINT:
+                return found
+        return super().__call__(head, client, path)
 
 
 def endpoint_key(choice: Choice) -> bytes:
