@@ -17,7 +17,6 @@ from localkube.errors import LocalKubeError
 from localkube.ports import free_ports
 
 LOOPBACK = "127.0.0.1"
-SERVICE_RANGE, SERVICE_ADDRESS, POD_RANGE = "10.96.0.0/16", "10.96.0.1", "10.244.0.0/16"
 _SERVICE = "kubernetes.default.svc"
 _READY_WITHIN = 90.0
 _LOOK_EVERY = 0.05
@@ -31,6 +30,9 @@ class Settings:
     controllers: bool = True
     scheduler: bool = False
     lasting: bool = False
+    service_range: str = "10.96.0.0/16"
+    service_address: str = "10.96.0.1"
+    pod_range: str = "10.244.0.0/16"
     more: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -61,7 +63,7 @@ class ControlPlane:
         self.kubeconfig = self.folder / "admin.kubeconfig"
         if not self.kubeconfig.exists():
             self._issue()
-        self.admin_identity = self._pair("admin")
+        self.admin_identity = self.pair("admin")
         self.admin = Client(self.server, self.authority.files.certificate, self.admin_identity)
         self.etcd = Client(f"http://{LOOPBACK}:{self.ports.etcd}")
         self.audit_log = audit.AuditLog(self.folder / "audit.log")
@@ -141,21 +143,22 @@ class ControlPlane:
             kept.write_text(json.dumps(asdict(Ports(*free_ports(5)))))
         return Ports(**json.loads(kept.read_text()))
 
-    def _pair(self, name: str) -> pki.KeyPair:
+    def pair(self, name: str) -> pki.KeyPair:
+        """Certificate and key of one of its members."""
         return pki.KeyPair(self.folder / "pki" / f"{name}.crt", self.folder / "pki" / f"{name}.key")
 
     def _issue(self) -> None:
         names = ["localhost", "kubernetes", "kubernetes.default", _SERVICE, f"{_SERVICE}.cluster.local"]
-        addresses = dict.fromkeys([LOOPBACK, self.settings.address, SERVICE_ADDRESS])
+        addresses = dict.fromkeys([LOOPBACK, self.settings.address, self.settings.service_address])
         self.authority.issue("apiserver", "kube-apiserver", hosts=[*addresses, *names])
         self.authority.issue("front-proxy", "front-proxy-client")
         self.identity("admin", "admin", "system:masters", self.kubeconfig)
         for name in ("kube-controller-manager", "kube-scheduler"):
             self.identity(name, f"system:{name}", "", self.folder / f"{name}.kubeconfig")
 
-    def identity(self, name: str, user: str, group: str, path: Path) -> Path:
-        """A kubeconfig of a user (and group) by client certificate."""
-        pair = self.authority.issue(name, user, group)
+    def identity(self, name: str, user: str, group: str, path: Path, hosts: Sequence[str] = ()) -> Path:
+        """A kubeconfig of a user (and group) by client certificate, which also serves for `hosts`."""
+        pair = self.authority.issue(name, user, group, hosts)
         return kubeconfig.with_certificate(path, self.server, self.authority.files.certificate, pair)
 
     def _etcd_flags(self) -> list[str]:
@@ -172,7 +175,7 @@ class ControlPlane:
         ]
 
     def _server_flags(self) -> list[str]:
-        ca, server, proxy = self.authority.files.certificate, self._pair("apiserver"), self._pair("front-proxy")
+        ca, server, proxy = self.authority.files.certificate, self.pair("apiserver"), self.pair("front-proxy")
         policy = self.folder / "audit-policy.json"
         policy.write_text(json.dumps(audit.POLICY))
         return [
@@ -180,14 +183,14 @@ class ControlPlane:
             f"--bind-address={self.settings.address}",
             f"--advertise-address={self.settings.address}",
             f"--secure-port={self.ports.api}",
-            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            f"--service-cluster-ip-range={self.settings.service_range}",
             "--authorization-mode=Node,RBAC",
             "--allow-privileged=true",
             f"--client-ca-file={ca}",
             f"--tls-cert-file={server.certificate}",
             f"--tls-private-key-file={server.key}",
-            f"--kubelet-client-certificate={self._pair('admin').certificate}",
-            f"--kubelet-client-key={self._pair('admin').key}",
+            f"--kubelet-client-certificate={self.pair('admin').certificate}",
+            f"--kubelet-client-key={self.pair('admin').key}",
             "--kubelet-preferred-address-types=InternalIP",
             f"--service-account-issuer=https://{_SERVICE}",
             f"--service-account-key-file={self.tokens.certificate}",
@@ -222,7 +225,7 @@ class ControlPlane:
             "--use-service-account-credentials=true",
             "--leader-elect=false",
             "--allocate-node-cidrs=false",
-            f"--cluster-cidr={POD_RANGE}",
+            f"--cluster-cidr={self.settings.pod_range}",
             "--kube-api-qps=500",  # its own throttle would keep the first service account back for 6 s
             "--kube-api-burst=1000",
         ]

@@ -95,10 +95,19 @@ def start(
             )
         except OSError as error:
             raise LocalKubeError(f"cannot start {command[0]}: {error.strerror}") from error
-    stat = _stat(child.pid)
+    return Program(child.pid, _keep(child.pid, record), record, child)
+
+
+def record_self(record: Path) -> None:
+    """So that others can see whether this process still runs."""
+    _keep(os.getpid(), record)
+
+
+def _keep(pid: int, record: Path) -> int:
+    stat = _stat(pid)
     started = int(stat[_START_TIME]) if stat else 0
-    record.write_text(json.dumps({"pid": child.pid, "started": started, "command": str(command[0])}))
-    return Program(child.pid, started, record, child)
+    record.write_text(json.dumps({"pid": pid, "started": started}))
+    return started
 
 
 def recorded(record: Path) -> Program | None:

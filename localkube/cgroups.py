@@ -1,0 +1,36 @@
+"""A control group of its own for each node, in either version of the kernel's interface."""
+
+import contextlib
+from pathlib import Path
+
+_MOUNT = Path("/sys/fs/cgroup")
+
+
+def create(name: str) -> None:
+    """`/NAME` in every hierarchy; cpuset's is empty at first and must be filled before it takes processes."""
+    for top in _tops():
+        made = top / name
+        if (top / "cgroup.subtree_control").exists():
+            for controller in (top / "cgroup.controllers").read_text().split():
+                with contextlib.suppress(OSError):  # some are bound to version 1
+                    (top / "cgroup.subtree_control").write_text(f"+{controller}")
+        made.mkdir(exist_ok=True)
+        for setting in ("cpuset.cpus", "cpuset.mems"):
+            if (top / "tasks").exists() and (top / setting).exists():
+                (made / setting).write_text((top / setting).read_text())
+
+
+def remove(name: str) -> None:
+    """With all below it; one that still holds a process stays."""
+    for top in _tops():
+        for folder in sorted((top / name).rglob("*/"), key=lambda path: len(path.parts), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        with contextlib.suppress(OSError):
+            (top / name).rmdir()
+
+
+def _tops() -> list[Path]:
+    if (_MOUNT / "cgroup.controllers").exists():
+        return [_MOUNT]
+    return [path for path in _MOUNT.iterdir() if path.is_dir() and not path.is_symlink()]
