@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from serin.dataplane.children import die_with
@@ -26,12 +26,21 @@ class DataPlane:
     """One child at a time. `settled` says whether it has come so far that its death is worth another start.
 
     `lasting`: should this process be killed, the child serves on with what it has; otherwise it then drains and ends.
+    `environment` None: this process's own. No descriptor of ours is open in the child.
     """
 
-    def __init__(self, command: Sequence[str], settled: Callable[[int], bool], *, lasting: bool = True) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        settled: Callable[[int], bool],
+        *,
+        lasting: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._command = command
         self._settled = settled
         self._lasting = lasting
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._ending = False
 
@@ -46,7 +55,9 @@ class DataPlane:
         while not self._ending:
             started = loop.time()
             before_exec = None if self._lasting else partial(die_with, os.getpid(), signal.SIGTERM)
-            process = await asyncio.create_subprocess_exec(*self._command, process_group=0, preexec_fn=before_exec)
+            process = await asyncio.create_subprocess_exec(
+                *self._command, process_group=0, preexec_fn=before_exec, env=self._environment
+            )
             self._process = process
             if self._ending:  # asked to while it was being started
                 self.end()

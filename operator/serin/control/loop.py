@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from serin.compile.options import Options
@@ -35,6 +36,12 @@ class Changes(Protocol):
     def applied(self) -> tuple[View, ...]: ...
     @property
     def deleted(self) -> tuple[Ref, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    applied: tuple[View, ...]
+    deleted: tuple[Ref, ...] = ()
 
 
 class Source(Protocol):
@@ -82,6 +89,18 @@ class Control:
     def load(self) -> None:
         """Read and compile what is there; nothing is published."""
         self.take(self._source.load())
+
+    def reads(self) -> frozenset[Ref]:
+        """Secrets and ConfigMaps that the last compile looked at, existing or not."""
+        compiled = self.engine.compiled
+        return frozenset() if compiled is None else compiled.reads
+
+    def knows(self, ref: Ref) -> bool:
+        return self.engine.snapshot.find(ref) is not None
+
+    def add(self, views: Iterable[View]) -> None:
+        """Objects beside those of the source."""
+        self.take(Added(tuple(views)))
 
     def publish(self) -> None:
         """Bring into force what was loaded and taken since. OSError when it cannot be written."""
