@@ -7,7 +7,7 @@ import copy
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,22 @@ def schema() -> Object:
     return dict(definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
+def fields(node: Object | None = None, place: str = "") -> Iterator[tuple[str, Object]]:
+    """Every field below the schema's root (or `node`) as kubectl explain names it: `spec.rules.matches`, its schema."""
+    node = schema() if node is None else node
+    for name, field in node.get("properties", {}).items():
+        inner = f"{place}.{name}".lstrip(".")
+        yield inner, field
+        yield from fields(field, inner)
+    if "items" in node:
+        yield from fields(node["items"], place)
+
+
+def status() -> Object:
+    """A status with every field set, fitting `valid()["full"]`."""
+    return dict(yaml.safe_load((FOLDER / "status.yaml").read_text()))
+
+
 def valid() -> dict[str, Object]:
     """By the name of the file, without its ending."""
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((FOLDER / "valid").glob("*.yaml"))}
@@ -62,6 +78,7 @@ def install(kube: Kube) -> None:
     """The definition is there and served. It stays: a server knows only this one."""
     kube.apply(definition())
     until(lambda: _served(kube), "CanaryRoutes are served")
+    until(lambda: _known_to_kubectl(kube), "kubectl knows the short name")
 
 
 def _served(kube: Kube) -> bool:
@@ -73,6 +90,12 @@ def _served(kube: Kube) -> bool:
             return False
         raise
     return True
+
+
+def _known_to_kubectl(kube: Kube) -> bool:
+    """kubectl keeps for hours what it once heard of a server's kinds."""
+    listed = kube.kubectl("api-resources", "--cached=false", "--api-group=serin.dev")
+    return "cnr" in listed.stdout.split()
 
 
 def path(namespace: str, name: str = "", sub: str = "") -> str:
