@@ -1,0 +1,33 @@
+"""A cluster read once, for commands that only look. Imported only when one is asked for: the client is large."""
+
+import argparse
+import asyncio
+import sys
+
+from serin.cli.offline import Looked
+from serin.cli.selection import options
+from serin.cluster.api import Api
+from serin.cluster.connection import read_connection
+from serin.cluster.scope import Scope
+from serin.control import once
+from serin.telemetry import log
+
+
+def look(arguments: argparse.Namespace) -> Looked:
+    """SerinError in one sentence when the cluster cannot be read; what may not be read is said and counts as absent."""
+    log.configure("error")
+    read_connection(arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority)
+    found = asyncio.run(_look(arguments))
+    for ref, why in sorted(found.unreadable.items()):
+        print(f"{ref} cannot be read and counts as absent: {why}", file=sys.stderr)
+    compiled = found.compiled
+    return Looked(compiled.plan, tuple(sorted({*found.problems, *compiled.problems})))
+
+
+async def _look(arguments: argparse.Namespace) -> once.Looked:
+    api = Api(lambda: read_connection(arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority))
+    try:
+        scope = Scope(arguments.watch_namespace, arguments.watch_namespace_selector)
+        return await once.look(api, scope, options(arguments, standalone=False))
+    finally:
+        await api.close()
