@@ -78,7 +78,7 @@ def install(kube: Kube) -> None:
     """The definition is there and served. It stays: a server knows only this one."""
     kube.apply(definition())
     until(lambda: _served(kube), "CanaryRoutes are served")
-    until(lambda: _known_to_kubectl(kube), "kubectl knows the short name")
+    until(lambda: _known_to_kubectl(kube), "kubectl knows CanaryRoutes")
 
 
 def _served(kube: Kube) -> bool:
@@ -93,9 +93,9 @@ def _served(kube: Kube) -> bool:
 
 
 def _known_to_kubectl(kube: Kube) -> bool:
-    """kubectl keeps for hours what it once heard of a server's kinds."""
+    """kubectl keeps for hours what it once heard of a server's kinds; the server publishes texts a second later."""
     listed = kube.kubectl("api-resources", "--cached=false", "--api-group=serin.dev")
-    return "cnr" in listed.stdout.split()
+    return "cnr" in listed.stdout.split() and kube.kubectl("explain", "cnr", check=False).returncode == 0
 
 
 def path(namespace: str, name: str = "", sub: str = "") -> str:
