@@ -1,0 +1,155 @@
+"""What becomes of an object that brings a problem, by the problem's code. The only place that says so.
+
+Denied is what would not be served as it is written, through a fault of the object itself that nothing else to come
+could mend. Warned is everything else: Services, Secrets, endpoints and a canary's main are applied in any order.
+A problem of severity WARNING never denies, whatever this table says.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+
+PATH_CONFLICT = "path-conflict"
+
+
+class Outcome(Enum):
+    """DENY: when the object has it. DENY_ANYWHERE: also when the object brings it upon another one.
+
+    DENY_CLOSED: when the annotation's value closes the routes or leaves the Ingress out, as those of class access do.
+    """
+
+    WARN = 1
+    DENY = 2
+    DENY_ANYWHERE = 3
+    DENY_CLOSED = 4
+
+
+_TABLE: Mapping[Outcome, tuple[str, ...]] = {
+    Outcome.DENY_ANYWHERE: (
+        PATH_CONFLICT,  # the other Ingress would lose the path, or this one would not get it
+        "path-regex-bad",  # closes the path, here or on another Ingress of the host
+    ),
+    Outcome.DENY_CLOSED: (
+        "annotation-invalid",
+        "annotation-unsupported",
+    ),
+    Outcome.DENY: (
+        "annotations-unreadable",
+        "auth-secret-missing",
+        "auth-secret-namespace",
+        "backend-old-fields",
+        "backend-resource-unsupported",
+        "canary-other-namespace",
+        "canary-too-many",
+        "catch-all-disabled",
+        "default-backend-without-host",
+        "invalid-host",
+        "invalid-path-type",
+        "missing-field",
+        "path-invalid",
+        "path-not-absolute",
+        "port-number-and-name",
+        "wrong-type",
+        # CanaryRoute: what its schema refuses, too
+        "canaryroute-match-method",
+        "canaryroute-match-name",
+        "canaryroute-match-network",
+        "canaryroute-match-type",
+        "canaryroute-match-unusable",
+        "canaryroute-match-value",
+        "canaryroute-name-too-long",
+        "canaryroute-no-weight",
+        "canaryroute-rule-unusable",
+        "canaryroute-split-by",
+        "canaryroute-target-kind",
+        "canaryroute-target-unusable",
+        "canaryroute-too-many",
+        "canaryroute-version-name",
+        "canaryroute-version-twice",
+        "canaryroute-version-unknown",
+        "canaryroute-weights-unusable",
+        "canaryroute-without-home",
+    ),
+    Outcome.WARN: (
+        # may be mended by what is applied later, or by somebody else
+        "auth-secret-unusable",
+        "auth-users-unusable",
+        "canary-without-main",
+        "certificate-name-mismatch",
+        "certificate-unusable",
+        "external-name-refused",
+        "no-ready-endpoints",
+        "service-not-found",
+        "service-port-not-found",
+        # served, and in one point not as it was meant
+        "annotation-doubled",
+        "annotation-misplaced",
+        "annotation-not-string",
+        "annotation-removed",
+        "annotation-unknown",
+        "annotation-without-rules",
+        "auth-secret-without-type",
+        "backend-protocol-unsupported",
+        "canary-annotations-ignored",
+        "canary-header-name",
+        "canary-pattern-broken",  # ingress-nginx takes it, and its own tests rest on that
+        "canary-pattern-unused",
+        "canary-rules-ignored",
+        "canary-same-backend",
+        "canary-total-ignored",
+        "canary-value-without-header",
+        "canary-weight-range",
+        "canary-weight-rounded",
+        "canary-weights-exceed",
+        "canary-without-rule",
+        "canaryroute-home-without-weight",
+        "field-unknown",
+        "forwarded-prefix-unused",
+        "hash-by-constant",
+        "host-name-taken",
+        "label-not-string",
+        "load-balance-without-key",
+        "number-in-quotes",
+        "path-becomes-regex",
+        "path-never-matches",
+        "path-never-served",
+        "path-taken-literally",
+        "path-type-missing",
+        "rewrite-group-missing",
+        "server-alias-unused",
+        "variable-unknown",
+        "www-redirect-wildcard",
+        # a fault of ours
+        "internal-error",
+        # of objects that are not judged, or told without knowing whose the object is
+        "address-type-unsupported",
+        "api-version-gone",
+        "api-version-missing",
+        "api-version-unknown",
+        "class-missing",
+        "class-unknown",
+        "config-invalid",
+        "config-map-not-found",
+        "config-unsupported",
+        "invalid-address",
+        "invalid-base64",
+        "invalid-external-name",
+        "invalid-name",
+        "invalid-service-type",
+        "invalid-session-affinity",
+        "invalid-timestamp",
+        "kind-unknown",
+        "name-missing",
+        "not-an-object",
+        "service-label-missing",
+    ),
+}
+
+OUTCOMES: Mapping[str, Outcome] = MappingProxyType(
+    {code: outcome for outcome, codes in _TABLE.items() for code in codes}
+)
+
+
+def outcome_of(code: str) -> Outcome:
+    """A code that nobody thought of here keeps nobody out."""
+    return OUTCOMES.get(code, Outcome.WARN)
