@@ -1,13 +1,15 @@
 """Snapshot in, plan and problems out; with the last result at hand only what changed since is compiled again.
 
-What depends on what: an Ingress's reading on that Ingress alone; a host on its Ingresses, the Secrets it looks at, the
-names it claims and the wildcard host that covers it; a pool on its Service and endpoints. An exception is Serin's own
-fault: it is caught where one of these is made, which is then closed, and everything else lives.
+What depends on what: an Ingress's or a CanaryRoute's reading on that object alone; a host on its Ingresses, the
+CanaryRoutes of its Services, the Secrets it looks at, the names it claims and the wildcard host that covers it; a pool
+on its Service and endpoints. An exception is Serin's own fault: it is caught where one of these is made, which is then
+closed, and everything else lives.
 """
 
 from dataclasses import dataclass, field
 
 from serin.compile.canaries import CheckPattern
+from serin.compile.canaryroute_set import CanaryRouteSet
 from serin.compile.classes import Classes, read_classes
 from serin.compile.context import HostContext, wildcard_of
 from serin.compile.draft import Draft
@@ -73,7 +75,9 @@ def compile_snapshot(
     ingresses = IngressSet(memo, options, settings, classes, problems)
     cache: Cache = Draft(memo.secrets)
     secrets = SecretReader(snapshot, cache)
-    context = HostContext(options, settings, check_pattern, secrets, ingresses.members, ingresses.claims)
+    routes = CanaryRouteSet(memo, check_pattern, ingresses, problems)
+    members, claims = ingresses.members, ingresses.claims
+    context = HostContext(options, settings, check_pattern, secrets, members, claims, routes.at_home)
     old_plan = NO_PLAN if previous is None else previous.plan
     hosts = HostSet(memo, old_plan, context, problems)
     pools = PoolSet(memo, old_plan, snapshot, options, problems)
@@ -83,14 +87,17 @@ def compile_snapshot(
     if everything:
         told = {(namespace, name) for kind, namespace, name in memo.problems if kind == "ingress"}
         ingresses.update(memo.readings.keys() | snapshot.ingresses.keys() | told, snapshot, again=True)
+        routes.update(memo.canary_routes.keys() | snapshot.canary_routes.keys(), snapshot, again=True)
     else:
         ingresses.update(_keys(refs, "Ingress"), snapshot, again=False)
+        routes.update(_keys(refs, "CanaryRoute"), snapshot, again=False)
     changed_secrets = {key for key, _ in memo.secrets} if everything else _keys(refs, "Secret")
     _forget(cache, changed_secrets)
     default = _default_certificate(options, secrets, problems)
     hosts.use_default(default)
-    for name in _dirty(ingresses, hosts, changed_secrets, everything=everything):
+    for name in sorted(_dirty(ingresses, hosts, changed_secrets, everything=everything) | routes.hosts):
         hosts.compile(name)
+    routes.report(hosts.attached)
     hosts.drop_unused()
     _forget(cache, {key for key in hosts.secret_readers.touched if not hosts.secret_readers.of(key)})
     services = changed_services(refs, memo.snapshot, snapshot)
@@ -121,6 +128,11 @@ def compile_snapshot(
         hosts.certificate_users.result(),
         hosts.file_users.result(),
         problems.result(),
+        ingresses.by_service.result(),
+        routes.readings.result(),
+        routes.by_home.result(),
+        routes.targeted.result(),
+        hosts.attached.result(),
     )
     changes = Changes(frozenset(hosts.changed_hosts), frozenset(hosts.changed_splits), frozenset(pools.changed))
     return Compiled(
@@ -168,8 +180,8 @@ def _forget(cache: Cache, keys: set[Key]) -> None:
                 cache.put((key, kind), None)
 
 
-def _dirty(ingresses: IngressSet, hosts: HostSet, secrets: set[Key], *, everything: bool) -> list[str]:
-    """Names of the hosts to compile, sorted."""
+def _dirty(ingresses: IngressSet, hosts: HostSet, secrets: set[Key], *, everything: bool) -> set[str]:
+    """Names of the hosts to compile, those of CanaryRoutes aside."""
     names = ingresses.touched | ingresses.claimants
     names.update(claim.host for host in ingresses.touched for claim in ingresses.claims(host))
     names.update(host for key in secrets for host in hosts.secret_readers.of(key))
@@ -183,7 +195,7 @@ def _dirty(ingresses: IngressSet, hosts: HostSet, secrets: set[Key], *, everythi
         for reading in ingresses.members(host):
             for name in (name for name, claim in reading.claims if claim.host == host):
                 names.update((name, *(claim.host for claim in ingresses.claims(name))))
-    return sorted(names)
+    return names
 
 
 def _default_certificate(options: Options, secrets: SecretReader, problems: Problems) -> Certificate | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serin.compile.canaries import CheckPattern
+from serin.compile.canaryroutes import Attached, CanaryRouteReading
 from serin.compile.ingresses import IngressReading, NameClaim
 from serin.compile.options import Key, Options
 from serin.compile.secrets import SecretReader
@@ -15,7 +16,10 @@ from serin.routing.plan import Certificate, Host, PoolSpec, Split, UserFile
 
 @dataclass(frozen=True, slots=True)
 class HostContext:
-    """`members`: the Ingresses with a host, oldest first; `claims`: who else wants a name."""
+    """`members`: the Ingresses with a host, oldest first; `claims`: who else wants a name.
+
+    `at_home`: the CanaryRoutes with a Service as their home, oldest first.
+    """
 
     options: Options
     settings: Settings
@@ -23,6 +27,7 @@ class HostContext:
     secrets: SecretReader
     members: Callable[[str], Sequence[IngressReading]]
     claims: Callable[[str], Sequence[NameClaim]]
+    at_home: Callable[[Key], Sequence[CanaryRouteReading]]
 
     def ordinary(self, host: str) -> list[IngressReading]:
         """Those that serve a host: canaries do not, nor do Ingresses that are left out."""
@@ -36,7 +41,8 @@ class HostContext:
 class HostResult:
     """A compiled host and all that it names. `host` None: nothing is served under this name.
 
-    `pools` has the fields that name each pool; `reads` the Secrets looked at, also those that are not there.
+    `pools` has the fields that name each pool; `reads` the Secrets looked at, also those that are not there; `attached`
+    the rules that CanaryRoutes were asked to share out.
     """
 
     host: Host | None = None
@@ -46,6 +52,7 @@ class HostResult:
     users: tuple[UserFile, ...] = ()
     problems: tuple[Problem, ...] = ()
     reads: frozenset[Key] = frozenset()
+    attached: Attached = field(default_factory=dict)
 
 
 NOTHING = HostResult()

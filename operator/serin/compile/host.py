@@ -7,6 +7,7 @@ else claims its names; never at Services or endpoints.
 from collections.abc import Mapping, Sequence
 
 from serin.compile.canaries import Canary, bind
+from serin.compile.canaryroutes import Attached, CanaryRouteReading, attach, override
 from serin.compile.certificates import NO_TLS, TlsChoice, choose_tls
 from serin.compile.context import HostContext, HostResult, wildcard_of
 from serin.compile.findings import Findings
@@ -87,6 +88,9 @@ def _served(
 ) -> HostResult:
     rules = own_paths(name, ordinary, findings)
     bound = bind(name, rules, canaries, findings)
+    routes, attached = attach(rules, context.at_home, findings)
+    for key, route in routes.items():
+        override(route, rules[key], bound.pop(key, ()), findings)
     tls = host_tls(name, context, findings)
     first = ordinary[0] if name else None
     regex = uses_regex(rules, first)
@@ -96,7 +100,7 @@ def _served(
     policies = HostPolicies(tls, uncertified, context.settings, context.secrets, findings)
     in_order = ordered(rules.values(), regex=regex)
     for rule in in_order:
-        _add_rule(table, rule, rules, bound.get(rule.key, ()), policies, regex=regex)
+        _add_rule(table, rule, rules, bound.get(rule.key, ()), routes.get(rule.key), policies, regex=regex)
     if ROOT not in rules:
         _add_fallback(table, name, first, policies, context, regex=regex)
     if not regex:
@@ -104,7 +108,7 @@ def _served(
     app_root = _app_root(name, [rule.reading for rule in in_order] + ordinary[:1])
     digest = tls.certificate.digest if tls.certificate is not None else None
     host = Host(name, (*app_root, *table.routes), aliases, digest, uncertified=uncertified)
-    return _result(host, table, tls.certificate, context, policies)
+    return _result(host, table, tls.certificate, context, policies, attached)
 
 
 def _app_root(name: str, readings: list[IngressReading]) -> tuple[Route, ...]:
@@ -121,6 +125,7 @@ def _add_rule(
     rule: Rule,
     rules: Mapping[PathKey, Rule],
     canaries: Sequence[Canary],
+    canary_route: CanaryRouteReading | None,
     policies: HostPolicies,
     *,
     regex: bool,
@@ -129,12 +134,12 @@ def _add_rule(
     if regex:
         warn_of_regex(rule, table.findings)
         match, closed = regex_match(rule, rules, table.check, table.findings)
-        table.add(rule, match, policy if closed is None else Policy(closed=closed), canaries)
+        table.add(rule, match, policy if closed is None else Policy(closed=closed), canaries, canary_route)
         if closed is None and rule.rewrites_below and (rule.id.path, "Exact") not in rules:
             table.add_path_itself(rule)
         return
     warn_of_literal(rule, table.findings)
-    table.add(rule, plain_match(rule), policy, canaries)
+    table.add(rule, plain_match(rule), policy, canaries, canary_route)
     if policy.closed is None and wants_slash_redirect(rule, rules):
         table.add_slash_redirect(rule)
 
@@ -172,6 +177,7 @@ def _result(
     certificate: Certificate | None,
     context: HostContext,
     policies: HostPolicies | None = None,
+    attached: Attached | None = None,
 ) -> HostResult:
     return HostResult(
         host=host,
@@ -181,4 +187,5 @@ def _result(
         users=tuple(policies.users.values()) if policies is not None else (),
         problems=tuple(table.findings.problems),
         reads=frozenset(context.secrets.reads),
+        attached=attached or {},
     )

@@ -1,5 +1,6 @@
 """All hosts, and what they name, as edited by one compile."""
 
+from serin.compile.canaryroutes import Attachment
 from serin.compile.context import NOTHING, HostContext, HostResult
 from serin.compile.draft import Draft, Uses
 from serin.compile.host import compile_host, failed_host
@@ -32,6 +33,7 @@ class HostSet:
         self.pool_users: Uses[str, tuple[Source, ...]] = Uses(memo.pool_users)
         self.certificate_users: Uses[str, bool] = Uses(memo.certificate_users)
         self.file_users: Uses[str, bool] = Uses(memo.file_users)
+        self.attached: Uses[Key, tuple[Attachment, ...]] = Uses(memo.attached)
         self.specs: dict[str, PoolSpec] = {}
         self.changed_hosts: set[str] = set()
         self.changed_splits: set[str] = set()
@@ -90,6 +92,7 @@ class HostSet:
         before = {spec.id: sources for spec, sources in old.pools.items()}
         self.pool_users.move(name, before, {spec.id: sources for spec, sources in new.pools.items()})
         self.specs.update((spec.id, spec) for spec in new.pools)
+        self.attached.move(name, old.attached, new.attached)
         certificates = {c.digest: True for c in new.certificates}
         self.certificate_users.move(name, {c.digest: True for c in old.certificates}, certificates)
         for certificate in new.certificates:

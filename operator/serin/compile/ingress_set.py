@@ -30,6 +30,9 @@ class IngressSet:
         self.readings = Draft(memo.readings)
         self.by_host = Draft(memo.members)
         self.by_name: Uses[str, tuple[NameClaim, ...]] = Uses(memo.claims)
+        self.by_service: Uses[Key, tuple[str, ...]] = Uses(memo.services)
+        self.changed: set[Key] = set()
+        self.services_touched: set[Key] = set()
         self._left: dict[str, set[Key]] = {}
         self._joined: dict[str, list[IngressReading]] = {}
         self.joined: set[Ref] = set()
@@ -79,9 +82,16 @@ class IngressSet:
             for host in new.paths:
                 self._joined.setdefault(host, []).append(new)
         self._claim("/".join(key), old, new)
+        self._serve(key, old, new)
         for reading in (old, new):
             if reading is not None and reading.ingress.tls:
                 self.tls_touched.update(reading.paths)
+
+    def _serve(self, key: Key, old: IngressReading | None, new: IngressReading | None) -> None:
+        self.changed.add(key)
+        before, after = _by_service(old), _by_service(new)
+        self.services_touched.update(before, after)
+        self.by_service.move("/".join(key), before, after)
 
     def _claim(self, user: str, old: IngressReading | None, new: IngressReading | None) -> None:
         before, after = _by_name(old), _by_name(new)
@@ -100,4 +110,20 @@ def _by_name(reading: IngressReading | None) -> dict[str, tuple[NameClaim, ...]]
     found: dict[str, tuple[NameClaim, ...]] = {}
     for name, claim in reading.claims if reading is not None else ():
         found[name] = (*found.get(name, ()), claim)
+    return found
+
+
+def _by_service(reading: IngressReading | None) -> dict[Key, tuple[str, ...]]:
+    """The Services behind the rules of an ordinary Ingress, and the hosts that each is on."""
+    found: dict[Key, tuple[str, ...]] = {}
+    if reading is None or reading.is_canary or not reading.served:
+        return found
+    default, namespace = reading.ingress.default_backend, reading.ref.namespace
+    for host, paths in reading.paths.items():
+        services = {path.backend.service for path in paths if path.backend is not None}
+        if default is not None:
+            services.add(default.service)
+        for service in services:
+            key = (namespace, service)
+            found[key] = (*found.get(key, ()), host)
     return found

@@ -6,6 +6,7 @@ Values only; nothing in it is ever changed. A plan made with a memo equals one m
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from serin.compile.canaryroutes import Attachment, CanaryRouteReading
 from serin.compile.classes import Classes
 from serin.compile.context import HostResult
 from serin.compile.draft import Draft
@@ -19,7 +20,7 @@ from serin.refs import Source
 from serin.routing.plan import Globals, Plan
 
 Unit = tuple[str, str, str]
-"""Where problems were found: `ingress` and its key, `host` and its name, `pool` and its id, or `settings`."""
+"""Where problems were found: `ingress` or `canaryroute` and its key, `host` or `pool` and its name, or `settings`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class Memo:
     """`readings` has the Ingresses that are ours; `members` them by host, oldest first; `claims` who wants a name.
 
     `secret_readers`: the hosts that looked at a Secret. `pool_users`: by pool id the hosts that name it, and in which
-    fields. `certificate_users`, `file_users`: by digest. `pools_of`: pool ids by (namespace, Service).
+    fields. `certificate_users`, `file_users`: by digest. `pools_of`: pool ids by (namespace, Service). `services`: by
+    Service the Ingresses with it as a backend, and on which hosts. `canary_routes_at`: by the Service that is home;
+    `targeted`: by Ingress who names it as a target; `attached`: by CanaryRoute and host what it shares out.
     """
 
     options: Options
@@ -46,6 +49,11 @@ class Memo:
     certificate_users: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     file_users: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     problems: Mapping[Unit, tuple[Problem, ...]] = field(default_factory=dict)
+    services: Mapping[Key, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    canary_routes: Mapping[Key, CanaryRouteReading] = field(default_factory=dict)
+    canary_routes_at: Mapping[Key, tuple[CanaryRouteReading, ...]] = field(default_factory=dict)
+    targeted: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
+    attached: Mapping[Key, Mapping[str, tuple[Attachment, ...]]] = field(default_factory=dict)
 
 
 Problems = Draft[Unit, tuple[Problem, ...]]

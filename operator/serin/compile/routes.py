@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.canaries import Canary, CheckPattern, canary_ident, cookie_rule, header_rule, main_ident, shares
+from serin.compile.canaryroutes import CanaryRouteReading, home_version, other_version
 from serin.compile.findings import Findings
 from serin.compile.options import Key
 from serin.compile.policies import answers_all
@@ -44,18 +45,46 @@ class RouteTable:
     splits: list[Split] = field(default_factory=list)
     pools: dict[PoolSpec, list[Source]] = field(default_factory=dict)
 
-    def add(self, rule: Rule, match: PathMatch, policy: Policy, canaries: Sequence[Canary]) -> None:
+    def add(
+        self,
+        rule: Rule,
+        match: PathMatch,
+        policy: Policy,
+        canaries: Sequence[Canary],
+        canary_route: CanaryRouteReading | None = None,
+    ) -> None:
         """A rule's route. One whose policy answers everything has no versions: nothing is ever sent on."""
-        versions: tuple[VersionRoute, ...] = ()
-        split = None
-        if not answers_all(policy):
-            versions = (self._main(rule), *(self._canary(canary) for canary in canaries))
-            weights, total = shares(canaries, self.findings)
-            parts = zip(versions, [max(total - sum(weights), 0), *weights], strict=True)
-            named = tuple(Share(version.ident, version.pool, weight) for version, weight in parts)
-            split = split_id(rule.id)
-            self.splits.append(Split(split, rule.id, named, total))
-        self.routes.append(Route(match, rule.id, rule.reading.ref, split, versions, policy, source=rule.path.source))
+        ref, source = rule.reading.ref, rule.path.source
+        if answers_all(policy):
+            route = Route(match, rule.id, ref, None, (), policy, source=source)
+        elif canary_route is None:
+            versions, split = self._with_canaries(rule, canaries)
+            self.splits.append(split)
+            route = Route(match, rule.id, ref, split.id, versions, policy, source=source)
+        else:
+            versions, split = self._with_canary_route(rule, canary_route)
+            self.splits.append(split)
+            shared = (canary_route.rules, canary_route.ref)
+            route = Route(match, rule.id, ref, split.id, versions, policy, False, source, *shared)
+        self.routes.append(route)
+
+    def _with_canaries(self, rule: Rule, canaries: Sequence[Canary]) -> tuple[tuple[VersionRoute, ...], Split]:
+        versions = (self._main(rule), *(self._canary(canary) for canary in canaries))
+        weights, total = shares(canaries, self.findings)
+        parts = zip(versions, [max(total - sum(weights), 0), *weights], strict=True)
+        named = tuple(Share(version.ident, version.pool, weight) for version, weight in parts)
+        return versions, Split(split_id(rule.id), rule.id, named, total)
+
+    def _with_canary_route(self, rule: Rule, route: CanaryRouteReading) -> tuple[tuple[VersionRoute, ...], Split]:
+        """Weights stand as they are written; there is at least one."""
+        versions = [home_version(route, self._main(rule))]
+        for version in route.view.versions[1:]:
+            made, spec = other_version(route, version, rule)
+            self._use(spec, version.source)
+            versions.append(made)
+        weights = [version.weight for version in route.view.versions]
+        named = tuple(Share(v.ident, v.pool, weight) for v, weight in zip(versions, weights, strict=True))
+        return tuple(versions), Split(split_id(rule.id), rule.id, named, sum(weights), rest=False)
 
     def add_path_itself(self, rule: Rule) -> None:
         """The path of a rule that rewrites what lies below it, and whatever else begins like it."""
@@ -118,7 +147,9 @@ class RouteTable:
         )
 
     def _use(self, spec: PoolSpec, source: Source) -> None:
-        self.pools.setdefault(spec, []).append(source)
+        sources = self.pools.setdefault(spec, [])
+        if source not in sources:
+            sources.append(source)
 
 
 def ordered(rules: Iterable[Rule], *, regex: bool) -> list[Rule]:

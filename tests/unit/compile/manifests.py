@@ -21,7 +21,7 @@ Path = tuple[str, str, str]
 
 def check_pattern(text: str, ignore_case: bool) -> str | None:
     try:
-        re.compile(text, re.IGNORECASE if ignore_case else 0)
+        re.compile(text.replace(r"\z", r"\Z"), re.IGNORECASE if ignore_case else 0)
     except re.error as e:
         return str(e)
     return None
@@ -70,6 +70,26 @@ def ingress(
 def canary(name: str, *paths: Path, notes: Mapping[str, str] | None = None, **more: Any) -> Raw:
     """A canary to Service v2 at `/` unless `paths` say otherwise."""
     return ingress(name, *(paths or (("/", "Prefix", "v2"),)), notes={"canary": "true", **(notes or {})}, **more)
+
+
+def canary_route(
+    name: str = "shop",
+    *rules: Raw,
+    versions: str = "main:v1=90 new:v2=10",
+    namespace: str = "shop",
+    created: str = "",
+    **spec: Any,
+) -> Raw:
+    """`versions`: `name:service=weight`, with `:port` behind the Service where it names one."""
+    listed = []
+    for text in versions.split():
+        named, _, weight = text.partition("=")
+        version, of, *port = named.split(":")
+        ports = {"port": int(port[0]) if port[0].isdigit() else port[0]} if port else {}
+        listed.append({"name": version, "service": {"name": of, **ports}, "weight": int(weight)})
+    metadata = {"name": name, "namespace": namespace} | ({"creationTimestamp": created} if created else {})
+    body = {"versions": listed, **({"rules": list(rules)} if rules else {}), **spec}
+    return {"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRoute", "metadata": metadata, "spec": body}
 
 
 def service(name: str, *ports: Raw, namespace: str = "shop", **spec: Any) -> Raw:

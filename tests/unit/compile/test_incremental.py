@@ -11,6 +11,7 @@ from unit.compile.manifests import (
     HOST,
     Raw,
     canary,
+    canary_route,
     check_pattern,
     codes,
     config_map,
@@ -22,8 +23,8 @@ from unit.compile.manifests import (
     views,
 )
 
+from serin.compile import canaryroute_set, ingress_set
 from serin.compile import host as host_module
-from serin.compile import ingress_set
 from serin.compile import ingresses as ingresses_module
 from serin.compile import rules as rules_module
 from serin.compile.compiler import Changes, Compiled, compile_snapshot
@@ -85,6 +86,34 @@ def ingresses(draw: st.DrawFn) -> Raw:
     return made
 
 
+@st.composite
+def canary_routes(draw: st.DrawFn) -> Raw:
+    rule = {"version": "new", "matches": [{"headers": [{"name": "X", "type": "RegularExpression", "value": "(a"}]}]}
+    target = st.fixed_dictionaries(
+        {"name": st.sampled_from("klm")},
+        optional={"host": st.sampled_from(HOSTS[:3]), "path": st.sampled_from(("/", "/a"))},
+    )
+    spec: Raw = {"targets": draw(st.lists(target, max_size=2))} if draw(st.booleans()) else {}
+    return canary_route(
+        draw(st.sampled_from("rst")),
+        *draw(st.lists(st.just(rule), max_size=1)),
+        versions=draw(
+            st.sampled_from(
+                (
+                    "main:v1=90 new:v2=10",
+                    "main:v1:80=0 new:v2:http=7",
+                    "main:v2=5 new:v1:80=5",
+                    "main:v3=1",
+                    "main:v1=0",
+                )
+            )
+        ),
+        namespace=draw(st.sampled_from(("shop",) * 5 + ("other",))),
+        created=draw(st.sampled_from(("", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"))),
+        **spec,
+    )
+
+
 others = st.sampled_from(
     (
         *SECRETS,
@@ -104,7 +133,7 @@ others = st.sampled_from(
     )
 )
 edit = st.one_of(
-    st.tuples(st.just("put"), st.one_of(ingresses(), ingresses(), others)),
+    st.tuples(st.just("put"), st.one_of(ingresses(), ingresses(), canary_routes(), others)),
     st.tuples(st.just("drop"), st.integers(0, 99)),
 )
 
@@ -128,6 +157,12 @@ def difference(old: Compiled | None, new: Compiled) -> Changes:
         return frozenset(key for key in {*before, *now} if before.get(key) != now.get(key))
 
     return Changes(names("hosts"), names("splits"), names("pools"))
+
+
+def check_memo(old: Compiled, new: Compiled) -> None:
+    """Nothing is left in a memo of what is gone."""
+    for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services"):
+        assert dict(getattr(old.memo, name)) == dict(getattr(new.memo, name)), name
 
 
 def check_same_values(old: Compiled, new: Compiled) -> None:
@@ -160,6 +195,7 @@ def test_a_memo_never_changes_the_result(
         previous, compiled = compiled, compile_snapshot(store.snapshot(), OPTIONS, check_pattern, compiled)
         scratch = compile_snapshot(store.snapshot(), OPTIONS, check_pattern)
         assert compiled == scratch
+        check_memo(compiled, scratch)
         assert compiled.changes == difference(previous, compiled)
         shuffled = anew(list(there.values()), order)
         assert (compiled.plan, compiled.problems) == (shuffled.plan, shuffled.problems)
@@ -229,6 +265,25 @@ def test_a_weight_changes_its_split_alone() -> None:
     after = change(store, compiled, weighted("20"))
     assert after.changes == Changes(splits=frozenset(after.plan.splits))
     assert after.plan.hosts is compiled.plan.hosts
+
+
+def test_a_canary_route_compiles_the_hosts_of_its_home_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    mains = [ingress(f"i{n}", ("/", "Prefix", f"v{n}"), host=f"h{n}.example.com") for n in range(5)]
+    store, compiled = start(*mains, canary_route(versions="main:v3=90 new:new=10"))
+    seen: list[str] = []
+    real = rules_module.own_paths
+
+    def spy(host: str, *rest: Any) -> Any:
+        seen.append(host)
+        return real(host, *rest)
+
+    monkeypatch.setattr(host_module, "own_paths", spy)
+    compiled = change(store, compiled, canary_route(versions="main:v3=80 new:new=20"))
+    assert seen == ["h3.example.com"]
+    assert compiled.changes == Changes(splits=frozenset({str(compiled.plan.hosts["h3.example.com"].routes[0].split)}))
+    seen.clear()
+    change(store, compiled, canary_route(versions="main:v1=80 new:new=20"))
+    assert seen == ["h1.example.com", "h3.example.com"]
 
 
 def test_nothing_changed_is_nothing_changed() -> None:
@@ -349,6 +404,24 @@ def test_a_canary_follows_its_main() -> None:
     assert len(after.plan.hosts[HOST].routes[0].versions) == 2
 
 
+def test_a_canary_route_follows_its_ingress_and_gives_way_to_an_older_one() -> None:
+    route = canary_route("young", created="2026-01-02T00:00:00Z")
+    before, after, _ = both_ways([route], ingress("main"))
+    assert codes(before).count("canaryroute-without-ingress") == 1
+    assert len(after.plan.hosts[HOST].routes[0].versions) == 2
+    _, after, _ = both_ways([ingress("main"), route], canary_route("old", created="2026-01-01T00:00:00Z"))
+    assert after.plan.hosts[HOST].routes[0].canary_route == Ref("CanaryRoute", "shop", "old")
+    _, after, _ = both_ways([ingress("main"), route, canary("canary")], canary_route("old", versions="main:other=1"))
+    assert after.plan.hosts[HOST].routes[0].canary_route == Ref("CanaryRoute", "shop", "young")
+
+
+def test_what_is_told_of_a_target_follows_the_ingress_that_it_names() -> None:
+    route = canary_route(targets=[{"name": "main", "path": "/a"}])
+    before, after, _ = both_ways([route], ingress("main", ("/a", "Prefix", "v3")))
+    assert "there is no Ingress main" in before.problems[0].text
+    assert "its backends are: v3:80" in next(p.text for p in after.problems if p.code == "canaryroute-target-not-found")
+
+
 def test_the_default_certificate_follows_its_secret() -> None:
     before, after, _ = both_ways([ingress("main")], CERTIFICATES["a"])
     assert before.plan.globals.default_certificate is None
@@ -363,6 +436,20 @@ def test_the_config_map_and_classes_change_everything() -> None:
 
 
 # --- Serin's own faults ---
+
+
+def test_a_fault_in_a_canary_route_leaves_its_ingress(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(canaryroute_set, "read_canary_route", fail)
+    store, compiled = start(ingress("main"), canary_route())
+    (route,) = compiled.plan.hosts[HOST].routes
+    assert (len(route.versions), route.canary_route, route.policy.closed) == (1, None, None)
+    assert [p.source.ref.kind for p in compiled.problems if p.code == "internal-error"] == ["CanaryRoute"]
+    monkeypatch.undo()
+    healed = change(store, compiled, canary_route(versions="main:v1=1 new:v2=1"))
+    assert len(healed.plan.hosts[HOST].routes[0].versions) == 2
 
 
 def fail_on(name: str) -> Any:
