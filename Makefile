@@ -7,7 +7,8 @@ BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py)
 BENCHES = $(filter-out bench/plain_proxy.py,$(shell grep -l __main__ bench/*.py))
 SOAK_SECONDS ?= 600
 
-.PHONY: setup demo run test check lint format golden bench soak kube clean
+.PHONY: setup demo run test check lint format golden bench soak kube cluster cluster-down e2e clean
+.PHONY: chart
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -51,12 +52,29 @@ format: setup
 golden: setup
 	$(BIN)/pytest tests/golden --update-golden
 
+# The chart's copy of the definitions; one is written by hand, the other only here.
+chart: $(patsubst crds/%,charts/serin/crds/%,$(wildcard crds/*.yaml))
+
+charts/serin/crds/%.yaml: crds/%.yaml
+	@mkdir -p $(@D)
+	cp $< $@
+
 bench: setup
 	@for b in $(BENCHES); do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
 # The programs of a Kubernetes API server: found, or built once from Go modules (docs/local-cluster.md).
 kube: setup
 	@$(BIN)/python -m localkube build
+
+# A cluster with a node on this machine (root), Serin installed by the chart, the course notes' canary to try.
+cluster: setup
+	@$(BIN)/python -m localkube cluster-up
+
+cluster-down: setup
+	@$(BIN)/python -m localkube cluster-down
+
+e2e: setup
+	$(BIN)/pytest tests/e2e
 
 soak: setup
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak
