@@ -4,11 +4,12 @@ On files no API server holds the schema, so its bounds are held here. What canno
 requests than its user meant: a target selects nothing, a rule matches nothing, weights all go home.
 """
 
+import re
 from dataclasses import replace
 
 from serin.objects.canaryroute_rules import read_rules
 from serin.objects.fields import Fields, shorten
-from serin.objects.names import clean_host, is_namespace
+from serin.objects.names import clean_host, is_namespace, is_object_name
 from serin.objects.views import CanaryRollout, CanaryRoute, CanarySplitBy, CanaryTarget, CanaryVersion, Meta
 
 MOST_VERSIONS = 8
@@ -16,12 +17,15 @@ MOST_TARGETS = 16
 MOST_WEIGHT = 1_000_000
 LONGEST_NAME = 63
 LONGEST_VERSION = 32
+LONGEST_PORT = 15
+LONGEST_PATH = 1024
 
 _SPEC = frozenset(("targets", "versions", "rules", "splitBy", "paused", "rollout"))
 _TARGET = frozenset(("group", "kind", "name", "host", "path"))
 _VERSION = frozenset(("name", "service", "weight"))
 _SERVICE = frozenset(("name", "port"))
 _SPLIT_BY = frozenset(("type", "name", "ttl"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
 _SPLIT_TYPES = ("Request", "Cookie", "Header", "ClientIP")
 _NAMED_SPLITS = ("Cookie", "Header")
 
@@ -73,14 +77,15 @@ def _target(fields: Fields, meta: Meta) -> CanaryTarget | None:
     if (group, kind) != ("networking.k8s.io", "Ingress"):
         text = f"expected an Ingress of networking.k8s.io, found {shorten(kind)} of {shorten(group)}"
         report.error(fields.at("kind"), "canaryroute-target-kind", text)
-    if not name and not report.failed_since(mark):
-        report.error(fields.at("name"), "missing-field", "expected the name of an Ingress")
-    cleaned = clean_host(host) if host else ""
+    if not is_object_name(name):
+        shown = f", found {shorten(name)!r}" if name else ""
+        report.error(fields.at("name"), "missing-field", f"expected the name of an Ingress{shown}")
+    cleaned = clean_host(host) if fields.has("host") else ""
     if cleaned is None:
         text = f"expected a DNS name or '*.' and a DNS name, without port, found {shorten(host)!r}"
         report.error(fields.at("host"), "invalid-host", text)
-    if path and not path.startswith("/"):
-        text = f"expected a path that begins with '/', found {shorten(path)!r}"
+    if fields.has("path") and (not path.startswith("/") or len(path) > LONGEST_PATH or _CONTROL(path)):
+        text = f"expected a path that begins with '/', of at most {LONGEST_PATH} characters, found {shorten(path)!r}"
         report.error(fields.at("path"), "path-not-absolute", text)
     if report.failed_since(mark) or cleaned is None:
         report.error(fields.path, "canaryroute-target-unusable", "this target cannot be made out; it selects nothing")
@@ -129,8 +134,10 @@ def _version(fields: Fields, meta: Meta) -> CanaryVersion | None:
         return None
     service.only(_SERVICE)
     service_name = service.text("name")
-    if not service_name and not report.failed_since(mark):
-        report.error(service.at("name"), "missing-field", "expected a Service's name; this version gets nothing")
+    if not is_namespace(service_name):
+        shown = f", found {shorten(service_name)!r}" if service_name else ""
+        text = f"expected the name of a Service in this namespace{shown}; this version gets nothing"
+        report.error(service.at("name"), "missing-field", text)
     port = _port(service)
     if report.failed_since(mark):
         return None
@@ -144,14 +151,11 @@ def _port(service: Fields) -> int | str | None:
     if value is None or type(value) is int:
         return service.integer("port", 1, 65535)
     name = service.text("port")
-    if name.isascii() and name.isdecimal():
-        number = int(name) if len(name) <= 5 else 0
-        text = f"a port's number is written without quotes; read as {shorten(name)}"
+    if name.isascii() and name.isdecimal() and len(name) <= 5 and 1 <= int(name) <= 65535:
+        text = f"a port's number is written without quotes; read as {name}"
         service.report.warning(service.at("port"), "number-in-quotes", text)
-        if not 1 <= number <= 65535:
-            service.report.wrong_type(service.at("port"), "a number from 1 to 65535, or a port's name", value)
-        return number
-    if name == "" and isinstance(value, str):
+        return int(name)
+    if not is_namespace(name) or len(name) > LONGEST_PORT or name.isdecimal():
         service.report.wrong_type(service.at("port"), "a number from 1 to 65535, or a port's name", value)
     return name or None
 

@@ -5,6 +5,7 @@ import typing
 from typing import Any
 
 import pytest
+from harness import canaryroutes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.objects.test_parse_total import conforms, values
@@ -97,6 +98,8 @@ def as_dict(found: CanaryRoute) -> dict[str, Any]:
         ({"name": "shop", "path": "a"}, "path-not-absolute"),
         ({"name": "shop", "hosts": "a.example"}, "field-unknown"),
         ({"name": ""}, "canaryroute-target-unusable"),
+        ({"name": "shop", "host": ""}, "invalid-host"),
+        ({"name": "shop", "path": ""}, "path-not-absolute"),
         ("shop", "wrong-type"),
     ],
 )
@@ -256,6 +259,24 @@ def test_a_split_by_that_cannot_be_read_counts_as_request(split_by: Raw) -> None
 def test_a_name_that_the_api_server_refuses_is_told() -> None:
     assert [p.code for p in parsed("x" * 64, versions=[V1]).problems] == ["canaryroute-name-too-long"]
     assert [p.code for p in parse_object({**RAW, "spec": None}).problems] == ["missing-field"]
+
+
+ABOUT_VERSIONS = ("metadata", "spec.targets", "spec.versions", "spec.rules")
+"""Fields of who gets which version; the steps of a rollout are not read here."""
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [r for r in canaryroutes.invalid() if r.field.startswith(ABOUT_VERSIONS)],
+    ids=lambda refused: refused.name,
+)
+def test_what_the_schema_refuses_is_told_of_files(refused: canaryroutes.Refused) -> None:
+    assert parse_object(refused.object).problems
+
+
+@pytest.mark.parametrize("name", canaryroutes.valid())
+def test_what_the_schema_takes_has_no_problem(name: str) -> None:
+    assert parse_object(canaryroutes.valid()[name]).problems == ()
 
 
 RAW: Raw = {
