@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from localkube import build
+from localkube import build, cluster
 from localkube.controlplane import ControlPlane, Settings
 from localkube.errors import LocalKubeError
+from localkube.release import DEMO_HOST, Release
 
 
 def say(text: str) -> None:
@@ -48,6 +49,41 @@ def down(options: argparse.Namespace) -> None:
     say("down")
 
 
+def cluster_up(options: argparse.Namespace) -> None:
+    """A cluster with Serin in it that stays until `cluster-down`; again: the image and chart as they are now."""
+    programs = build.programs(build.NODES, say)
+    running = cluster.lasting(programs)
+    if running:
+        say("the cluster is up already")
+    else:
+        running = [cluster.create(options.count, [], say, owned=False)]
+    release = Release(running[0], programs)
+    if not options.bare:
+        release.install(say)
+        release.apply_demo()
+        print_demo(release)
+    print_access(running[0].plane.kubeconfig, programs)
+
+
+def cluster_down(_: argparse.Namespace) -> None:
+    """Everything of it, data included; also what a killed test run left."""
+    programs = build.programs(build.NODES, say)
+    running = cluster.lasting(programs)
+    for each in running:
+        each.close()
+    cluster.remove_orphans(programs)
+    say("down" if running else "no cluster was up")
+
+
+def print_demo(release: Release) -> None:
+    """Lines to copy, and what they will show."""
+    print(f"# Serin serves {DEMO_HOST}, from this machine by its Service or by the node:")
+    for place in (release.address(), release.node_address()):
+        for region, version in (("cd", "v2"), ("sz", "v2"), ("bj", "v1"), ("", "v1")):
+            header = f"-H 'Region: {region}' " if region else ""
+            print(f"curl {header}--connect-to ::{place} http://{DEMO_HOST}/    # {version}")
+
+
 def print_access(kubeconfig: Path, programs: Mapping[str, Path]) -> None:
     """A line to copy, so that kubectl and `serin controller` find the cluster."""
     folder = programs["kubectl"].parent
@@ -76,6 +112,10 @@ def main() -> int:
         asked.add_argument("--folder", type=Path, help="where it keeps its state")
         if name == "down":
             asked.add_argument("--forget", action="store_true", help="delete its data, too")
+    asked = command("cluster-up", cluster_up, "start a cluster with nodes and Serin in it (root)")
+    asked.add_argument("--nodes", dest="count", type=int, choices=(1, 2), default=1, help="how many nodes (default 1)")
+    asked.add_argument("--bare", action="store_true", help="without Serin and the demo")
+    command("cluster-down", cluster_down, "end what `cluster-up` started")
     options = parser.parse_args()
     try:
         options.does(options)

@@ -118,6 +118,12 @@ def create(nodes: int, images: Sequence[Path], say: Say, *, owned: bool) -> Clus
     return cluster
 
 
+def lasting(programs: Mapping[str, Path]) -> list[Cluster]:
+    """Those without an owner: what `make cluster` started."""
+    found = sorted(int(state.name) for state in _MEMORY.glob("[0-9]*") if not (state / "owner.json").exists())
+    return [Cluster(slot, programs) for slot in found]
+
+
 def remove_orphans(programs: Mapping[str, Path]) -> None:
     """Take down clusters whose owner is gone."""
     for state in _MEMORY.glob("[0-9]*"):

@@ -1,0 +1,75 @@
+"""Serin on a local cluster: the chart and the image of this working tree, and the canary of the course notes."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from localkube import image
+from localkube.build import Say
+from localkube.cluster import Cluster
+from localkube.commands import run
+
+NAME = NAMESPACE = "serin"
+CHART = image.ROOT / "charts" / "serin"
+DEMO = Path(__file__).parent / "manifests" / "canary.yaml"
+DEMO_HOST = "canary.example.com"
+_TIMEOUT = "180s"
+# Nothing here gives a LoadBalancer its address, for which helm would wait.
+_VALUES = {"controller.image.pullPolicy": "Never", "controller.service.type": "NodePort"}
+
+
+class Release:
+    """What helm and kubectl do on one cluster."""
+
+    def __init__(self, cluster: Cluster, programs: Mapping[str, Path]) -> None:
+        self.cluster = cluster
+        self._programs = programs
+
+    def install(self, say: Say, values: Mapping[str, str] | None = None) -> None:
+        """Install or upgrade, and wait until it is ready. The image is built and loaded when it has changed."""
+        self.cluster.load(image.build(say))
+        say("helm upgrade --install")
+        registry, _, reference = image.NAME.rpartition("/")
+        name, _, tag = reference.partition(":")
+        own = {"controller.image.registry": registry, "controller.image.image": name, "controller.image.tag": tag}
+        settings = [f"--set={key}={value}" for key, value in {**_VALUES, **own, **(values or {})}.items()]
+        where = ["--namespace", NAMESPACE, "--create-namespace"]
+        self.helm("upgrade", "--install", NAME, str(CHART), *where, "--wait", "--timeout", _TIMEOUT, *settings)
+
+    def uninstall(self) -> None:
+        """And wait until its objects are gone; the namespace stays, as with any helm release."""
+        self.helm("uninstall", NAME, "--namespace", NAMESPACE, "--wait", "--timeout", _TIMEOUT)
+
+    def apply_demo(self) -> None:
+        """The canary Ingress with its backends, ready."""
+        self.kubectl("apply", "-f", str(DEMO))
+        for name in ("nginx-v1", "nginx-v2"):
+            self.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={_TIMEOUT}")
+
+    def service(self) -> Mapping[str, Any]:
+        """The Service that traffic comes by."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/services"
+        listed = self.cluster.plane.admin.request("GET", path)["items"]
+        [found] = [each for each in listed if "http" in {port.get("name") for port in each["spec"]["ports"]}]
+        return dict(found)
+
+    def address(self) -> str:
+        """`ADDRESS:PORT` of the Service, from this machine."""
+        return f"{self.service()['spec']['clusterIP']}:80"
+
+    def node_address(self) -> str:
+        """`ADDRESS:PORT` of the Service's NodePort."""
+        ports = {port["name"]: port["nodePort"] for port in self.service()["spec"]["ports"]}
+        return f"{self.cluster.nodes[0].address}:{ports['http']}"
+
+    def kubectl(self, *args: str) -> str:
+        return run(self._programs["kubectl"], "--kubeconfig", self.cluster.plane.kubeconfig, *args)
+
+    def helm(self, *args: str) -> str:
+        """With folders of its own: nobody's repositories or plugins count."""
+        own = self.cluster.folder / "helm"
+        names = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")
+        environment = {**os.environ, **{name: str(own / name) for name in names}}
+        kubeconfig = f"--kubeconfig={self.cluster.plane.kubeconfig}"
+        return run(self._programs["helm"], kubeconfig, *args, environment=environment)
