@@ -26,16 +26,12 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An object that the API server refuses; `field` and `says` are what its message has in it.
-
-    `offline`: why a file with it may be read without a problem all the same; empty where it may not.
-    """
+    """An object that the API server refuses; `field` and `says` are what its message has in it."""
 
     name: str
     object: Object
     field: str
     says: str
-    offline: str = ""
 
 
 def definition() -> Object:
@@ -127,7 +123,7 @@ def _refused(base: Object, case: Mapping[str, Any]) -> Refused:
             holder.append(_written_out(value))
         else:
             holder[key] = _written_out(value)
-    return Refused(case["name"], changed, case["field"], case["says"], case.get("offline", ""))
+    return Refused(case["name"], changed, case["field"], case["says"])
 
 
 def _place(root: Object, place: str) -> tuple[Any, Any]:
