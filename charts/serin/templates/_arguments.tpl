@@ -1,0 +1,100 @@
+{{/* The flags of both containers: one `- --flag=value` a line. */}}
+
+{{/* More flags: an empty value stands for the flag alone, as true does. */}}
+{{- define "serin.extraArguments" -}}
+{{- range $flag, $value := . }}
+{{- if or (kindIs "invalid" $value) (eq (toString $value) "") }}
+- {{ printf "--%s" $flag | quote }}
+{{- else }}
+- {{ printf "--%s=%s" $flag (include "serin.text" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The Service whose address Ingresses show; empty: addresses of nodes, or what extraArgs says. */}}
+{{- define "serin.publishService" -}}
+{{- $c := .Values.controller -}}
+{{- if and $c.publishService.enabled (not (hasKey $c.extraArgs "publish-status-address")) -}}
+{{- if $c.publishService.pathOverride -}}
+{{ $c.publishService.pathOverride }}
+{{- else if and $c.service.enabled $c.service.external.enabled -}}
+$(POD_NAMESPACE)/{{ include "serin.controller" . }}
+{{- else if and $c.service.enabled $c.service.internal.enabled -}}
+$(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "serin.controllerArguments" -}}
+{{- $c := .Values.controller -}}
+- --plane=none
+- --run-dir=/run/serin
+- --ingress-class={{ include "serin.ingressClass" . }}
+- --controller-class={{ $c.ingressClassResource.controllerValue }}
+- --configmap=$(POD_NAMESPACE)/{{ include "serin.controller" . }}
+- --election-id={{ include "serin.lease" . }}
+{{- with $c.electionTTL }}
+- --election-ttl={{ . }}
+{{- end }}
+{{- if $c.disableLeaderElection }}
+- --disable-leader-election
+{{- end }}
+{{- with include "serin.publishService" . }}
+- --publish-service={{ . }}
+{{- end }}
+{{- if $c.reportNodeInternalIp }}
+- --report-node-internal-ip-address
+{{- end }}
+{{- if $c.ingressClassByName }}
+- --ingress-class-by-name
+{{- end }}
+{{- if $c.watchIngressWithoutClass }}
+- --watch-ingress-without-class
+{{- end }}
+{{- if $c.scope.enabled }}
+{{- if $c.scope.namespaceSelector }}
+- {{ printf "--watch-namespace-selector=%s" $c.scope.namespaceSelector | quote }}
+{{- else }}
+- --watch-namespace={{ default "$(POD_NAMESPACE)" $c.scope.namespace }}
+{{- end }}
+{{- end }}
+{{- if $c.admissionWebhooks.enabled }}
+- --validating-webhook=:{{ $c.admissionWebhooks.port }}
+- --validating-webhook-certificate=/etc/serin/webhook/tls.crt
+- --validating-webhook-key=/etc/serin/webhook/tls.key
+{{- end }}
+{{- include "serin.extraArguments" $c.extraArgs }}
+{{- end -}}
+
+{{- define "serin.dataPlaneArguments" -}}
+{{- $c := .Values.controller -}}
+{{- $d := .Values.dataPlane -}}
+- --run-dir=/run/serin
+- --plane=proxy
+- --http-port={{ $c.containerPort.http }}
+- --https-port={{ $c.containerPort.https }}
+- --healthz-port={{ $c.metrics.port }}
+{{- if $d.workers }}
+- --workers={{ $d.workers }}
+{{- else if include "serin.cpuLimit" . }}
+- --workers=$(CPU_LIMIT)
+{{- end }}
+- --access-log={{ $d.accessLog }}
+- --shutdown-grace={{ include "serin.shutdownGrace" . }}
+{{- include "serin.extraArguments" $d.extraArgs }}
+{{- end -}}
+
+{{- define "serin.cpuLimit" -}}
+{{- dig "limits" "cpu" "" (default dict .Values.dataPlane.resources) -}}
+{{- end -}}
+
+{{/* Seconds from SIGTERM until what is left is cut; the kernel must not be the one to do it. */}}
+{{- define "serin.shutdownGrace" -}}
+{{- $c := .Values.controller -}}
+{{- $set := .Values.dataPlane.shutdownGraceSeconds -}}
+{{- if or (kindIs "string" $set) (kindIs "invalid" $set) -}}
+{{ max 0 (sub (int $c.terminationGracePeriodSeconds) (add (int $c.preStopSeconds) 10)) }}
+{{- else -}}
+{{ int $set }}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,284 @@
+{{/* The pod of the Deployment and of the DaemonSet: two containers that share nothing but two folders in memory. */}}
+
+{{- define "serin.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+runAsUser: 101
+runAsGroup: 101
+capabilities:
+  drop: [ALL]
+{{- with .add }}
+  add: [{{ join ", " . }}]
+{{- end }}
+{{- end -}}
+
+{{- define "serin.image" -}}
+{{- $i := .Values.controller.image -}}
+{{- with $i.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{ $i.image }}
+{{- if or $i.tag (not $i.digest) }}:{{ default .Chart.AppVersion $i.tag }}{{ end -}}
+{{- with $i.digest }}@{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* Serve on while others still send traffic here; SIGTERM, which closes the ports, comes after it. */}}
+{{- define "serin.preStop" -}}
+{{- with int .Values.controller.preStopSeconds }}
+lifecycle:
+  preStop:
+    {{- if semverCompare ">=1.30-0" $.Capabilities.KubeVersion.Version }}
+    sleep:
+      seconds: {{ . }}
+    {{- else }}
+    exec:
+      command: [sleep, "{{ . }}"]
+    {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "serin.environment" -}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+{{- end -}}
+
+{{- define "serin.pod" -}}
+{{- $c := .Values.controller -}}
+metadata:
+  labels:
+    {{- $labels := mergeOverwrite (deepCopy .Values.commonLabels) (deepCopy $c.podLabels) (include "serin.selector" . | fromYaml) }}
+    {{- toYaml $labels | nindent 4 }}
+  {{- $annotations := deepCopy $c.podAnnotations }}
+  {{- if $c.metrics.scrapeAnnotations }}
+  {{- $annotations = merge $annotations (dict "prometheus.io/scrape" "true" "prometheus.io/path" "/metrics" "prometheus.io/port" (toString $c.metrics.port)) }}
+  {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "serin.serviceAccount" . }}
+  # The token is mounted in one container only, by the volume `token`.
+  automountServiceAccountToken: false
+  shareProcessNamespace: false
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if $c.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- with $c.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  dnsPolicy: {{ default (ternary "ClusterFirstWithHostNet" "ClusterFirst" $c.hostNetwork) $c.dnsPolicy }}
+  {{- with $c.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $c.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with $c.runtimeClassName }}
+  runtimeClassName: {{ . }}
+  {{- end }}
+  terminationGracePeriodSeconds: {{ $c.terminationGracePeriodSeconds }}
+  securityContext:
+    {{- $security := dict "runAsNonRoot" true "runAsUser" 101 "runAsGroup" 101 "fsGroup" 101 "seccompProfile" (dict "type" "RuntimeDefault") }}
+    {{- $sysctls := list }}
+    {{- range $name, $value := $c.sysctls }}
+    {{- $sysctls = append $sysctls (dict "name" $name "value" (include "serin.text" $value)) }}
+    {{- end }}
+    {{- if $sysctls }}{{ $security = set $security "sysctls" $sysctls }}{{ end }}
+    {{- toYaml (mergeOverwrite $security (deepCopy $c.podSecurityContext)) | nindent 4 }}
+  {{- with $c.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $c.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $c.affinity }}
+  affinity:
+    {{- tpl (toYaml .) $ | nindent 4 }}
+  {{- end }}
+  {{- with $c.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- tpl (toYaml .) $ | nindent 4 }}
+  {{- end }}
+  {{- with $c.extraInitContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+  - name: controller
+    {{- include "serin.controllerContainer" . | nindent 4 }}
+  - name: data-plane
+    {{- include "serin.dataPlaneContainer" . | nindent 4 }}
+  {{- with $c.extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  volumes:
+    {{- include "serin.volumes" . | nindent 4 }}
+{{- end -}}
+
+{{- define "serin.controllerContainer" -}}
+{{- $c := .Values.controller -}}
+image: {{ include "serin.image" . | quote }}
+imagePullPolicy: {{ $c.image.pullPolicy }}
+command: [serin, supervise, --, serin, controller]
+args:
+  {{- include "serin.controllerArguments" . | nindent 2 }}
+env:
+  {{- include "serin.environment" . | nindent 2 }}
+  {{- with $c.extraEnvs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- if $c.admissionWebhooks.enabled }}
+ports:
+- name: webhook
+  containerPort: {{ $c.admissionWebhooks.port }}
+  protocol: TCP
+{{- end }}
+{{- /* No probe: the supervisor restarts what crashes or hangs, and a pod whose API server is away serves on. */}}
+{{- include "serin.preStop" . }}
+securityContext:
+  {{- include "serin.containerSecurity" dict | nindent 2 }}
+{{- with $c.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+- name: plan
+  mountPath: /run/serin/plan
+- name: state
+  mountPath: /run/serin/state
+  readOnly: true
+- name: token
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- if $c.admissionWebhooks.enabled }}
+- name: webhook
+  mountPath: /etc/serin/webhook
+  readOnly: true
+{{- end }}
+{{- with $c.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "serin.dataPlaneContainer" -}}
+{{- $c := .Values.controller -}}
+{{- $d := .Values.dataPlane -}}
+image: {{ include "serin.image" . | quote }}
+imagePullPolicy: {{ $c.image.pullPolicy }}
+command: [serin, data-plane]
+args:
+  {{- include "serin.dataPlaneArguments" . | nindent 2 }}
+env:
+  {{- include "serin.environment" . | nindent 2 }}
+  {{- if and (not $d.workers) (include "serin.cpuLimit" .) }}
+  - name: CPU_LIMIT
+    valueFrom:
+      resourceFieldRef:
+        containerName: data-plane
+        resource: limits.cpu
+  {{- end }}
+  {{- with $c.extraEnvs }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+ports:
+- name: http
+  containerPort: {{ $c.containerPort.http }}
+  protocol: TCP
+  {{- if $c.hostPort.enabled }}
+  hostPort: {{ $c.hostPort.ports.http }}
+  {{- end }}
+- name: https
+  containerPort: {{ $c.containerPort.https }}
+  protocol: TCP
+  {{- if $c.hostPort.enabled }}
+  hostPort: {{ $c.hostPort.ports.https }}
+  {{- end }}
+- name: metrics
+  containerPort: {{ $c.metrics.port }}
+  protocol: TCP
+{{- range $probe := list "livenessProbe" "readinessProbe" "startupProbe" }}
+{{- with get $c $probe }}
+{{ $probe }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $c.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- else }}
+{{- include "serin.preStop" . }}
+{{- end }}
+securityContext:
+  {{- $low := or (lt (int $c.containerPort.http) 1024) (lt (int $c.containerPort.https) 1024) }}
+  {{- include "serin.containerSecurity" (dict "add" (ternary (list "NET_BIND_SERVICE") list (and $c.hostNetwork $low))) | nindent 2 }}
+{{- with $d.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+- name: plan
+  mountPath: /run/serin/plan
+  readOnly: true
+- name: state
+  mountPath: /run/serin/state
+{{- with $d.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "serin.volumes" -}}
+{{- $c := .Values.controller -}}
+- name: plan
+  emptyDir:
+    medium: Memory
+    sizeLimit: {{ .Values.dataPlane.runDirectory.planSizeLimit }}
+- name: state
+  emptyDir:
+    medium: Memory
+    sizeLimit: {{ .Values.dataPlane.runDirectory.stateSizeLimit }}
+- name: token
+  projected:
+    sources:
+    - serviceAccountToken:
+        path: token
+        expirationSeconds: 3607
+    - configMap:
+        name: kube-root-ca.crt
+        items:
+        - key: ca.crt
+          path: ca.crt
+    - downwardAPI:
+        items:
+        - path: namespace
+          fieldRef:
+            fieldPath: metadata.namespace
+{{- if $c.admissionWebhooks.enabled }}
+- name: webhook
+  secret:
+    secretName: {{ include "serin.webhookSecret" . }}
+    # A certificate that is late must not keep the pod from serving.
+    optional: true
+    items:
+    - key: tls.crt
+      path: tls.crt
+    - key: tls.key
+      path: tls.key
+{{- end }}
+{{- with $c.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
