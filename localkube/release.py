@@ -9,6 +9,7 @@ from localkube import image
 from localkube.build import Say
 from localkube.cluster import Cluster
 from localkube.commands import run
+from localkube.errors import LocalKubeError
 
 NAME = NAMESPACE = "serin"
 CHART = image.ROOT / "charts" / "serin"
@@ -28,14 +29,28 @@ class Release:
 
     def install(self, say: Say, values: Mapping[str, str] | None = None) -> None:
         """Install or upgrade, and wait until it is ready. The image is built and loaded when it has changed."""
-        self.cluster.load(image.build(say))
+        archive = image.build(say)
+        self.cluster.load(archive)
         say("helm upgrade --install")
         registry, _, reference = image.NAME.rpartition("/")
         name, _, tag = reference.partition(":")
         own = {"controller.image.registry": registry, "controller.image.image": name, "controller.image.tag": tag}
+        own["controller.podAnnotations.image"] = archive.stem  # the tag is always the same: this replaces the pods
         settings = [f"--set={key}={value}" for key, value in {**_VALUES, **own, **(values or {})}.items()]
         where = ["--namespace", NAMESPACE, "--create-namespace"]
-        self.helm("upgrade", "--install", NAME, str(CHART), *where, "--wait", "--timeout", _TIMEOUT, *settings)
+        try:
+            self.helm("upgrade", "--install", NAME, str(CHART), *where, "--wait", "--timeout", _TIMEOUT, *settings)
+        except LocalKubeError as error:
+            raise LocalKubeError(f"{error}\n{self.diagnosis()}") from error
+
+    def diagnosis(self) -> str:
+        """Pods, Events and the ends of logs: why it is not ready."""
+        asked = (
+            ["get", "pods", "--output=wide"],
+            ["get", "events", "--sort-by=.lastTimestamp"],
+            ["logs", f"--selector=app.kubernetes.io/instance={NAME}", "--all-containers", "--prefix", "--tail=25"],
+        )
+        return "\n".join(self.kubectl("--namespace", NAMESPACE, *each) for each in asked)
 
     def uninstall(self) -> None:
         """And wait until its objects are gone; the namespace stays, as with any helm release."""
