@@ -55,7 +55,9 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
 
         # A run directory that was not named is not found again: what is left serving from it would only hold the ports.
         lasting = arguments.run_dir is not None
-        return await Serve(control, child_command(arguments, run_dir.path), run_dir, listening, lasting=lasting).run()
+        return await Serve(
+            control, child_command(arguments, run_dir.path, standalone=True), run_dir, listening, lasting=lasting
+        ).run()
 
 
 @contextlib.contextmanager
@@ -72,8 +74,10 @@ def run_path(arguments: argparse.Namespace) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def child_command(arguments: argparse.Namespace, run_dir: Path) -> list[str]:
-    command = [sys.executable, "-m", "serin", "data-plane", "--run-dir", str(run_dir), "--standalone"]
+def child_command(arguments: argparse.Namespace, run_dir: Path, *, standalone: bool) -> list[str]:
+    command = [sys.executable, "-m", "serin", "data-plane", "--run-dir", str(run_dir)]
+    if standalone:
+        command.append("--standalone")
     for name in HANDED_ON:
         command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
     if arguments.workers:

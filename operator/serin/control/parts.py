@@ -1,0 +1,118 @@
+"""The parts of a controller, each told of the others what it needs. What they do when is Controller's."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from serin.admission.certificate import CertificateFiles
+from serin.admission.judge import Judge
+from serin.admission.server import AdmissionServer
+from serin.cluster.api import Api
+from serin.cluster.election import Election
+from serin.cluster.election.lease import AlwaysLeading, make_identity
+from serin.cluster.own_pod import OwnPodReader
+from serin.cluster.server import Connection
+from serin.cluster.source import ClusterSource
+from serin.cluster.status import Publish, StatusWriter
+from serin.compile.compiler import Compiled
+from serin.control.controller import Cluster, Work
+from serin.control.loop import Control
+from serin.control.patterns import check_pattern
+from serin.control.publish import Blocks
+from serin.control.settings import ControllerSettings, ElectionSettings, StatusSettings, WebhookSettings
+from serin.objects.store import Snapshot
+from serin.problems import Problem
+from serin.refs import Ref
+from serin.render.rundir import RunDirectory
+from serin.telemetry.figure import Figure
+
+
+class Parts:
+    """`connect` reads anew how the API server is reached; `blocks` are the shared memory of weights and endpoints."""
+
+    def __init__(
+        self, settings: ControllerSettings, connect: Callable[[], Connection], run_dir: RunDirectory, blocks: Blocks
+    ) -> None:
+        self._settings = settings
+        self.api = Api(connect)
+        self.source = ClusterSource(self.api, connect, settings.scope)
+        self.election = _election(self.api, settings)
+        self.status = _status(self.api, self.source, self.election, settings)
+        self.control = Control(
+            self.source,
+            settings.options,
+            run_dir,
+            blocks,
+            check_pattern,
+            observers=(self._compiled,),
+            figures=self._figures,
+        )
+        self.admission = self._admission(settings.webhook)
+
+    def cluster(self) -> Cluster:
+        works = [Work("election", self.election.run)]
+        leave = []
+        if self._settings.status.update:
+            works.append(Work("status", self.status.run))
+            if self._settings.status.clear_at_end:
+                leave.append(self._clear)
+        if self.admission is not None:
+            works.append(Work("admission", self.admission.run))
+        return Cluster(self.source, self._missing, works, (*leave, self.election.release), (self.api.close,))
+
+    def _compiled(self, compiled: Compiled, problems: tuple[Problem, ...]) -> None:
+        """After every compile. Nothing in here may wait."""
+        self.source.want(compiled.reads)
+        self.status.ours(compiled.ingresses)
+
+    async def _missing(self) -> Sequence[str]:
+        return ()
+
+    async def _clear(self) -> None:
+        await self.status.clear()
+
+    def _admission(self, webhook: WebhookSettings | None) -> AdmissionServer | None:
+        if webhook is None:
+            return None
+        judge = Judge(self._state, check_pattern, time.time, self._watched)
+        files = CertificateFiles(webhook.certificate, webhook.key)
+        return AdmissionServer(webhook.address, files, judge, self.source.fetch)
+
+    def _state(self) -> tuple[Snapshot, Compiled] | None:
+        """What admission judges by, taken in one turn of the loop."""
+        engine = self.control.engine
+        return None if engine.compiled is None else (engine.snapshot, engine.compiled)
+
+    def _watched(self, namespace: str) -> bool:
+        scope = self._settings.scope
+        if scope.selector:
+            return self.control.engine.snapshot.find(Ref("Namespace", "", namespace)) is not None
+        return scope.namespace in ("", namespace)
+
+    def _figures(self) -> list[Figure]:
+        told = [*self.source.figures(), *self.api.figures(), *self.election.figures(), *self.status.figures()]
+        return told + (self.admission.figures() if self.admission is not None else [])
+
+
+def _election(api: Api, settings: ControllerSettings) -> Election | AlwaysLeading:
+    identity = make_identity(settings.pod, socket.gethostname(), os.urandom)
+    told: ElectionSettings = settings.election
+    if not told.enabled:
+        return AlwaysLeading(identity)
+    return Election(api, settings.namespace, told.name, identity, ttl=told.ttl)
+
+
+def _status(
+    api: Api, source: ClusterSource, election: Election | AlwaysLeading, settings: ControllerSettings
+) -> StatusWriter:
+    told: StatusSettings = settings.status
+    service = None if told.service is None else Ref("Service", *told.service)
+    return StatusWriter(
+        api,
+        lambda: election.leading,
+        source,
+        Publish(service, told.addresses, told.internal),
+        OwnPodReader(api, settings.namespace, settings.pod),
+        interval=told.interval,
+    )
