@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from serin.compile.annotations.grammar import has_control
 from serin.compile.annotations.model import OURS as OUR_PREFIX
 from serin.compile.annotations.model import Annotation, Concern, Fate
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS
@@ -15,9 +16,11 @@ def closes(source: Source, meta: Meta, prefix: str) -> bool:
     annotation = _annotation(key, prefix)
     if annotation is None:
         return False
+    text = meta.annotations[key]
     if annotation.supported:
-        return annotation.fate_of_bad is not Fate.ABSENT
-    return annotation.concern is Concern.ACCESS or annotation.guards(meta.annotations[key])
+        readable = not has_control(text) and annotation.grammar.read(text) is not None
+        return not readable and annotation.fate_of_bad is not Fate.ABSENT
+    return annotation.concern is Concern.ACCESS or annotation.guards(text)
 
 
 def _annotation(key: str, prefix: str) -> Annotation[Any] | None:

@@ -86,7 +86,7 @@ def judge(
     unknown = missing(named, snapshot, compiled) - secrets.keys()
     own = without_guesses(brought.own, named, unknown)
     denied = [p for p in own if _denies(p, candidate, brought, what_if)]
-    denied += [p for p in brought.others if outcome_of(p.code) is Outcome.DENY_ANYWHERE and _is_error(p)]
+    denied += [p for p in brought.others if _denies_from_afar(p, candidate)]
     others = [other_warning(p, candidate.ref) for p in brought.others if p not in denied]
     return Verdict(
         warnings=warnings_of([*own_warnings(p for p in own if p not in denied), *others]),
@@ -105,6 +105,12 @@ def _denies(problem: Problem, candidate: Candidate, brought: Brought, what_if: W
             return closes(problem.source, candidate.view.meta, what_if.after.memo.options.annotations_prefix)
         case Outcome.DENY | Outcome.DENY_ANYWHERE:
             return not _is_repetition(problem, candidate, what_if)
+
+
+def _denies_from_afar(problem: Problem, candidate: Candidate) -> bool:
+    """Only between objects of one kind: an Ingress is not to blame for two CanaryRoutes that want to share it out."""
+    same_kind = problem.source.ref.kind == candidate.ref.kind
+    return same_kind and _is_error(problem) and outcome_of(problem.code) is Outcome.DENY_ANYWHERE
 
 
 def _is_repetition(problem: Problem, candidate: Candidate, what_if: WhatIf) -> bool:

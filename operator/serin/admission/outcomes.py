@@ -13,7 +13,7 @@ PATH_CONFLICT = "path-conflict"
 
 
 class Outcome(Enum):
-    """DENY: when the object has it. DENY_ANYWHERE: also when the object brings it upon another one.
+    """DENY: when the object has it. DENY_ANYWHERE: also when the object brings it upon another one of its kind.
 
     DENY_CLOSED: when the annotation's value closes the routes or leaves the Ingress out, as those of class access do.
     """
@@ -27,6 +27,7 @@ class Outcome(Enum):
 _TABLE: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.DENY_ANYWHERE: (
         PATH_CONFLICT,  # the other Ingress would lose the path, or this one would not get it
+        "canaryroute-conflict",  # the same, with rules of an Ingress
         "path-regex-bad",  # closes the path, here or on another Ingress of the host
     ),
     Outcome.DENY_CLOSED: (
@@ -50,7 +51,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "path-not-absolute",
         "port-number-and-name",
         "wrong-type",
-        # CanaryRoute: what its schema refuses, too
+        # most of what follows is refused by the schema of CanaryRoute before anybody is asked
         "canaryroute-match-method",
         "canaryroute-match-name",
         "canaryroute-match-network",
@@ -59,6 +60,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "canaryroute-match-value",
         "canaryroute-name-too-long",
         "canaryroute-no-weight",
+        "canaryroute-pattern-broken",
         "canaryroute-rule-unusable",
         "canaryroute-split-by",
         "canaryroute-target-kind",
@@ -74,7 +76,10 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         # may be mended by what is applied later, or by somebody else
         "auth-secret-unusable",
         "auth-users-unusable",
+        "canary-overridden",
         "canary-without-main",
+        "canaryroute-target-not-found",
+        "canaryroute-without-ingress",
         "certificate-name-mismatch",
         "certificate-unusable",
         "external-name-refused",
@@ -103,6 +108,9 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "canary-weights-exceed",
         "canary-without-rule",
         "canaryroute-home-without-weight",
+        "canaryroute-overrides",
+        "canaryroute-rollout-unsupported",
+        "canaryroute-split-by-unsupported",
         "field-unknown",
         "forwarded-prefix-unused",
         "hash-by-constant",
@@ -131,6 +139,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "config-invalid",
         "config-map-not-found",
         "config-unsupported",
+        "data-not-string",
         "invalid-address",
         "invalid-base64",
         "invalid-external-name",
