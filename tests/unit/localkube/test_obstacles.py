@@ -9,7 +9,7 @@ from localkube.errors import LocalKubeError
 
 def test_root_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LocalKubeError, match="^nodes need root"):
+    with pytest.raises(LocalKubeError, match=r"^nodes need root"):
         packages.install_missing(print)
 
 
@@ -30,7 +30,7 @@ def test_missing_packages_are_installed_once_asked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(packages, "missing_packages", lambda: ["containerd", "runc"])
     monkeypatch.setattr(packages, "run", lambda *command: ran.append(command))
     packages.install_missing(print)
-    assert [command[3:] for command in ran] == [
+    assert [command[4:] for command in ran] == [
         ("update",),
         ("install", "--yes", "--no-install-recommends", "containerd", "runc"),
     ]
