@@ -115,6 +115,16 @@ async def test_release_lets_a_successor_in_at_once(api: FakeApi, clock: Clock) -
     assert spec(api)["leaseTransitions"] == 1
 
 
+async def test_release_wins_over_a_renewal_that_is_under_way(api: FakeApi, clock: Clock) -> None:
+    first = election(api, clock, "a")
+    await first.attempt()
+    for order in ((first.attempt, first.release), (first.release, first.attempt)):
+        await asyncio.gather(*(step() for step in order))
+        assert spec(api)["holderIdentity"] == ""
+    await first.attempt()
+    assert spec(api)["holderIdentity"] == ""
+
+
 async def test_release_leaves_the_lease_of_another_alone(api: FakeApi, clock: Clock) -> None:
     first, second = election(api, clock, "a"), election(api, clock, "b")
     await first.attempt()

@@ -244,6 +244,17 @@ async def test_outside_of_a_pod_the_end_takes_the_addresses_away(world: World) -
     assert world.api.wrote() == [("patch", path(SHOP) + "/status")]
 
 
+async def test_nothing_puts_back_what_was_taken_away(world: World) -> None:
+    world.ingress(BLOG, WANTED)
+    world.writer.ours(frozenset((SHOP, BLOG)))
+    assert await world.writer.clear() == 1
+    before = len(world.api.wrote())
+    world.writer.ours(frozenset((SHOP, BLOG)))
+    await world.writer._round()
+    assert world.shown(BLOG) is None
+    assert len(world.api.wrote()) == before
+
+
 async def test_who_does_not_lead_takes_nothing_away(world: World) -> None:
     world.ingress(SHOP, WANTED)
     world.writer.ours(frozenset((SHOP,)))

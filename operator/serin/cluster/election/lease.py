@@ -99,18 +99,15 @@ class Election:
     async def release(self) -> None:
         """Stop to lead at once and for good; a holder empties the Lease, so that a successor need not wait.
 
-        Cancel `run` before. Takes 5 seconds at most.
+        Takes 5 seconds at most.
         """
         self._closed = True
         self._tell()
         try:
             async with asyncio.timeout(LONGEST_CALL):
-                # Read again: a renewal that was cut off may have changed it.
-                await self._read()
-                lease, record = self._object, self._seen.record
-                if lease is not None and record is not None and record.holder == self.identity:
-                    released = Record("", 1.0, record.transitions, record.acquired, self._now())
-                    await self._api.replace(self._path, _with_record(lease, released))
+                # A renewal may be under way, or have been cut off: then there is another version of it.
+                while not await self._empty():
+                    pass
         except (ApiError, ApiUnreachableError, TimeoutError) as error:
             self._failed(error)
 
@@ -140,6 +137,21 @@ class Election:
             if not isinstance(action, Wait):
                 await self._write(action)
 
+    async def _empty(self) -> bool:
+        """False: it changed meanwhile."""
+        lease = await self._api.get(self._path)
+        record = None if lease is None else _record(lease)
+        if lease is None or record is None or record.holder != self.identity:
+            return True
+        released = Record("", 1.0, record.transitions, record.acquired, self._now())
+        try:
+            await self._api.replace(self._path, _with_record(lease, released))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
+
     async def _read(self) -> None:
         lease = await self._api.get(self._path)
         record = None if lease is None else _record(lease)
@@ -147,6 +159,8 @@ class Election:
         self._seen = observe(self._seen, record, self.identity, self._clock())
 
     async def _write(self, action: Action) -> None:
+        if self._closed:
+            return
         begun, now = self._clock(), self._now()
         before = self._seen.record or Record()
         if isinstance(action, Create | Acquire):

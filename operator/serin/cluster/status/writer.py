@@ -89,6 +89,7 @@ class StatusWriter:
         self._counts: Counter[str] = Counter()
         self._behind = 0
         self._failure = ""
+        self._clearing = False
 
     def ours(self, refs: frozenset[Ref]) -> None:
         """The Ingresses that are ours now: after every compile, also when they are the same."""
@@ -107,7 +108,9 @@ class StatusWriter:
         """Takes the addresses of all our Ingresses away if no replica stays; how many it were. Before the release.
 
         In a pod only when that pod is being deleted: a container that is merely restarted comes back to its addresses.
+        Nothing else is written from here on.
         """
+        self._clearing = True
         cleared: list[Ref] = []
         shown: list[Ref] = []
         try:
@@ -138,7 +141,7 @@ class StatusWriter:
 
     async def _write(self) -> None:
         while True:
-            if not self._leading():
+            if not self._may_write():
                 self._read_at, self._behind = None, 0
                 await asyncio.sleep(SETTLE)
                 continue
@@ -203,12 +206,12 @@ class StatusWriter:
         return version == identity.version and now < until
 
     async def _write_some(self, todo: deque[Ref], wanted: tuple[Address, ...]) -> None:
-        while todo and self._leading():
+        while todo and self._may_write():
             ref = todo.popleft()
             while wait := self._bucket.take(self._clock()):
                 await asyncio.sleep(wait)
             identity = self._source.identity(ref)
-            if identity is None or not identity.version or not self._leading():
+            if identity is None or not identity.version or not self._may_write():
                 continue
             self._tried[ref] = (identity.version, self._clock() + SAME_VERSION)
             try:
@@ -236,6 +239,9 @@ class StatusWriter:
             raise
         self._counts["written"] += 1
         return True
+
+    def _may_write(self) -> bool:
+        return self._leading() and not self._clearing
 
     def _read_again(self) -> None:
         self._read_at = None
