@@ -17,7 +17,7 @@ from harness.serving import Serving, await_ready, launch
 from harness.wire import Door
 
 HERE = pathlib.Path(__file__).parent
-FILES = ("notes", "observed", "own", "compat")
+FILES = ("notes", "observed", "own", "canaryroute", "compat")
 OPTIONS = ("--configmap", "ingress-nginx/ingress-nginx-controller", "--workers", "1")
 
 

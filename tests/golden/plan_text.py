@@ -11,6 +11,7 @@ from cryptography import x509
 
 from serin.compile.compiler import Compiled
 from serin.refs import Ref, Source
+from serin.routing.conditions import FieldMatch, Match, MatchKind
 from serin.routing.plan import Certificate, HashBy, Host, Plan, Policy, Pool, PoolSpec, Route, VersionRoute
 
 
@@ -67,9 +68,28 @@ def _versions(route: Route, plan: Plan) -> Iterator[str]:
     split = plan.splits[route.split]
     assert split.rule == route.rule
     assert split.shape == tuple(version.ident for version in route.versions)
+    if route.canary_route is not None:
+        yield f"shared out by {_ref(route.canary_route)}"
+    for rule in route.match_rules:
+        for match in rule.matches:
+            yield f"{route.versions[rule.version].name} takes {_match(match)}{_from(match.source)}"
     for version, share in zip(route.versions, split.shares, strict=True):
         pool = plan.pools[share.pool].spec
         yield f"{share.weight}/{split.total} {version.name}: {_spec(pool)}{_rules(version)}{_from(version.source)}"
+
+
+def _match(match: Match) -> str:
+    parts = [f"header {_condition(field)}" for field in match.headers]
+    parts += [f"cookie {_condition(field)}" for field in match.cookies]
+    parts += [f"query {_condition(field)}" for field in match.query]
+    parts += [f"method {match.method}"] if match.method else []
+    parts += [f"client in {', '.join(match.clients)}"] if match.clients else []
+    return " and ".join(parts)
+
+
+def _condition(field: FieldMatch) -> str:
+    how = {MatchKind.EXACT: f" = {field.value}", MatchKind.REGULAR_EXPRESSION: f" ~ {field.value}"}
+    return f"{field.name}{how.get(field.kind, '')}{' (broken)' if field.broken else ''}"
 
 
 def _rules(version: VersionRoute) -> str:

@@ -83,7 +83,7 @@ def write_manifests(folder: pathlib.Path, cases: list[Case], network: Network) -
     for case in cases:
         manifests = network.placed(manifests_of(case))
         for manifest in manifests:
-            if manifest["kind"] in ("Ingress", "IngressClass"):
+            if manifest["kind"] in ("Ingress", "IngressClass", "CanaryRoute"):
                 age += 60
                 stamp = FIRST_AGE + dt.timedelta(seconds=age)
                 manifest["metadata"].setdefault("creationTimestamp", stamp.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -103,6 +103,9 @@ def manifests_of(case: Case) -> list[Manifest]:
     for ingress in copy.deepcopy(case.spec["ingresses"]):
         ingress["metadata"]["namespace"] = namespace_of(case, ingress["metadata"].get("namespace", ""))
         found.append(ingress)
+    for spec in copy.deepcopy(case.spec.get("canaryroutes", [])):
+        namespace, _, name = spec.pop("name").rpartition("/")
+        found.append(manifest("serin.dev/v1alpha1", "CanaryRoute", namespace_of(case, namespace), name, spec=spec))
     return found
 
 

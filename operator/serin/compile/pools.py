@@ -21,7 +21,7 @@ FIRST_PORT = 0
 """As a PoolSpec's port: the Service's first one (the default backend is named without a port)."""
 
 _DEFAULTS = Options()
-_NOBODY = "main answers 503, a canary leaves its requests to main"
+_NOBODY = "other versions answer its requests, or 503 where there is none"
 
 
 def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing) -> PoolSpec:

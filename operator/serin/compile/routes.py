@@ -77,10 +77,11 @@ class RouteTable:
 
     def _with_canary_route(self, rule: Rule, route: CanaryRouteReading) -> tuple[tuple[VersionRoute, ...], Split]:
         """Weights stand as they are written; there is at least one."""
-        versions = [home_version(route, self._main(rule))]
-        for version in route.view.versions[1:]:
+        named_by = [Source(route.ref, f"{version.source.field}.service") for version in route.view.versions]
+        versions = [home_version(route, self._main(rule, named_by[0]))]
+        for version, source in zip(route.view.versions[1:], named_by[1:], strict=True):
             made, spec = other_version(route, version, rule)
-            self._use(spec, version.source)
+            self._use(spec, source)
             versions.append(made)
         weights = [version.weight for version in route.view.versions]
         named = tuple(Share(v.ident, v.pool, weight) for v, weight in zip(versions, weights, strict=True))
@@ -111,11 +112,13 @@ class RouteTable:
             split = self.splits[-1].id
         self.routes.append(Route(match, rule, ref, split, versions, policy))
 
-    def _main(self, rule: Rule) -> VersionRoute:
+    def _main(self, rule: Rule, *named_by: Source) -> VersionRoute:
+        """`named_by`: fields beside the rule's own that name its Service."""
         backend, reading = rule.path.backend, rule.reading
         assert backend is not None
         spec = make_spec(reading.ref.namespace, backend.service, backend.port, reading.balancing)
-        self._use(spec, rule.path.source)
+        for source in (rule.path.source, *named_by):
+            self._use(spec, source)
         return VersionRoute(
             MAIN,
             reading.ref.name,
