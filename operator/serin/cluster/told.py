@@ -1,0 +1,91 @@
+"""What is told of an object, made of the raw one: the view, its identity and its addresses.
+
+Total, and the only place of the watch that holds a raw object, which is dropped at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serin.cluster.scope import Feed, Interest
+from serin.objects.parse import Parsed, parse_object
+from serin.refs import Ref
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+DELETED = "DELETED"
+_ADDRESS_FIELDS = ("ip", "hostname")
+
+Address = tuple[tuple[str, str], ...]
+"""One entry of status.loadBalancer.ingress: pairs of field (ip, hostname) and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event about one object.
+
+    `parsed` is None when the object was deleted. `listed`: it came out of a list, not as a change.
+    """
+
+    feed: Feed
+    ref: Ref
+    uid: str
+    version: str
+    parsed: Parsed | None
+    listed: bool = False
+    addresses: tuple[Address, ...] = ()
+
+
+def read_event(feed: Feed, interest: Interest, event: Mapping[str, Any]) -> Told | None:
+    """`event` has `type` (None for an object out of a list) and `object`. None: nobody wants to know of that object."""
+    raw = event.get("object")
+    ref = ref_of(feed, raw)
+    if ref is None or not isinstance(raw, dict) or not interest.keeps(ref):
+        return None
+    return read_object(feed, ref, raw, event.get("type"))
+
+
+def ref_of(feed: Feed, raw: object) -> Ref | None:
+    """The object's name; None when there is none."""
+    metadata = raw.get("metadata") if isinstance(raw, dict) else None
+    if not isinstance(metadata, dict):
+        return None
+    name = _text(metadata, "name")
+    return Ref(feed.kind.name, _text(metadata, "namespace") if feed.kind.namespaced else "", name) if name else None
+
+
+def read_object(feed: Feed, ref: Ref, raw: dict[str, Any], kind_of_event: str | None = None) -> Told:
+    uid, version = identity_of(raw)
+    if kind_of_event == DELETED:
+        return Told(feed, ref, uid, version, None)
+    annotations = raw["metadata"].get("annotations")
+    if isinstance(annotations, dict):
+        # kubectl's copy of the whole object, often the larger part of it.
+        annotations.pop(LAST_APPLIED, None)
+    parsed = parse_object(raw)
+    addresses = _addresses(raw) if ref.kind == "Ingress" else ()
+    # The view's own name, so that memory holds one and not two.
+    return Told(feed, parsed.ref or ref, uid, version, parsed, kind_of_event is None, addresses)
+
+
+def identity_of(raw: Mapping[str, Any]) -> tuple[str, str]:
+    """uid and resourceVersion, empty where there are none."""
+    metadata = raw.get("metadata")
+    return (_text(metadata, "uid"), _text(metadata, "resourceVersion")) if isinstance(metadata, dict) else ("", "")
+
+
+def _addresses(raw: Mapping[str, Any]) -> tuple[Address, ...]:
+    found: object = raw
+    for key in ("status", "loadBalancer", "ingress"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, list):
+        return ()
+    return tuple(
+        tuple((field, text) for field in _ADDRESS_FIELDS if (text := _text(entry, field)))
+        for entry in found
+        if isinstance(entry, dict)
+    )
+
+
+def _text(mapping: Mapping[str, Any], key: str) -> str:
+    value = mapping.get(key)
+    return value if isinstance(value, str) else ""

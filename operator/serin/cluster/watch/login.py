@@ -1,0 +1,84 @@
+"""kopf's session to the API server, made of our connection.
+
+Every request carries the token as its file has it at that moment. kopf asks for another session when one is refused
+(401); how fast it may ask is bounded here, for kopf itself asks again at once.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+import kopf
+
+from serin.cluster.credentials import Credential, CredentialError, Credentials
+from serin.cluster.server import Connection
+from serin.cluster.tls import tls_context
+from serin.errors import UsageError
+
+AGENT = "serin-watch"
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 5.0
+PEACE = 60.0
+"""Seconds without a refusal after which the next one is answered at once again."""
+
+
+class Login:
+    """Belongs to one run of kopf."""
+
+    def __init__(self, connection: Callable[[], Connection]) -> None:
+        self._connection = connection
+        self._credentials: Credentials | None = None
+        self._wait = 0.0
+        self._last = float("-inf")
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    async def login(self, **_: object) -> kopf.AiohttpSession:
+        """Of kopf's login activity."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._last > PEACE:
+            self._wait = 0.0
+        await asyncio.sleep(self._wait)
+        again, self._wait = self._wait > 0, min(max(self._wait * 2, FIRST_WAIT), LONGEST_WAIT)
+        self._last = loop.time()
+        try:
+            return await self._session(again)
+        except (CredentialError, UsageError) as error:
+            raise kopf.TemporaryError(str(error), delay=1.0) from error
+
+    async def _session(self, again: bool) -> kopf.AiohttpSession:
+        connection = self._connection()
+        credentials = self._credentials = self._credentials or Credentials()
+        first = await credentials.read(connection, anew=again)
+
+        async def authorize(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            credential = await credentials.read(connection)
+            if credential.authorization:
+                request.headers["Authorization"] = credential.authorization
+            if connection.server_name:
+                request.server_hostname = connection.server_name
+            return await send(request)
+
+        session = _client(connection, first, authorize)
+        self._sessions = [known for known in self._sessions if not known.closed] + [session]
+        return kopf.AiohttpSession(
+            server=connection.server,
+            aiohttp_session=session,
+            default_namespace=connection.namespace or None,
+        )
+
+    async def close(self) -> None:
+        """kopf closes its sessions only when it ends in order."""
+        for session in self._sessions:
+            await session.close()
+
+
+def _client(
+    connection: Connection, credential: Credential, authorize: aiohttp.ClientMiddlewareType
+) -> aiohttp.ClientSession:
+    context = tls_context(connection, credential)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context if context is not None else True),
+        headers={"User-Agent": AGENT},
+        middlewares=(authorize,),
+        proxy=connection.proxy or None,
+    )

@@ -1,0 +1,149 @@
+"""One run of kopf, in a thread with a loop of its own.
+
+kopf ends as a whole: by our word, or by an error that it does not get over. Then this is over, and another begins.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+
+from serin.cluster.inbox import Inbox
+from serin.cluster.scope import Feed, Interest
+from serin.cluster.server import Connection
+from serin.cluster.told import read_event
+from serin.cluster.watch.login import Login
+from serin.cluster.watch.said import quiet_kopf
+from serin.cluster.watch.settings import namespaces_of, pipe_settings
+from serin.telemetry import log
+
+END_TIMEOUT = 20.0
+"""Seconds that kopf may take to end; its thread is left alone after that, and nothing that it tells counts."""
+IDENTITY = "serin"
+"""kopf would ask the operating system for the user's name, which fails where there is none."""
+
+_log = logging.getLogger("serin.cluster.watch")
+
+
+class Pipe:
+    """Made and awaited in the main loop."""
+
+    def __init__(
+        self,
+        feeds: tuple[Feed, ...],
+        connection: Callable[[], Connection],
+        interest: Interest,
+        inbox: Inbox,
+        random: Callable[[], float],
+    ) -> None:
+        self._feeds = feeds
+        self._connection = connection
+        self._interest = interest
+        self._inbox = inbox
+        self._random = random
+        self._main = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._why = ""
+        self._alive = True
+        self._asked = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._in_thread, name="kopf", daemon=True)
+
+    async def run(self) -> str:
+        """Until kopf ends; why it did. Cancelled: kopf is ended first."""
+        quiet_kopf()
+        self._thread.start()
+        try:
+            await self._ended.wait()
+        except asyncio.CancelledError:
+            self._end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_TIMEOUT):
+                    await self._ended.wait()
+            raise
+        finally:
+            self._alive = False
+        return self._why
+
+    def _end(self) -> None:
+        self._asked.set()
+        loop, stop = self._loop, self._stop
+        if loop is not None and stop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stop.set)
+
+    def _in_thread(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._operate())
+            self._why = "kopf ended"
+        except BaseException as error:
+            self._why = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(RuntimeError):
+            self._main.call_soon_threadsafe(self._ended.set)
+
+    async def _operate(self) -> None:
+        self._stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_unhandled)
+        if self._asked.is_set():
+            return
+        login = Login(self._connection)
+        namespaces = namespaces_of(self._feeds)
+        try:
+            await kopf.operator(
+                registry=self._registry(login),
+                settings=pipe_settings(self._feeds, self._random),
+                memo=_Shared(),
+                identity=_identity(),
+                standalone=True,
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+                stop_flag=self._stop,
+            )
+        finally:
+            await login.close()
+
+    def _registry(self, login: Login) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry, id="login")(login.login)
+        for feed in self._feeds:
+            kind = feed.kind
+            on_event = kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, registry=registry)
+            on_event(self._handler(feed))
+        return registry
+
+    def _handler(self, feed: Feed) -> Callable[..., Awaitable[None]]:
+        async def tell(event: Any, **_: object) -> None:
+            try:
+                if self._alive and (told := read_event(feed, self._interest, event)) is not None:
+                    self._inbox.put(told)
+            except Exception as error:
+                # Ours, and not to be repeated by kopf; the audit sees that the object is missing.
+                text = "".join(traceback.format_exception(error))
+                log.event(_log, log.WATCH_FAILED, level=logging.ERROR, feed=str(feed), error=text)
+
+        return tell
+
+
+class _Shared(kopf.Memo):
+    """kopf keeps a copy of the memo for each object; this one is the same for all."""
+
+    def __copy__(self) -> "_Shared":
+        return self
+
+
+def _identity() -> Any:
+    return IDENTITY
+
+
+def _unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    text = f"{context.get('message', '')}: {error!r}" if error is not None else str(context.get("message", ""))
+    log.event(_log, log.WATCH_SAID, level=logging.WARNING, text=text, unsaid=0)
