@@ -52,10 +52,11 @@ format: setup
 golden: setup
 	$(BIN)/pytest tests/golden --update-golden
 
-# The chart's copy of the definitions; one is written by hand, the other only here.
-chart:
+# What is made from crds/: the chart's copy, and the tables of its page.
+chart: setup
 	@mkdir -p charts/serin/crds
 	cp crds/*.yaml charts/serin/crds/
+	@PYTHONPATH=tests $(BIN)/python -m harness.canaryroute_tables docs/canaryroute.md
 
 bench: setup
 	@for b in $(BENCHES); do echo "== $$b"; $(BIN)/python $$b || exit 1; done

@@ -18,6 +18,7 @@ from localkube.client import RequestFailedError
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEFINITION = ROOT / "crds" / "canaryroute.yaml"
+PAGE = ROOT / "docs" / "canaryroute.md"
 FOLDER = ROOT / "tests" / "manifests" / "canaryroutes"
 GROUP = "/apis/serin.dev/v1alpha1"
 
@@ -65,6 +66,13 @@ def valid() -> dict[str, Object]:
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((FOLDER / "valid").glob("*.yaml"))}
 
 
+def examples() -> list[Object]:
+    """The CanaryRoutes that the reference page shows, in order."""
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", PAGE.read_text(), re.MULTILINE)
+    found = [yaml.safe_load(block) for block in blocks if block.strip().startswith("apiVersion: serin.dev/")]
+    return [example for example in found if example["kind"] == "CanaryRoute"]
+
+
 def invalid() -> list[Refused]:
     base = valid()["full"]
     return [_refused(base, case) for case in yaml.safe_load((FOLDER / "invalid.yaml").read_text())]
@@ -73,8 +81,12 @@ def invalid() -> list[Refused]:
 def install(kube: Kube) -> None:
     """The definition is there and served. It stays: a server knows only this one."""
     kube.apply(definition())
-    until(lambda: _served(kube), "CanaryRoutes are served")
+    until_served(kube)
     until(lambda: _known_to_kubectl(kube), "kubectl knows CanaryRoutes")
+
+
+def until_served(kube: Kube) -> None:
+    until(lambda: _served(kube), "CanaryRoutes are served")
 
 
 def _served(kube: Kube) -> bool:

@@ -7,6 +7,7 @@ from harness.kube import Kube
 
 VALID = canaryroutes.valid()
 INVALID = canaryroutes.invalid()
+EXAMPLES = canaryroutes.examples()
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +19,20 @@ def kube(api_server: Kube) -> Kube:
 def test_the_tables_have_something_in_them() -> None:
     assert len(VALID) >= 9
     assert len(INVALID) >= 190
+    assert len(EXAMPLES) >= 5
 
 
 @pytest.mark.parametrize("name", VALID)
 def test_taken(kube: Kube, name: str) -> None:
     at = path("default") + "?dryRun=All&fieldValidation=Strict"
     assert causes(kube, "POST", at, VALID[name]) == []
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_example_of_the_page_is_taken(kube: Kube, number: int) -> None:
+    shown = EXAMPLES[number]
+    placed = {**shown, "metadata": {"name": shown["metadata"]["name"]}}
+    assert causes(kube, "POST", path("default") + "?dryRun=All&fieldValidation=Strict", placed) == []
 
 
 @pytest.mark.parametrize("case", INVALID, ids=lambda case: case.name)
