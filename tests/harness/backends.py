@@ -39,10 +39,13 @@ def free_network() -> tuple[Network, socket.socket]:
 
 
 class Backends:
-    """`names`: address (10.99.0.N, or ::1) → name. Listens as long as it is not closed."""
+    """`names`: address (10.99.0.N, or ::1) → name. Listens as long as it is not closed.
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self.network, self._held = free_network()
+    `network` None: addresses are turned to loopback ones of our own.
+    """
+
+    def __init__(self, names: Mapping[str, str], network: Network | None = None) -> None:
+        self.network, self._held = free_network() if network is None else (network, socket.socket())
         self.requests = 0
         self._names = {self.network.loopback(address): name for address, name in names.items()}
         self._loop = asyncio.new_event_loop()

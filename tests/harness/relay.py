@@ -19,9 +19,12 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() resets
 
 
 class Relay:
-    """Context manager. Listens on a loopback port as long as it lasts, also while held."""
+    """Context manager. Listens on a loopback port as long as it lasts, also while held.
 
-    def __init__(self, server: str) -> None:
+    `listening`: a socket that listens already, in whatever network it was made; we connect from our own.
+    """
+
+    def __init__(self, server: str, listening: socket.socket | None = None) -> None:
         parts = urlsplit(server)
         self._target = (parts.hostname or "", parts.port or 443)
         self._loop = asyncio.new_event_loop()
@@ -31,7 +34,8 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._listener = self._call(asyncio.start_server(self._connection, "127.0.0.1", 0))
+        place = {"host": "127.0.0.1", "port": 0} if listening is None else {"sock": listening}
+        self._listener = self._call(asyncio.start_server(self._connection, **place))
         self.server = f"https://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
 
     def __enter__(self) -> Self:

@@ -1,5 +1,6 @@
 """The parts of a controller, each told of the others what it needs. What they do when is Controller's."""
 
+import logging
 import os
 import socket
 import time
@@ -8,7 +9,8 @@ from collections.abc import Callable, Sequence
 from serin.admission.certificate import CertificateFiles
 from serin.admission.judge import Judge
 from serin.admission.server import AdmissionServer
-from serin.cluster.api import Api
+from serin.cluster.access import Uses, check_access, check_rights, needs
+from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.election import Election
 from serin.cluster.election.lease import AlwaysLeading, make_identity
 from serin.cluster.own_pod import OwnPodReader
@@ -25,7 +27,10 @@ from serin.objects.store import Snapshot
 from serin.problems import Problem
 from serin.refs import Ref
 from serin.render.rundir import RunDirectory
+from serin.telemetry import log
 from serin.telemetry.figure import Figure
+
+_log = logging.getLogger("serin.control")
 
 
 class Parts:
@@ -67,7 +72,16 @@ class Parts:
         self.status.ours(compiled.ingresses)
 
     async def _missing(self) -> Sequence[str]:
-        return ()
+        """Why the cluster cannot be used yet; what is missing besides is told once and keeps nobody waiting."""
+        wanted = needs(_uses(self._settings))
+        try:
+            required = await check_access(self.api, wanted)
+            if not required:
+                for sentence in await check_rights(self.api, (need for need in wanted if need.rule.optional)):
+                    log.event(_log, log.ACCESS_MISSING, level=logging.WARNING, why=sentence)
+        except (ApiError, ApiUnreachableError) as error:
+            return (str(error),)
+        return required
 
     async def _clear(self) -> None:
         await self.status.clear()
@@ -93,6 +107,23 @@ class Parts:
     def _figures(self) -> list[Figure]:
         told = [*self.source.figures(), *self.api.figures(), *self.election.figures(), *self.status.figures()]
         return told + (self.admission.figures() if self.admission is not None else [])
+
+
+def _uses(settings: ControllerSettings) -> Uses:
+    status, options = settings.status, settings.options
+    return Uses(
+        scope=settings.scope,
+        own_namespace=settings.namespace,
+        election_id=settings.election.name if settings.election.enabled else "",
+        update_status=status.update,
+        publish_service=None if status.service is None else Ref("Service", *status.service),
+        publish_status_address=bool(status.addresses),
+        configmap=None if options.configmap is None else Ref("ConfigMap", *options.configmap),
+        default_ssl_certificate=None
+        if options.default_ssl_certificate is None
+        else Ref("Secret", *options.default_ssl_certificate),
+        in_pod=bool(settings.pod),
+    )
 
 
 def _election(api: Api, settings: ControllerSettings) -> Election | AlwaysLeading:
