@@ -1,0 +1,70 @@
+"""Rows of the table of values: the Services that traffic comes by."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chart.finding import ADDRESS, LABELS, NOTES, Row, flag, meta, service_port, spec
+from harness.chart import Release
+
+SERVICE = "controller.service."
+INTERNAL = "controller.service.internal."
+
+
+def of_services(prefix: str, name: str, given: Mapping[str, Any]) -> list[Row]:
+    """Rows of controller.service and of controller.service.internal alike."""
+
+    def row(key: str, value: Any, find: Callable[[Release], Any], expected: Any, **more: Any) -> Row:
+        return Row(prefix + key, value, find, expected, {**given, **{prefix + k: v for k, v in more.items()}})
+
+    plain = {
+        "clusterIP": "10.0.0.9",
+        "externalIPs": [ADDRESS],
+        "loadBalancerIP": ADDRESS,
+        "loadBalancerClass": "example.com/lb",
+        "loadBalancerSourceRanges": ["192.0.2.0/24"],
+        "allocateLoadBalancerNodePorts": False,
+        "externalTrafficPolicy": "Local",
+        "internalTrafficPolicy": "Local",
+        "sessionAffinity": "ClientIP",
+        "trafficDistribution": "PreferClose",
+        "ipFamilyPolicy": "PreferDualStack",
+        "ipFamilies": ["IPv6", "IPv4"],
+    }
+    return [
+        *(row(key, value, spec("Service", key, name=name), value) for key, value in plain.items()),
+        row("type", "NodePort", spec("Service", "type", name=name), "NodePort"),
+        row("annotations", NOTES, meta("Service", "annotations", name), NOTES),
+        row("labels", LABELS, meta("Service", "labels", name), LABELS),
+        row("ports.http", 8000, service_port("http", "port", name), 8000),
+        row("ports.https", 8001, service_port("https", "port", name), 8001),
+        row("targetPorts.http", 8080, service_port("http", "targetPort", name), 8080),
+        row("targetPorts.https", "http", service_port("https", "targetPort", name), "http"),
+        row("nodePorts.http", 30080, service_port("http", "nodePort", name), 30080),
+        row("nodePorts.https", 30443, service_port("https", "nodePort", name), 30443),
+        row("nodePorts.http", 30080, service_port("http", "nodePort", name), None, type="ClusterIP"),
+        row("appProtocol", False, service_port("https", "appProtocol", name), None),
+    ]
+
+
+ROWS = [
+    Row(SERVICE + "enabled", False, lambda r: [o["metadata"]["name"] for o in r.all("Service")], ["serin-admission"]),
+    Row(
+        SERVICE + "external.enabled",
+        False,
+        lambda r: [o["metadata"]["name"] for o in r.all("Service")],
+        ["serin-admission"],
+    ),
+    Row(SERVICE + "external.enabled", False, flag("controller", "publish-service"), None),
+    Row(SERVICE + "enableHttp", False, service_port("http", "port"), None),
+    Row(SERVICE + "enableHttps", False, service_port("https", "port"), None),
+    Row(INTERNAL + "enabled", True, lambda r: r.one("Service", "-internal")["spec"]["type"], "LoadBalancer"),
+    Row(
+        INTERNAL + "enabled",
+        True,
+        flag("controller", "publish-service"),
+        "$(POD_NAMESPACE)/serin-controller-internal",
+        {SERVICE + "external.enabled": False},
+    ),
+    *of_services(SERVICE, "-controller", {}),
+    *of_services(INTERNAL, "-internal", {INTERNAL + "enabled": True}),
+]
