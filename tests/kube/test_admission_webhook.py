@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 from golden.certificates import make_pair, tls_secret
+from harness import canaryroutes
 from harness.kube import Kube
 from harness.waiting import until
+from unit.admission.test_judge_canaryroutes import canary_route
 from unit.compile.manifests import HOST, Raw, canary, endpoints, ingress, ingress_class, service
 
 from serin.admission.certificate import CertificateFiles
 from serin.admission.judge import Judge
 from serin.admission.server import AdmissionServer
+from serin.cluster import kinds
 from serin.compile.compiler import compile_snapshot
 from serin.compile.options import Options
 from serin.control.patterns import check_pattern
@@ -31,13 +34,7 @@ from serin.refs import Ref
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 NAME = "validate.serin.dev"
-READ = (
-    "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
-    "/api/v1/namespaces/{}/services",
-    "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
-)
-KINDS = {"ingresses": "Ingress", "services": "Service", "endpointslices": "EndpointSlice"}
-API_VERSIONS = {"ingresses": "networking.k8s.io/v1", "services": "v1", "endpointslices": "discovery.k8s.io/v1"}
+READ = (kinds.INGRESS, kinds.SERVICE, kinds.ENDPOINT_SLICE, kinds.CANARY_ROUTE)
 
 
 class Webhook:
@@ -95,14 +92,13 @@ class Webhook:
             return None
         store = Store()
         store.apply(_view(ingress_class("nginx")))
-        for path in READ:
-            plural = path.rpartition("/")[2]
-            for raw in self.kube.get(path.format(self.namespace))["items"]:
-                store.apply(_view({"apiVersion": API_VERSIONS[plural], "kind": KINDS[plural], **raw}))
+        for kind in READ:
+            for raw in (self.kube.get(kind.path(self.namespace)) or {"items": []})["items"]:
+                store.apply(_view({"apiVersion": kind.api_version, "kind": kind.name, **raw}))
         return store.snapshot(), compile_snapshot(store.snapshot(), Options(), check_pattern)
 
     async def _lookup(self, ref: Ref) -> View | None:
-        raw = self.kube.get(f"/api/v1/namespaces/{ref.namespace}/secrets/{ref.name}")
+        raw = self.kube.get(kinds.path_of(ref))
         return None if raw is None else _view({"apiVersion": "v1", "kind": "Secret", **raw})
 
 
@@ -113,12 +109,15 @@ def _view(raw: Mapping[str, Any]) -> View:
 
 
 def configuration(namespace: str, policy: str, port: int, bundle: bytes) -> Raw:
-    rule = {
-        "apiGroups": ["networking.k8s.io"],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["ingresses"],
-    }
+    rules = [
+        {
+            "apiGroups": [kind.group],
+            "apiVersions": [kind.version],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": [kind.plural],
+        }
+        for kind in (kinds.INGRESS, kinds.CANARY_ROUTE)
+    ]
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -131,7 +130,7 @@ def configuration(namespace: str, policy: str, port: int, bundle: bytes) -> Raw:
                 "failurePolicy": policy,
                 "timeoutSeconds": 10,
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "rules": [rule],
+                "rules": rules,
                 "clientConfig": {
                     "url": f"https://localhost:{port}/networking/v1/ingresses",
                     "caBundle": base64.b64encode(bundle).decode(),
@@ -168,7 +167,7 @@ def apply(webhook: Webhook, raw: Raw, *flags: str) -> subprocess.CompletedProces
 
 
 def stored(webhook: Webhook, name: str) -> Any:
-    return webhook.kube.get(f"/apis/networking.k8s.io/v1/namespaces/{webhook.namespace}/ingresses/{name}")
+    return webhook.kube.get(kinds.INGRESS.path(webhook.namespace, name))
 
 
 def applied(webhook: Webhook, *objects: Raw) -> None:
@@ -280,6 +279,20 @@ def test_a_secret_is_looked_at_before_anybody_is_warned_of_it(webhook: Webhook) 
     assert (done.returncode, done.stderr) == (0, "")
     done = apply(webhook, ingress("main", tls=[{"hosts": [HOST], "secretName": "other"}]))
     assert "Warning: certificate-name-mismatch: " in done.stderr
+
+
+def test_canary_routes_are_judged_beside_the_ingresses(webhook: Webhook) -> None:
+    canaryroutes.install(webhook.kube)
+    serving(webhook)
+    applied(webhook, ingress("main"))
+    done = apply(webhook, canary_route("first"))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = apply(webhook, canary_route("second"))
+    assert done.returncode == 1
+    assert f"CanaryRoute {webhook.namespace}/first is older than CanaryRoute {webhook.namespace}/second" in done.stderr
+    done = apply(webhook, canary("side", ("/", "Prefix", "v2"), notes={"canary-weight": "5"}))
+    assert done.returncode == 0
+    assert "Warning: canary-overridden: spec.rules[0].http.paths[0]: CanaryRoute" in done.stderr
 
 
 def test_before_the_first_sync_everybody_is_let_in(webhook: Webhook) -> None:

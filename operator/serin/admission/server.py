@@ -103,7 +103,7 @@ class AdmissionServer:
             *reviews,
             Figure("admission_review_seconds_total", "counter", spent, self._seconds),
             Figure("admission_listening", "gauge", "1 when the webhook's port is open.", float(self.port != 0)),
-            Figure("admission_certificate_expires_seconds", "gauge", expires, self._certificate.not_after),
+            Figure("admission_certificate_expiry_timestamp_seconds", "gauge", expires, self._certificate.not_after),
         ]
 
     @contextlib.asynccontextmanager

@@ -14,13 +14,16 @@ from serin.refs import Ref, Source
 from serin.routing.plan import RuleId
 
 _ANNOTATION = "metadata.annotations["
+_OUT_OF_SECRETS = {"auth-users-unusable": "some of the Secret's users cannot log in; Events of the Ingress say which"}
+"""What stands for texts that quote a Secret: whoever may write an Ingress need not be one who may read it."""
 
 
 def own_warnings(problems: Iterable[Problem]) -> list[str]:
     """One line for each; what is said of many places alike is said once. Errors come first."""
     places: dict[tuple[str, str, str], list[str]] = {}
     for problem in sorted(problems, key=lambda p: (p.severity, p.source.field, p.code)):
-        places.setdefault((problem.severity, problem.code, problem.text), []).append(_place(problem.source))
+        text = _OUT_OF_SECRETS.get(problem.code, problem.text)
+        places.setdefault((problem.severity, problem.code, text), []).append(_place(problem.source))
     return [_line(found, code, text) for (_, code, text), found in places.items()]
 
 
@@ -48,7 +51,7 @@ def denial(problem: Problem, candidate: View, after: Compiled) -> str:
         loser = after.memo.snapshot.find(problem.source.ref)
         rule = _rule_at(loser, problem.source)
         if rule is not None:
-            return f"{_defined(rule, problem.source.ref)}, which is younger and would lose it"
+            return f"{_defined(rule, problem.source.ref)}, which would lose it"
     return other_warning(problem, own)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from golden.certificates import tls_secret
+from hypothesis import given
+from hypothesis import strategies as st
 from unit.admission.reviews import NOW, OLD, OLDER, World, review_of
 from unit.compile.manifests import (
     HOST,
@@ -19,6 +21,7 @@ from unit.compile.manifests import (
     service,
     views,
 )
+from unit.compile.test_incremental import ingresses
 
 from serin.admission.judge import MOST_ENTRIES, NOT_SYNCED, TOO_LARGE, Judge
 from serin.admission.verdict import ALLOWED, Result, Verdict
@@ -183,7 +186,7 @@ def test_an_older_ingress_must_not_take_the_path_of_a_younger_one() -> None:
     found = denied(world(older, younger).verdict(more, older))
     assert found == (
         f'host "{HOST}" and path "/b" is already defined in ingress other/younger (pathType Prefix), '
-        "which is younger and would lose it"
+        "which would lose it"
     )
 
 
@@ -243,6 +246,24 @@ def test_a_stored_object_without_fault_may_not_get_one() -> None:
 def test_a_fault_that_is_repaired_leaves_no_word() -> None:
     bad = ingress("main", notes={"limit-rps": "many"}, created=OLD)
     assert world(bad).verdict(changed(bad, limit_rps=None), bad) == ALLOWED
+
+
+def _name(raw: Raw) -> tuple[str, str]:
+    return raw["metadata"]["namespace"], raw["metadata"]["name"]
+
+
+some_ingresses = st.lists(ingresses(), min_size=1, max_size=5)
+
+
+@given(some_ingresses, st.integers(0, 4), st.sampled_from(["", "x"]))
+def test_nobody_is_locked_out_of_what_is_stored(found: list[Raw], which: int, label: str) -> None:
+    """Whatever is in force: an update that leaves it as it is, or sets a label, is never denied."""
+    made = world(*found)
+    old = found[which % len(found)]
+    old = [raw for raw in found if _name(raw) == _name(old)][-1]
+    new = copy.deepcopy(old)
+    new["metadata"]["labels"] = {"label": label}
+    assert made.verdict(new, old).allowed
 
 
 # --- annotations ---
@@ -360,6 +381,14 @@ def test_secrets_of_other_classes_namespaces_and_mistaken_rules_are_not_asked_fo
     foreign = ingress("main", notes={"auth-type": "basic", "auth-secret": "other/users"})
     assert made.judge.secrets(review_of(theirs)) == frozenset()
     assert made.judge.secrets(review_of(foreign)) == frozenset()
+
+
+def test_a_secret_is_never_quoted() -> None:
+    locked = ingress("main", notes={"auth-type": "basic", "auth-secret": "users"})
+    (users,) = views([secret("users", auth="alice:not-a-hash")])
+    found = warned(world().verdict(locked, secrets={users.meta.ref: users}))
+    assert found.startswith("auth-users-unusable: nginx.ingress.kubernetes.io/auth-secret: ")
+    assert "alice" not in found
 
 
 # --- what is brought upon others ---
