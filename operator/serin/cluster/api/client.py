@@ -72,6 +72,18 @@ class Api:
                     raise
         return await self._pages(path, query, metadata_only)
 
+    def pages(
+        self,
+        path: str,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+        limit: int = PAGE,
+    ) -> AsyncIterator[Listing]:
+        """As `list`, but one page after the other, of at most `limit` objects. ApiError 410 when its token expires."""
+        return self._each_page(path, _selectors(label_selector, field_selector), metadata_only, limit)
+
     async def create(self, path: str, body: Object) -> Object:
         return await self._call("create", "POST", path, body=body)
 
@@ -132,17 +144,27 @@ class Api:
 
     async def _pages(self, path: str, query: Mapping[str, str], metadata_only: bool) -> Listing:
         items: list[Object] = []
+        version = ""
+        async for page in self._each_page(path, query, metadata_only, PAGE):
+            items += page.items
+            version = page.version
+        return Listing(items, version)
+
+    async def _each_page(
+        self, path: str, query: Mapping[str, str], metadata_only: bool, limit: int
+    ) -> AsyncIterator[Listing]:
         token = ""
         while True:
-            asked = {**query, "limit": str(PAGE), **({"continue": token} if token else {})}
+            asked = {**query, "limit": str(limit), **({"continue": token} if token else {})}
             accept = "PartialObjectMetadataList" if metadata_only else ""
             page = await self._call("list", "GET", _with_query(path, asked), accept=accept)
             kind = {"apiVersion": page.get("apiVersion", ""), "kind": page.get("kind", "").removesuffix("List")}
-            items += ({**kind, **item} for item in page.get("items") or ())
             meta = page.get("metadata") or {}
             token = meta.get("continue") or ""
+            items = [{**kind, **item} for item in page.get("items") or ()]
+            yield Listing(items, str(meta.get("resourceVersion", "")))
             if not token:
-                return Listing(items, str(meta.get("resourceVersion", "")))
+                return
 
     async def _call(
         self, verb: str, method: str, path: str, *, body: Object | None = None, content: str = "", accept: str = ""
