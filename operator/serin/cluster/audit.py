@@ -35,14 +35,31 @@ class Difference:
     known: int
 
 
-def compare(entries: Mapping[Ref, Entry], listed: Mapping[Ref, Identity], began: int) -> Difference:
-    """`began` is the inventory's sequence from before the list was asked for: what was told later is left alone."""
-    settled = {ref for ref, entry in entries.items() if entry.sequence <= began}
-    return Difference(
-        ghosts=frozenset(ref for ref in settled if ref not in listed),
-        behind={ref: identity for ref, identity in listed.items() if is_behind(entries.get(ref), identity)},
-        known=len(entries),
-    )
+class Comparison:
+    """Of what is known with a list that comes in pages.
+
+    Begun before the list is asked for: what is told later is left alone.
+    """
+
+    def __init__(self, entries: Mapping[Ref, Entry]) -> None:
+        self._entries = entries
+        self._unseen = set(entries)
+        self._known = len(entries)
+        self._behind: dict[Ref, Identity] = {}
+
+    def page(self, listed: Mapping[Ref, Identity]) -> None:
+        self._unseen -= listed.keys()
+        for ref, identity in listed.items():
+            if is_behind(self._entries.get(ref), identity):
+                self._behind[ref] = identity
+
+    def difference(self, began: int) -> Difference:
+        """`began` is the inventory's sequence from when this was begun."""
+        ghosts = frozenset(
+            ref for ref in self._unseen if (entry := self._entries.get(ref)) is not None and entry.sequence <= began
+        )
+        behind = {ref: listed for ref, listed in self._behind.items() if is_behind(self._entries.get(ref), listed)}
+        return Difference(ghosts, behind, self._known)
 
 
 def is_behind(entry: Entry | None, listed: Identity) -> bool:

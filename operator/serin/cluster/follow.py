@@ -18,6 +18,8 @@ from serin.refs import Ref
 
 GONE = 410
 TOO_MANY = 429
+PAGE = 200
+"""Objects at once: some milliseconds of parsing, for which the loop stands still."""
 STREAM_SECONDS = 300.0
 RECONNECT = 0.2
 
@@ -29,10 +31,13 @@ class Step:
     gone: bool
 
 
-async def identities(api: Api, feed: Feed) -> tuple[dict[Ref, Identity], str]:
-    """All that are there, and the version to go on from. ApiError, ApiUnreachableError."""
-    listing = await api.list(feed.path, label_selector=feed.labels, field_selector=feed.fields, metadata_only=True)
-    return {ref: identity_of(raw) for raw in listing.items if (ref := ref_of(feed, raw)) is not None}, listing.version
+async def pages(api: Api, feed: Feed) -> AsyncGenerator[tuple[dict[Ref, Identity], str], None]:
+    """All that are there, and the version to go on from (the same with every page). ApiError, ApiUnreachableError."""
+    listing = api.pages(
+        feed.path, label_selector=feed.labels, field_selector=feed.fields, metadata_only=True, limit=PAGE
+    )
+    async for page in listing:
+        yield {ref: identity_of(raw) for raw in page.items if (ref := ref_of(feed, raw)) is not None}, page.version
 
 
 async def steps(api: Api, feed: Feed, version: str, random: Callable[[], float]) -> AsyncGenerator[Step, None]:

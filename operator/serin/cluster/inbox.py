@@ -1,4 +1,5 @@
-"""What other threads tell the main loop, in the order told. The loop is woken once for a batch, not for each.
+"""What other threads tell the main loop, in the order told. The loop is woken once for a batch, not for each: a wake
+costs more than a message, because it hands the interpreter over.
 
 Nothing is decided here, and nothing waits: a writer never blocks, a reader takes what is there.
 """
@@ -11,7 +12,7 @@ from serin.cluster.told import Told
 
 
 class Inbox:
-    """Belongs to the loop that waits for it; `put` may be called by any thread."""
+    """Belongs to the loop that waits for it; `put` and `ring` may be called by any thread."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -20,8 +21,12 @@ class Inbox:
         self._something = asyncio.Event()
 
     def put(self, told: Told) -> None:
+        """Without waking anybody: `ring` does."""
         self._told.append(told)
-        if not self._rung and self._loop is not None:
+
+    def ring(self) -> None:
+        """Wake the reader, unless it is on its way."""
+        if not self._rung and self._told and self._loop is not None:
             self._rung = True
             # A loop that is closed has nobody left to tell.
             with contextlib.suppress(RuntimeError):

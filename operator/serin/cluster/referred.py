@@ -12,7 +12,7 @@ from typing import Any
 
 from serin.cluster.api import Api, ApiError
 from serin.cluster.audit import Identity
-from serin.cluster.follow import Step, identities, steps
+from serin.cluster.follow import Step, pages, steps
 from serin.cluster.intake import Intake
 from serin.cluster.kinds import SECRET, path_of
 from serin.cluster.scope import READ_BY_NAME, TLS_TYPE, Feed, Scope, by_name_feed
@@ -180,7 +180,7 @@ class Referred:
         while True:
             try:
                 began = self._intake.inventory.sequence
-                listed, version = await identities(self._api, feed)
+                listed, version = await self._list(feed)
                 self._listed(feed, listed, began)
                 waits.reset()
                 async with aclosing(steps(self._api, feed, version, self._random)) as changes:
@@ -195,6 +195,15 @@ class Referred:
                 for ref in self._of(feed):
                     self._ask(ref)
                 await asyncio.sleep(wait)
+
+    async def _list(self, feed: Feed) -> tuple[dict[Ref, Identity], str]:
+        """Of what is wanted alone."""
+        listed: dict[Ref, Identity] = {}
+        version = ""
+        async with aclosing(pages(self._api, feed)) as listing:
+            async for page, version in listing:  # noqa: B007 - that of the last one
+                listed |= {ref: identity for ref, identity in page.items() if ref in self.wanted}
+        return listed, version
 
     def _listed(self, feed: Feed, listed: Mapping[Ref, Identity], began: int) -> None:
         for ref in self._of(feed):

@@ -8,11 +8,12 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from serin.cluster.api import Api, ApiError
-from serin.cluster.audit import Auditor, Difference, Identity, compare, is_behind, is_rewound
-from serin.cluster.follow import identities
+from serin.cluster.audit import Auditor, Comparison, Difference, Identity, is_behind, is_rewound
+from serin.cluster.follow import pages
 from serin.cluster.intake import Intake
 from serin.cluster.inventory import Entry
 from serin.cluster.scope import Feed
@@ -179,16 +180,19 @@ class Rounds:
         return verdict.again or bool(verdict.dead)
 
     async def _difference(self, feed: Feed) -> tuple[Difference | None, str]:
-        """Of the list and what is known; None when there is no such kind to read."""
+        """Of the list and what is known, and the list's version; None when there is no such kind to read."""
         began = self._intake.inventory.sequence
+        comparison = Comparison(self._entries(feed))
+        version = ""
         try:
-            listed, version = await identities(self._api, feed)
+            async with aclosing(pages(self._api, feed)) as listing:
+                async for listed, version in listing:  # noqa: B007 - the same with every page
+                    comparison.page({ref: found for ref, found in listed.items() if self._intake.interest.keeps(ref)})
         except ApiError as error:
             if feed.optional and error.status in ABSENT:
                 return None, ""
             raise
-        kept = {ref: identity for ref, identity in listed.items() if self._intake.interest.keeps(ref)}
-        return compare(self._entries(feed), kept, began), version
+        return comparison.difference(began), version
 
     def _entries(self, feed: Feed) -> Mapping[Ref, Entry]:
         """Secrets come by two feeds."""

@@ -13,8 +13,8 @@ from serin.errors import SerinError
 from serin.refs import Ref
 from serin.telemetry import log
 
-FORBIDDEN = 403
-NOT_FOUND = 404
+ABSENT = (403, 404)
+PAGE = 100
 
 _log = logging.getLogger("serin.cluster.watch")
 
@@ -84,15 +84,15 @@ class Selection:
                     self._intake.forget(other)
 
     async def _read(self, feed: Feed, namespace: str) -> None:
+        listing = self._api.pages(
+            feed.kind.path(namespace), label_selector=feed.labels, field_selector=feed.fields, limit=PAGE
+        )
         try:
-            listing = await self._api.list(
-                feed.kind.path(namespace), label_selector=feed.labels, field_selector=feed.fields
-            )
+            async for page in listing:
+                for raw in page.items:
+                    ref = ref_of(feed, raw)
+                    if ref is not None:
+                        self._intake.apply(read_object(feed, ref, raw))
         except ApiError as error:
-            if feed.optional and error.status in (FORBIDDEN, NOT_FOUND):
-                return
-            raise
-        for raw in listing.items:
-            ref = ref_of(feed, raw)
-            if ref is not None:
-                self._intake.apply(read_object(feed, ref, raw))
+            if not (feed.optional and error.status in ABSENT):
+                raise

@@ -24,6 +24,8 @@ from serin.telemetry import log
 
 END_TIMEOUT = 20.0
 """Seconds that kopf may take to end; its thread is left alone after that, and nothing that it tells counts."""
+LISTED_EVERY = 0.05
+"""Seconds in which listed objects are gathered before the main loop is woken."""
 IDENTITY = "serin"
 """kopf would ask the operating system for the user's name, which fails where there is none."""
 
@@ -50,6 +52,7 @@ class Pipe:
         self._ended = asyncio.Event()
         self._why = ""
         self._alive = True
+        self._ringing = self._ringing_later = False
         self._asked = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -124,12 +127,34 @@ class Pipe:
             try:
                 if self._alive and (told := read_event(feed, self._interest, event)) is not None:
                     self._inbox.put(told)
+                    self._ring_soon(at_once=not told.listed)
             except Exception as error:
                 # Ours, and not to be repeated by kopf; the audit sees that the object is missing.
                 text = "".join(traceback.format_exception(error))
                 log.event(_log, log.WATCH_FAILED, level=logging.ERROR, feed=str(feed), error=text)
 
         return tell
+
+    def _ring_soon(self, *, at_once: bool) -> None:
+        """Changes that arrived together are told together; listed objects, which come by the thousand, a few times a
+        second.
+        """
+        loop = self._loop
+        assert loop is not None
+        if at_once and not self._ringing:
+            self._ringing = True
+            loop.call_soon(self._ring)
+        elif not at_once and not self._ringing_later:
+            self._ringing_later = True
+            loop.call_later(LISTED_EVERY, self._ring_later)
+
+    def _ring(self) -> None:
+        self._ringing = False
+        self._inbox.ring()
+
+    def _ring_later(self) -> None:
+        self._ringing_later = False
+        self._inbox.ring()
 
 
 class _Shared(kopf.Memo):
