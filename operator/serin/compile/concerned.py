@@ -1,0 +1,69 @@
+"""From an object to the Ingresses that it has to do with, and which Ingresses changed between two compiles.
+
+A user looks at an Ingress first: what is wrong with a Secret or CanaryRoute has to be told there as well. Pure; reads
+what compile left for its next run.
+"""
+
+from collections.abc import Iterable
+
+from serin.compile.compiler import Compiled
+from serin.compile.ingresses import IngressReading
+from serin.compile.options import Key
+from serin.refs import Ref
+
+INGRESS = "Ingress"
+
+
+def concerned(compiled: Compiled, ref: Ref) -> tuple[Ref, ...]:
+    """The Ingresses of ours that name the object, sorted; none for objects that concern all, as --configmap does."""
+    if ref.kind == INGRESS:
+        return (ref,) if ref in compiled.ingresses else ()
+    key = (ref.namespace, ref.name)
+    if ref.kind in ("Service", "Endpoints"):
+        return _arranged(_users_of(compiled, key))
+    if ref.kind == "EndpointSlice":
+        piece = compiled.memo.snapshot.endpoint_slices.get(key)
+        return () if piece is None else _arranged(_users_of(compiled, (ref.namespace, piece.service)))
+    if ref.kind == "Secret":
+        readers = compiled.memo.secret_readers.get(key) or {}
+        members = (reading for host in readers for reading in compiled.memo.members.get(host) or ())
+        return _arranged(reading.ref for reading in members if _names_secret(reading, key))
+    if ref.kind == "IngressClass":
+        readings = compiled.memo.readings.values()
+        return _arranged(reading.ref for reading in readings if reading.ingress.class_name == ref.name)
+    if ref.kind == "CanaryRoute":
+        routes = (route for host in compiled.plan.hosts.values() for route in host.routes)
+        return _arranged(route.ingress for route in routes if route.canary_route == ref)
+    return ()
+
+
+def changed_ingresses(before: Compiled | None, now: Compiled) -> frozenset[Ref]:
+    """Ingresses of ours that came or were changed by their users since; none at the first compile, when all are new."""
+    if before is None:
+        return frozenset()
+    old, new = before.memo.readings, now.memo.readings
+    if old is new:
+        return frozenset()
+    return frozenset(reading.ref for key, reading in new.items() if _is_other(old.get(key), reading))
+
+
+def _users_of(compiled: Compiled, service: Key) -> Iterable[Ref]:
+    for ident in compiled.memo.pools_of.get(service) or ():
+        for sources in (compiled.memo.pool_users.get(ident) or {}).values():
+            yield from (source.ref for source in sources if source.ref.kind == INGRESS)
+
+
+def _names_secret(reading: IngressReading, key: Key) -> bool:
+    namespace, name = key
+    auth = reading.auth
+    if auth is not None and (auth.namespace, auth.name) == key:
+        return True
+    return reading.ref.namespace == namespace and any(entry.secret == name for entry in reading.ingress.tls)
+
+
+def _is_other(old: IngressReading | None, new: IngressReading) -> bool:
+    return old is None or old.ingress is not new.ingress
+
+
+def _arranged(refs: Iterable[Ref]) -> tuple[Ref, ...]:
+    return tuple(sorted(set(refs)))

@@ -1,0 +1,98 @@
+"""From Secrets, Services, classes and CanaryRoutes to the Ingresses that name them; and what users changed."""
+
+import pytest
+from unit.compile.manifests import (
+    canary_route,
+    check_pattern,
+    compile_objects,
+    endpoints,
+    ingress,
+    secret,
+    service,
+)
+
+from serin.compile.compiler import Compiled, compile_snapshot
+from serin.compile.concerned import changed_ingresses, concerned
+from serin.compile.options import Options
+from serin.objects.parse import parse_object
+from serin.objects.store import Store
+from serin.refs import Ref
+
+AUTH = {"auth-type": "basic", "auth-secret": "users"}
+
+
+def of(kind: str, name: str, namespace: str = "shop") -> Ref:
+    return Ref(kind, namespace, name)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Compiled:
+    return compile_objects(
+        ingress("a", ("/", "Prefix", "v1"), tls=[{"hosts": ["shop.example.com"], "secretName": "cert"}]),
+        ingress("b", ("/b", "Prefix", "v2"), notes=AUTH),
+        ingress("c", ("/", "Prefix", "v1"), host="other.example.com"),
+        ingress("foreign", ("/f", "Prefix", "v1"), class_name="other"),
+        service("v1"),
+        endpoints("v1"),
+        canary_route(versions="old:v1=1 new:v2=1"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ref", "names"),
+    [
+        (of("Ingress", "a"), ["a"]),
+        (of("Ingress", "foreign"), []),
+        (of("Service", "v1"), ["a", "c"]),
+        (of("Endpoints", "v1"), ["a", "c"]),
+        (of("Service", "unknown"), []),
+        (of("Secret", "cert"), ["a"]),
+        (of("Secret", "users"), ["b"]),
+        (of("Secret", "cert", "elsewhere"), []),
+        (of("IngressClass", "nginx", ""), ["a", "b", "c"]),
+        (of("ConfigMap", "options"), []),
+    ],
+)
+def test_ingresses_that_name_the_object(compiled: Compiled, ref: Ref, names: list[str]) -> None:
+    assert [ingress.name for ingress in concerned(compiled, ref)] == names
+
+
+def test_a_slice_concerns_those_of_its_service(compiled: Compiled) -> None:
+    (name,) = compiled.memo.snapshot.endpoint_slices
+    assert [ref.name for ref in concerned(compiled, Ref("EndpointSlice", *name))] == ["a", "c"]
+
+
+def test_a_canary_route_concerns_the_ingresses_whose_rules_it_shares_out(compiled: Compiled) -> None:
+    shared = {r.canary_route for host in compiled.plan.hosts.values() for r in host.routes} - {None}
+    (ref,) = shared
+    assert ref is not None
+    assert [found.name for found in concerned(compiled, ref)] == ["a", "c"]
+
+
+def test_only_what_users_changed_counts_as_changed() -> None:
+    store = Store()
+
+    def put(raw: dict[str, object], version: str) -> Compiled:
+        view = parse_object(raw, version=version).view
+        assert view is not None
+        store.apply(view)
+        return compile_snapshot(store.snapshot(), Options(standalone=True), check_pattern, before)
+
+    before = None
+    first = put(ingress("a"), "1")
+    assert changed_ingresses(None, first) == frozenset()
+    before = first
+    second = put(ingress("b"), "1")
+    assert changed_ingresses(first, second) == {of("Ingress", "b")}
+    before = second
+    third = put(ingress("b"), "2")
+    assert changed_ingresses(second, third) == frozenset()
+    before = third
+    fourth = put(ingress("a", notes={"rewrite-target": "/x"}), "2")
+    assert changed_ingresses(third, fourth) == {of("Ingress", "a")}
+    assert changed_ingresses(fourth, fourth) == frozenset()
+
+
+def test_secrets_that_are_there_change_nothing() -> None:
+    found = compile_objects(ingress("a", notes=AUTH), secret("users", auth="u:{PLAIN}p"))
+    assert [ref.name for ref in concerned(found, of("Secret", "users"))] == ["a"]
