@@ -17,10 +17,10 @@
 
 {{/* What is looked at: in all namespaces, or in the one. */}}
 {{- define "serin.rules.watched" -}}
-# why: hosts, paths and annotations are what traffic is routed by
+# why: hosts, paths and annotations are what traffic is routed by (list, watch); one whose address goes is looked at (get)
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 # why: the address that traffic comes by is shown on each Ingress, by the leader alone
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
@@ -49,10 +49,11 @@
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch]
-# why: what is wrong with an object is told where `kubectl describe` shows it; patch counts repetitions
+# why: what is wrong with an object is told where `kubectl describe` shows it; patch counts repetitions, and list finds
+# what the leader before has told
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create, patch, list]
 {{- end -}}
 
 {{/* What cannot be had by namespace. */}}
@@ -88,35 +89,53 @@
   resourceNames: [{{ include "serin.lease" . | quote }}]
   verbs: [get, update]
 {{ end -}}
-# why: its own pod's labels (get) find its replicas (list): the last one that goes takes its address out of Ingresses
+# why: its own pod's labels (get) find its replicas (list, watch): the last one that goes takes its address out of
+# Ingresses, and without a Service theirs are the nodes that Ingresses show
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list]
+  verbs: [get, list, watch]
 {{- end -}}
 
-{{/* What is named in flags, by namespace: a YAML map of namespace to rules. Where all namespaces are looked at, only the
-     Service; where it is one, also what lies outside of it. */}}
-{{- define "serin.rules.named" -}}
+{{/* A rule as text: (list "why" "resource" "name, or empty" "verbs"). */}}
+{{- define "serin.rule" -}}
+# why: {{ index . 0 }}
+- apiGroups: [""]
+  resources: [{{ index . 1 }}]
+  {{- with index . 2 }}
+  resourceNames: [{{ . | quote }}]
+  {{- end }}
+  verbs: [{{ index . 3 }}]
+{{- end -}}
+
+{{/* What lies elsewhere: a YAML map of namespace to rules. Where all namespaces are looked at it is the Service alone;
+     where it is one, all that lies outside of it. */}}
+{{- define "serin.rules.elsewhere" -}}
 {{- $own := include "serin.namespace" . -}}
 {{- $one := include "serin.oneNamespace" . -}}
-{{- $rules := dict -}}
+{{- $found := list -}}
 {{- with include "serin.publishService" . | replace "$(POD_NAMESPACE)" $own -}}
 {{- $at := splitn "/" 2 . -}}
-{{- $rule := printf "# why: the Service whose address Ingresses show\n- apiGroups: [\"\"]\n  resources: [services]\n  resourceNames: [%q]\n  verbs: [get]\n" $at._1 -}}
-{{- $_ := set $rules $at._0 (printf "%s%s" (get $rules $at._0) $rule) -}}
+{{- $found = append $found (list $at._0 (list "the Service whose address Ingresses show" "services" $at._1 "get, list, watch")) -}}
 {{- end -}}
 {{- if $one -}}
-{{- $named := list (list "configmaps" (printf "%s/%s" $own (include "serin.controller" .)) "options for all hosts") -}}
+{{- if ne $own $one -}}
+{{- $found = append $found (list $own (list "options for all hosts" "configmaps" (include "serin.controller" .) "get, list, watch")) -}}
+{{- $found = append $found (list $own (list "what is wrong with the options is told where kubectl describe shows it" "events" "" "create, patch, list")) -}}
+{{- end -}}
 {{- with get .Values.controller.extraArgs "default-ssl-certificate" -}}
-{{- $named = append $named (list "secrets" . "the certificate for hosts without one") -}}
-{{- end -}}
-{{- range $named -}}
-{{- $at := splitn "/" 2 (index . 1) -}}
+{{- $at := splitn "/" 2 . -}}
 {{- if ne $at._0 $one -}}
-{{- $rule := printf "# why: %s, which lies outside of the namespace that is looked at\n- apiGroups: [\"\"]\n  resources: [%s]\n  resourceNames: [%q]\n  verbs: [get, list, watch]\n" (index . 2) (index . 0) $at._1 -}}
-{{- $_ := set $rules $at._0 (printf "%s%s" (get $rules $at._0) $rule) -}}
+{{- $found = append $found (list $at._0 (list "the certificate for hosts without one" "secrets" $at._1 "get, list, watch")) -}}
 {{- end -}}
 {{- end -}}
+{{- if not (or .Values.rbac.scope (has "default" (list $own $one))) -}}
+{{- $found = append $found (list "default" (list "Events of an IngressClass, which has no namespace, lie in this one" "events" "" "create, patch")) -}}
+{{- end -}}
+{{- end -}}
+{{- $rules := dict -}}
+{{- range $found -}}
+{{- $namespace := index . 0 -}}
+{{- $_ := set $rules $namespace (append (default list (get $rules $namespace)) (include "serin.rule" (index . 1))) -}}
 {{- end -}}
 {{ toYaml $rules }}
 {{- end -}}
