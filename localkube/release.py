@@ -27,10 +27,19 @@ class Release:
         self.cluster = cluster
         self._programs = programs
 
-    def install(self, say: Say, values: Mapping[str, str] | None = None) -> None:
-        """Install or upgrade, and wait until it is ready. The image is built and loaded when it has changed."""
+    def load_image(self, say: Say) -> Path:
+        """Build the image and put it on the nodes when it has changed."""
         archive = image.build(say)
-        self.cluster.load(archive)
+        loaded = self.cluster.folder / "loaded"
+        if not loaded.exists() or loaded.read_text() != archive.name:
+            say("loading the image")
+            self.cluster.load(archive)
+            loaded.write_text(archive.name)
+        return archive
+
+    def install(self, say: Say, values: Mapping[str, str] | None = None) -> None:
+        """Install or upgrade, and wait until it is ready."""
+        archive = self.load_image(say)
         say("helm upgrade --install")
         registry, _, reference = image.NAME.rpartition("/")
         name, _, tag = reference.partition(":")
@@ -54,13 +63,18 @@ class Release:
 
     def uninstall(self) -> None:
         """And wait until its objects are gone; the namespace stays, as with any helm release."""
-        self.helm("uninstall", NAME, "--namespace", NAMESPACE, "--wait", "--timeout", _TIMEOUT)
+        where = ["--namespace", NAMESPACE, "--wait", "--timeout", _TIMEOUT]
+        self.helm("uninstall", NAME, *where)
 
     def apply_demo(self) -> None:
-        """The canary Ingress with its backends, ready."""
+        """The canary Ingress with its backends, ready; their image is loaded already."""
         self.kubectl("apply", "-f", str(DEMO))
         for name in ("nginx-v1", "nginx-v2"):
             self.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={_TIMEOUT}")
+
+    def scale(self, replicas: int) -> None:
+        """Change the number of pods; not awaited."""
+        self.kubectl("--namespace", NAMESPACE, "scale", "deployment", "--all", f"--replicas={replicas}")
 
     def service(self) -> Mapping[str, Any]:
         """The Service that traffic comes by."""

@@ -25,6 +25,8 @@ def release(pytestconfig: pytest.Config) -> Iterator[Release]:
         pytest.skip(f"no node can run here: {error}")
     running = cluster.create(1, [], say, owned=True)
     try:
-        yield Release(running, programs)
+        made = Release(running, programs)
+        made.load_image(say)
+        yield made
     finally:
         running.close()
