@@ -36,6 +36,8 @@ PACKAGES: Mapping[str, str] = {
 }
 API_SERVER = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
 NODES = tuple(PACKAGES)
+# sudo leaves out of PATH where Go's own archive is unpacked.
+_GO = ("go", "/usr/local/go/bin/go")
 # CoreDNS and pause go into images: only static ones of our own will do there.
 _NEVER_FROM_PATH = frozenset({"coredns", "pause"})
 
@@ -110,7 +112,7 @@ def _fits(name: str, path: str) -> bool:
 
 
 def _build(names: Sequence[str], bin_folder: Path, say: Say) -> None:
-    go = shutil.which("go")
+    go = next(filter(None, map(shutil.which, _GO)), None)
     if go is None:
         raise LocalKubeError(
             f"{', '.join(names)}: neither in KUBEBUILDER_ASSETS nor on PATH, and there is no Go to build them"

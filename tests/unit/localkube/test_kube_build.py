@@ -33,7 +33,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     (tmp_path / "path").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:/usr/bin:/bin")
-    monkeypatch.setattr(shutil, "which", lambda name: found(tmp_path / "path" / name))
+    monkeypatch.setattr(shutil, "which", lambda name: found(tmp_path / "path" / Path(name).name))
     program(tmp_path / "path" / "go", FAKE_GO)
     return tmp_path
 
