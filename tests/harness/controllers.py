@@ -95,6 +95,13 @@ class Field:
         self.started.append(serving)
         return serving
 
+    def supervised(self, *options: str) -> Serving:
+        """`control_alone` under `serin supervise`, which finds the heartbeat in the command's flags."""
+        arguments = ("supervise", "--", sys.executable, "-m", "serin", "controller", *self.flags(), "--plane", "none")
+        serving = launch_command(*arguments, *options, run_dir=self.folder / "run")
+        self.started.append(serving)
+        return serving
+
     def data_plane_alone(self, *options: str, run_dir: str = "run") -> Serving:
         log = self.folder / "data-plane.log"
         command = [sys.executable, "-m", "serin", "data-plane", *PORTS, "--run-dir", str(self.folder / run_dir)]

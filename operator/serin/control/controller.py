@@ -108,7 +108,7 @@ class Controller:
     async def _serve(self) -> None:
         """From nothing to a plan in force; then everything that goes on."""
         await persistent("start", self._start)
-        await persistent("publish", self._publish)
+        await persistent("publish", self._published)
         self._working = True
         await together(self._control.follow(), *(lasting(work.name, work.run) for work in self._cluster.works))
 
@@ -120,10 +120,8 @@ class Controller:
         self._control.load()
         await settle(self._control, source.fetch, source.want)
 
-    async def _publish(self) -> None:
+    async def _published(self) -> None:
         self._control.publish()
-        counts = self._control.engine.counts
-        log.event(_log, log.CLUSTER_SYNCED, revision=counts.revision, compile_ms=round(counts.compile_ms))
 
     async def _leave(self) -> None:
         """The last writes, each whatever became of the one before."""
