@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from serin.cluster.api import Api, ApiError, ApiUnreachableError, Listing
@@ -90,7 +90,7 @@ class FakeApi(Api):
 
     async def watch(
         self, path: str, *, version: str, field_selector: str = "", label_selector: str = "", **_: object
-    ) -> AsyncIterator[Object]:
+    ) -> AsyncGenerator[Object, None]:
         await self._asked("watch", path)
         await asyncio.Event().wait()
         yield {}

@@ -106,6 +106,14 @@ RULES = (
         optional=True,
     ),
     Rule(
+        kinds.INGRESS,
+        ("get",),
+        Where.WATCHED,
+        "the last replica may leave its address on an Ingress that changes in its last seconds",
+        flag="--update-status",
+        optional=True,
+    ),
+    Rule(
         kinds.SERVICE,
         READ_BY_NAME,
         Where.NAMED,

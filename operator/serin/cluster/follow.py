@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.audit import Identity
@@ -77,7 +77,7 @@ async def _stream(api: Api, feed: Feed, version: str, seconds: float) -> AsyncGe
         metadata_only=True,
         timeout=seconds,
     )
-    async with aclosing(cast("AsyncGenerator[dict[str, Any], None]", watch)) as events:
+    async with aclosing(watch) as events:
         async for event in events:
             if event.get("type") == "ERROR":
                 status = event.get("object") or {}

@@ -5,7 +5,6 @@ and a relative path is relative to its file. Data in the file goes before a path
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ class _Entry:
         if data:
             try:
                 return base64.b64decode(data, validate=False).decode()
-            except (binascii.Error, UnicodeDecodeError) as error:
+            except ValueError as error:
                 raise UsageError(f"{self.file}: {self.label}: {key}-data is not PEM in base64") from error
         path = self.path(key)
         return read_text(path, f"{self.file}: {self.label}: {key}") if path else ""

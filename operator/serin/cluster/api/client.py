@@ -1,7 +1,7 @@
 """The verbs, with plain dicts: a timeout on each call, and a count of how each ended."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +107,7 @@ class Api:
         field_selector: str = "",
         metadata_only: bool = False,
         timeout: float = WATCH_TIMEOUT,
-    ) -> AsyncIterator[Object]:
+    ) -> AsyncGenerator[Object, None]:
         """{"type": ADDED|MODIFIED|DELETED|BOOKMARK|ERROR, "object": …} from `version` on, until the server ends it.
 
         The server is asked to end after `timeout` seconds. A version that is too old is an ERROR event or an ApiError,
