@@ -29,7 +29,7 @@ CheckPattern = Callable[[str, bool], str | None]
 Observer = Callable[[Compiled, tuple[Problem, ...]], None]
 """Told of what was compiled last and of all problems there are, after every compile and when the problems change.
 
-It is called between two changes and must return at once.
+It is called between two changes, from the first publication on, and must return at once.
 """
 Service = tuple[str, str]
 """Namespace and name."""
@@ -152,11 +152,13 @@ class Engine:
         snapshot = self._store.snapshot()
         if self._compiled is None or self.counts.revision != snapshot.revision:
             self._compile(snapshot)
-        plan = self.plan
+        plan, first = self.plan, self._publisher.plan is None
         if plan is not None and self._publisher.at_once(plan):
             self._publisher.batch(plan)
             self.counts.publications += 1
             log.event(_log, log.PLAN_PUBLISHED, hosts=len(plan.hosts), revision=self.counts.revision)
+        if first:
+            self._tell()
         self._failed_at = None
         self._holdoff.published(self._clock())
 
@@ -183,10 +185,11 @@ class Engine:
             )
 
     def _tell(self) -> None:
+        """Nothing before the first publication: what is missing then may only be on its way."""
+        if self._compiled is None or self._publisher.plan is None:
+            return
         problems = self.problems
         self._journal.record(problems)
-        if self._compiled is None:
-            return
         for observer in self._observers:
             try:
                 observer(self._compiled, problems)

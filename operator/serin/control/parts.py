@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from serin.admission.certificate import CertificateFiles
 from serin.admission.judge import Judge
@@ -13,11 +14,13 @@ from serin.cluster.access import Uses, check_access, check_rights, needs
 from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.election import Election
 from serin.cluster.election.lease import AlwaysLeading, make_identity
+from serin.cluster.events import EventRecorder
 from serin.cluster.own_pod import OwnPodReader
 from serin.cluster.server import Connection
 from serin.cluster.source import ClusterSource
 from serin.cluster.status import Publish, StatusWriter
 from serin.compile.compiler import Compiled
+from serin.compile.concerned import changed_ingresses, concerned
 from serin.control.controller import Cluster, Work
 from serin.control.loop import Control
 from serin.control.patterns import check_pattern
@@ -43,7 +46,18 @@ class Parts:
         self.api = Api(connect)
         self.source = ClusterSource(self.api, connect, settings.scope)
         self.election = _election(self.api, settings)
-        self.status = _status(self.api, self.source, self.election, settings)
+        own = OwnPodReader(self.api, settings.namespace, settings.pod)
+        self.status = _status(self.api, self.source, self.election, own, settings)
+        self.events = EventRecorder(
+            self.api,
+            lambda: self.election.leading,
+            self.source,
+            own,
+            instance=self.election.identity,
+            namespace=settings.scope.namespace,
+            sync=settings.sync_events,
+        )
+        self._before: Compiled | None = None
         self.control = Control(
             self.source,
             settings.options,
@@ -56,7 +70,7 @@ class Parts:
         self.admission = self._admission(settings.webhook)
 
     def cluster(self) -> Cluster:
-        works = [Work("election", self.election.run)]
+        works = [Work("election", self.election.run), Work("events", self.events.run)]
         leave = []
         if self._settings.status.update:
             works.append(Work("status", self.status.run))
@@ -70,6 +84,9 @@ class Parts:
         """After every compile. Nothing in here may wait."""
         self.source.want(compiled.reads)
         self.status.ours(compiled.ingresses)
+        self.events.observe(problems, partial(concerned, compiled))
+        self.events.synced(changed_ingresses(self._before, compiled))
+        self._before = compiled
 
     async def _missing(self) -> Sequence[str]:
         """Why the cluster cannot be used yet; what is missing besides is told once and keeps nobody waiting."""
@@ -105,8 +122,8 @@ class Parts:
         return scope.namespace in ("", namespace)
 
     def _figures(self) -> list[Figure]:
-        told = [*self.source.figures(), *self.api.figures(), *self.election.figures(), *self.status.figures()]
-        return told + (self.admission.figures() if self.admission is not None else [])
+        parts = (self.source, self.api, self.election, self.status, self.events, self.admission)
+        return [figure for part in parts if part is not None for figure in part.figures()]
 
 
 def _uses(settings: ControllerSettings) -> Uses:
@@ -135,7 +152,11 @@ def _election(api: Api, settings: ControllerSettings) -> Election | AlwaysLeadin
 
 
 def _status(
-    api: Api, source: ClusterSource, election: Election | AlwaysLeading, settings: ControllerSettings
+    api: Api,
+    source: ClusterSource,
+    election: Election | AlwaysLeading,
+    own: OwnPodReader,
+    settings: ControllerSettings,
 ) -> StatusWriter:
     told: StatusSettings = settings.status
     service = None if told.service is None else Ref("Service", *told.service)
@@ -144,6 +165,6 @@ def _status(
         lambda: election.leading,
         source,
         Publish(service, told.addresses, told.internal),
-        OwnPodReader(api, settings.namespace, settings.pod),
+        own,
         interval=told.interval,
     )
