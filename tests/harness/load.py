@@ -28,9 +28,12 @@ class Result:
 
 
 class Load:
-    """`connections` clients, each with a kept-alive connection, one request after the other."""
+    """`connections` clients, each with a kept-alive connection, one request after the other with `pause` between."""
 
-    def __init__(self, door: Door, host: str, *, path: str, headers: Mapping[str, str], connections: int) -> None:
+    def __init__(
+        self, door: Door, host: str, *, path: str, headers: Mapping[str, str], connections: int, pause: float
+    ) -> None:
+        self._pause = pause
         self._door = door
         self._headers = {"Host": host, **headers}
         self._path = path
@@ -78,6 +81,8 @@ class Load:
                 mine.append(Result(sent, time.monotonic(), 0, "-", repr(error)))
                 connection.close()
                 connection = self._connect()
+            if self._pause:
+                self._stop.wait(self._pause)
         connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -86,9 +91,15 @@ class Load:
 
 @contextlib.contextmanager
 def load(
-    door: Door, host: str, *, path: str = "/", headers: Mapping[str, str] | None = None, connections: int = 4
+    door: Door,
+    host: str,
+    *,
+    path: str = "/",
+    headers: Mapping[str, str] | None = None,
+    connections: int = 4,
+    pause: float = 0.0,
 ) -> Iterator[Load]:
-    running = Load(door, host, path=path, headers=headers or {}, connections=connections)
+    running = Load(door, host, path=path, headers=headers or {}, connections=connections, pause=pause)
     try:
         yield running
     finally:

@@ -1,0 +1,78 @@
+"""A field that the tests of a module share, on the shared API server or on one of the module's own."""
+
+import pathlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+from harness.backends import Backends
+from harness.casefile import Network
+from harness.controller_fixtures import ADDRESSES, backends, network
+from harness.controllers import Field
+from harness.kube import Kube, Namespaces
+from harness.network import NoNetworkError, PrivateNetwork
+from harness.relay import Relay
+from localkube.controlplane import ControlPlane
+
+__all__ = ["backends", "island", "network", "shared_field"]
+
+
+@pytest.fixture(scope="module")
+def shared_field(api_server: Kube, backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    namespaces = Namespaces(api_server)
+    made = Field(api_server, namespaces.make(), tmp_path_factory.mktemp("field"), backends)
+    try:
+        yield made
+    finally:
+        made.close()
+        api_server.kubectl("delete", "ingressclass", made.ingress_class, "--ignore-not-found")
+        namespaces.delete()
+
+
+@dataclass
+class Island:
+    """An API server of the module's own, that may be stopped, and what reaches it from within the tests' network."""
+
+    field: Field
+    network: PrivateNetwork
+    relay: Relay
+    """Ours to cut and to hold: controllers come by it, `field.kube` does not."""
+    kubeconfig: pathlib.Path
+    """By the relay."""
+
+    @property
+    def kube(self) -> Kube:
+        return self.field.kube
+
+    def start(self) -> None:
+        with self.network.outside():
+            self.kube.start()
+
+    def stop(self) -> None:
+        self.kube.stop()
+
+
+@pytest.fixture(scope="module")
+def island(kube_programs: Mapping[str, pathlib.Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Island]:
+    folder = tmp_path_factory.mktemp("island")
+    kube = Kube(ControlPlane(folder / "api-server", kube_programs))
+    try:
+        kube.start()
+        made = PrivateNetwork(ADDRESSES)
+        with made:
+            listening = made.listen(urlsplit(kube.server).port or 443)
+            with made.outside():
+                outer = Relay(kube.server, listening)
+            with outer, Relay(kube.server) as inner:
+                backends = Backends(ADDRESSES, Network("10.99.0."))
+                field = Field(kube, Namespaces(kube).make(), folder, backends)
+                try:
+                    yield Island(field, made, inner, inner.kubeconfig(kube.kubeconfig))
+                finally:
+                    field.close()
+                    backends.close()
+    except NoNetworkError as error:
+        pytest.skip(str(error))
+    finally:
+        kube.close()
