@@ -57,14 +57,12 @@ class Mirror:
 
 
 @contextlib.asynccontextmanager
-async def mirrored(kubeconfig: Path, scope: Scope | None = None, *, want: Iterable[Ref] = ()) -> AsyncIterator[Mirror]:
-    """Ready, loaded, and following."""
-
-    def connection() -> Any:
-        return read_connection(kubeconfig)
-
-    api = Api(connection)
-    source = ClusterSource(api, connection, scope or Scope())
+async def mirrored(
+    kubeconfig: Path, scope: Scope | None = None, *, want: Iterable[Ref] = (), watched_by: Path | None = None
+) -> AsyncIterator[Mirror]:
+    """Ready, loaded, and following. `watched_by`: another way to the server, for the watch alone."""
+    api = Api(lambda: read_connection(kubeconfig))
+    source = ClusterSource(api, lambda: read_connection(watched_by or kubeconfig), scope or Scope())
     mirror = Mirror(source, api)
     await source.start()
     try:
