@@ -127,7 +127,7 @@ def _build(names: Sequence[str], bin_folder: Path, say: Say) -> None:
 
 def _go_build(go: str, names: Sequence[str], bin_folder: Path, say: Say) -> None:
     say(f"building {', '.join(names)} {kubernetes_version()} from Go modules into {bin_folder}:")
-    say("once, about 4 minutes on two cores and 8 GB of Go's caches when Go has compiled none of it before")
+    say("once, 4 to 6 minutes on two cores and 6 GB of Go's caches when Go has compiled none of it before")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="building-", dir=bin_folder.parent) as made:
         flags = ["-mod=readonly", "-buildvcs=false", "-ldflags", _linker_flags()]
