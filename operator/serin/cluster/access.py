@@ -141,7 +141,7 @@ RULES = (
     Rule(kinds.EVENT, ("list",), Where.WATCHED, "a new leader tells what was told already once more", optional=True),
     Rule(
         kinds.EVENT,
-        ("create", "patch", "list"),
+        ("create", "patch"),
         Where.OWN,
         "problems of the controller itself are in its log only",
         flag="POD_NAME",

@@ -213,6 +213,22 @@ async def test_what_concerns_no_object_is_told_on_our_own_pod() -> None:
     assert {event["involvedObject"]["uid"] for event in world.events("infra")} == {"uid-pod"}
 
 
+async def test_what_is_wrong_with_ourselves_is_told_on_our_pod_until_it_is_right() -> None:
+    world = World(pod="serin-0")
+    world.api.put(POD.path("infra", "serin-0"), {"metadata": {"uid": "uid-pod"}})
+    world.recorder.about_us("access-missing", ["not allowed to get nodes"])
+    await world.rounds()
+    world.clock.now += LASTING
+    await world.rounds()
+    (event,) = world.events("infra")
+    assert (event["reason"], event["message"]) == ("AccessMissing", "not allowed to get nodes")
+    world.recorder.about_us("access-missing", [])
+    await world.rounds()
+    world.clock.now += REMIND
+    await world.rounds()
+    assert [event["count"] for event in world.events("infra")] == [1]
+
+
 async def test_problems_of_other_objects_are_told_on_the_ingresses_concerned(world: World) -> None:
     secret = Ref("Secret", "web", "cert")
     world.recorder.observe((problem(secret, "it has no tls.key"),), lambda ref: (SHOP,) if ref == secret else ())

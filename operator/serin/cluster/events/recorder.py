@@ -5,7 +5,7 @@ import logging
 import random as randomness
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -16,8 +16,8 @@ from serin.cluster.events.notes import About, Concerned, Note, notes_of, sync_no
 from serin.cluster.kinds import EVENT, POD
 from serin.cluster.own_pod import OwnPodReader
 from serin.cluster.pace import TokenBucket
-from serin.problems import Problem
-from serin.refs import Ref
+from serin.problems import Problem, Severity
+from serin.refs import Ref, Source
 from serin.telemetry import log
 from serin.telemetry.figure import Figure
 
@@ -42,7 +42,7 @@ class Identity(Protocol):
     def api_version(self) -> str: ...
 
 
-class Source(Protocol):
+class Known(Protocol):
     """What is known of objects (serin.cluster.source.ClusterSource)."""
 
     def identity(self, ref: Ref) -> Identity | None: ...
@@ -59,7 +59,7 @@ class EventRecorder:
         self,
         api: Api,
         leading: Callable[[], bool],
-        source: Source,
+        source: Known,
         own: OwnPodReader,
         *,
         instance: str,
@@ -84,6 +84,7 @@ class EventRecorder:
         self._bucket = TokenBucket(RATE, BURST)
         self._problems: tuple[Sequence[Problem], Concerned] | None = None
         self._taken: tuple[Sequence[Problem], Concerned] | None = None
+        self._about_us: dict[str, tuple[str, ...]] = {}
         self._look_at: float | None = None
         self._synced: set[Ref] = set()
         self._news = asyncio.Event()
@@ -95,6 +96,12 @@ class EventRecorder:
     def observe(self, problems: Sequence[Problem], concerned: Concerned = _nobody) -> None:
         """All problems there are now, and who names an object (serin.compile.concerned). Returns at once."""
         self._problems = (problems, concerned)
+        self._news.set()
+
+    def about_us(self, code: str, texts: Sequence[str]) -> None:
+        """What is wrong with this controller itself, told on its own pod; replaces what had this code before."""
+        self._about_us[code] = tuple(texts)
+        self._problems = self._problems or self._taken or ((), _nobody)
         self._news.set()
 
     def synced(self, refs: Iterable[Ref]) -> None:
@@ -177,10 +184,20 @@ class EventRecorder:
                 for problem in problems[at : at + _CHUNK]:
                     notes.update(notes_of(problem, self._find, concerned, self._own))
                 await asyncio.sleep(0)
+            notes.update(self._own_notes())
             self._ledger.observe(notes, self._clock())
         found = (self._find(ref) for ref in sorted(synced))
         self._ledger.happened([sync_note(about) for about in found if about is not None], self._clock())
         return given is not None or bool(synced)
+
+    def _own_notes(self) -> Iterator[Note]:
+        own = self._own
+        if own is not None:
+            for code, texts in self._about_us.items():
+                for text in texts:
+                    yield from notes_of(
+                        Problem(Source(own.ref), code, Severity.WARNING, text), self._find, _nobody, own
+                    )
 
     def _find(self, ref: Ref) -> About | None:
         if self._own is not None and ref == self._own.ref:
