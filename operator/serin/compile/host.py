@@ -90,7 +90,7 @@ def _served(
     bound = bind(name, rules, canaries, findings)
     routes, attached = attach(rules, context.at_home, findings)
     for key, route in routes.items():
-        override(route, rules[key], bound.pop(key, ()), findings)
+        override(route, rules[key], bound.get(key, ()), findings)
     tls = host_tls(name, context, findings)
     first = ordinary[0] if name else None
     regex = uses_regex(rules, first)

@@ -415,6 +415,14 @@ def test_a_canary_route_follows_its_ingress_and_gives_way_to_an_older_one() -> N
     assert after.plan.hosts[HOST].routes[0].canary_route == Ref("CanaryRoute", "shop", "young")
 
 
+def test_a_canary_route_loses_its_rule_to_an_older_ingress_of_another_service() -> None:
+    main = ingress("main", created="2026-01-02T00:00:00Z")
+    older = ingress("older", ("/", "Prefix", "v3"), created="2026-01-01T00:00:00Z")
+    before, after, _ = both_ways([main, canary_route()], older)
+    assert "canaryroute-without-ingress" not in codes(before)
+    assert "canaryroute-without-ingress" in codes(after)
+
+
 def test_what_is_told_of_a_target_follows_the_ingress_that_it_names() -> None:
     route = canary_route(targets=[{"name": "main", "path": "/a"}])
     before, after, _ = both_ways([route], ingress("main", ("/a", "Prefix", "v3")))
