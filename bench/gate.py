@@ -22,6 +22,7 @@ from serin.native.pools import PoolsFile
 from serin.native.worker import Worker
 from serin.refs import Ref, Source
 from serin.render.documents import Index
+from serin.routing.conditions import FieldMatch, Match, MatchKind, MatchRule
 from serin.routing.identity import split_id
 from serin.routing.plan import (
     Affinity,
@@ -66,9 +67,23 @@ RULED = VersionRoute(
 )
 
 
-def host(name: str, versions: tuple[VersionRoute, ...], policy: Policy, path: PathMatch) -> Host:
+MATCHES = (
+    MatchRule(0, (Match(cookies=(FieldMatch("user_from_cd", value="never"),)),)),
+    MatchRule(
+        1,
+        (
+            Match(headers=(FieldMatch("Region", MatchKind.REGULAR_EXPRESSION, "cd|sz"),)),
+            Match(cookies=(FieldMatch("user_from_cd", value="always"),)),
+        ),
+    ),
+)
+
+
+def host(
+    name: str, versions: tuple[VersionRoute, ...], policy: Policy, path: PathMatch, rules: tuple[MatchRule, ...] = ()
+) -> Host:
     rule = RuleId(name, path.path, "Prefix")
-    return Host(name, (Route(path, rule, INGRESS, split_id(rule), versions, policy),))
+    return Host(name, (Route(path, rule, INGRESS, split_id(rule), versions, policy, match_rules=rules),))
 
 
 ROOT = PathMatch(PathKind.PREFIX, "/")
@@ -77,6 +92,7 @@ HOSTS = {
     "plain": host("plain", (MAIN,), Policy(), ROOT),
     "weights": host("weights", (MAIN, CANARY), Policy(), ROOT),
     "header pattern and cookie": host("rules", (MAIN, RULED), Policy(), ROOT),
+    "CanaryRoute, the same": host("matches", (MAIN, CANARY), Policy(), ROOT, MATCHES),
     "affinity": host("affinity", (MAIN, CANARY), Policy(affinity=Affinity("INGRESSCOOKIE", "/")), ROOT),
     "regex and rewrite": host("rewrite", (MAIN,), Policy(rewrite=REWRITE), PathMatch(PathKind.REGEX, "/app(/|$)(.*)")),
 }

@@ -85,7 +85,7 @@ class LogContext:
     """The same of the canary that served, empty for main."""
     version: str = ""
     reason: str = ""
-    """header, cookie, sticky, weight or default."""
+    """header, cookie, rule, sticky, weight or default."""
     remote_user: str = ""
     request_id: str = ""
 
