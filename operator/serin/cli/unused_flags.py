@@ -14,7 +14,7 @@ from serin.cli.parser import Parser
 _NGINX = "it is about nginx's processes, which this data plane does not run"
 _STREAMS = "streams of TCP and UDP are not proxied"
 _GEO = "there is no GeoIP database"
-_METRICS = "what is counted, and its buckets, are fixed (docs/metrics.md)"
+_METRICS = "what is counted, and its buckets, are fixed (docs/observability.md)"
 _HEALTH = "the pages are /healthz and /readyz on --healthz-port, at the addresses of --bind"
 _LOG = "the log has one level, and goes to standard error as JSON"
 _PASSTHROUGH = "TLS is always ended here"
