@@ -10,6 +10,7 @@ from serin.cluster.api import Api
 from serin.cluster.connection import read_connection
 from serin.cluster.intake import Changes
 from serin.cluster.scope import Scope
+from serin.cluster.server import Connection
 from serin.cluster.source import ClusterSource
 from serin.objects.views import View
 from serin.refs import Ref
@@ -61,8 +62,21 @@ async def mirrored(
     kubeconfig: Path, scope: Scope | None = None, *, want: Iterable[Ref] = (), watched_by: Path | None = None
 ) -> AsyncIterator[Mirror]:
     """Ready, loaded, and following. `watched_by`: another way to the server, for the watch alone."""
-    api = Api(lambda: read_connection(kubeconfig))
-    source = ClusterSource(api, lambda: read_connection(watched_by or kubeconfig), scope or Scope())
+    ways = (lambda: read_connection(kubeconfig), lambda: read_connection(watched_by or kubeconfig))
+    async with connected(*ways, scope=scope, want=want) as mirror:
+        yield mirror
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    connection: Callable[[], Connection],
+    watched_by: Callable[[], Connection] | None = None,
+    *,
+    scope: Scope | None = None,
+    want: Iterable[Ref] = (),
+) -> AsyncIterator[Mirror]:
+    api = Api(connection)
+    source = ClusterSource(api, watched_by or connection, scope or Scope())
     mirror = Mirror(source, api)
     await source.start()
     try:

@@ -79,7 +79,17 @@ class Referred:
 
     async def fetch(self, ref: Ref) -> View | None:
         """As it is now; goes into the inventory, too, when it is wanted. ApiError, ApiUnreachableError."""
-        told = await self._read(ref)
+        asked = ref in self._queued
+        # One reading is enough.
+        self._queued.discard(ref)
+        try:
+            told = await self._read(ref)
+        except SerinError:
+            if asked:
+                self._ask(ref)
+            raise
+        self._follow_for(ref)
+        self._tried(ref)
         return told.parsed.view if told is not None and told.parsed is not None else None
 
     def read_all_again(self) -> None:
@@ -102,10 +112,11 @@ class Referred:
     async def _reader(self) -> None:
         while True:
             ref = await self._queue.get()
+            if ref not in self._queued or ref not in self.wanted:
+                self._queued.discard(ref)
+                continue
             # From here on another change asks for another reading.
             self._queued.discard(ref)
-            if ref not in self.wanted:
-                continue
             try:
                 await self._read(ref)
                 self._waits.pop(ref, None)

@@ -1,7 +1,7 @@
 """kopf's session to the API server, made of our connection.
 
 Every request carries the token as its file has it at that moment. kopf asks for another session when one is refused
-(401); how fast it may ask is bounded here, for kopf itself asks again at once.
+(401), and begins a watch again when one ends; how fast it may do so is bounded here, for kopf does so at once.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from serin.errors import UsageError
 AGENT = "serin-watch"
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 5.0
+WATCH_EVERY = 0.5
+"""Seconds from the beginning of a watch to that of the next one of the same kind, at least."""
 PEACE = 60.0
 """Seconds without a refusal after which the next one is answered at once again."""
 
@@ -30,6 +32,7 @@ class Login:
         self._credentials: Credentials | None = None
         self._wait = 0.0
         self._last = float("-inf")
+        self._began: dict[str, float] = {}
         self._sessions: list[aiohttp.ClientSession] = []
 
     async def login(self, **_: object) -> kopf.AiohttpSession:
@@ -56,6 +59,8 @@ class Login:
                 request.headers["Authorization"] = credential.authorization
             if connection.server_name:
                 request.server_hostname = connection.server_name
+            if "watch" in request.url.query:
+                await self._pace(request.url.path)
             return await send(request)
 
         session = _client(connection, first, authorize)
@@ -65,6 +70,13 @@ class Login:
             aiohttp_session=session,
             default_namespace=connection.namespace or None,
         )
+
+    async def _pace(self, path: str) -> None:
+        """A watch that ends as soon as it began is asked for again by kopf at once, and again."""
+        loop = asyncio.get_running_loop()
+        begin = max(loop.time(), self._began.get(path, float("-inf")) + WATCH_EVERY)
+        self._began[path] = begin
+        await asyncio.sleep(begin - loop.time())
 
     async def close(self) -> None:
         """kopf closes its sessions only when it ends in order."""

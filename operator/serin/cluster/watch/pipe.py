@@ -22,10 +22,13 @@ from serin.cluster.watch.said import quiet_kopf
 from serin.cluster.watch.settings import namespaces_of, pipe_settings
 from serin.telemetry import log
 
-END_TIMEOUT = 20.0
+END_TIMEOUT = 10.0
 """Seconds that kopf may take to end; its thread is left alone after that, and nothing that it tells counts."""
 LISTED_EVERY = 0.05
 """Seconds in which listed objects are gathered before the main loop is woken."""
+CANCELS = 8
+CANCEL_EVERY = 0.25
+"""Seconds between two rounds of cancelling kopf's tasks."""
 IDENTITY = "serin"
 """kopf would ask the operating system for the user's name, which fails where there is none."""
 
@@ -82,36 +85,50 @@ class Pipe:
                 loop.call_soon_threadsafe(stop.set)
 
     def _in_thread(self) -> None:
+        loop = asyncio.SelectorEventLoop()
         try:
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(self._operate())
-            self._why = "kopf ended"
+            self._why = loop.run_until_complete(self._operate())
         except BaseException as error:
             self._why = f"{type(error).__name__}: {error}"
+        finally:
+            # Not by asyncio.run, which waits for every task to end: kopf leaves some that do not.
+            loop.close()
         with contextlib.suppress(RuntimeError):
             self._main.call_soon_threadsafe(self._ended.set)
 
-    async def _operate(self) -> None:
+    async def _operate(self) -> str:
         self._stop = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(_unhandled)
-        if self._asked.is_set():
-            return
+        self._loop.set_exception_handler(self._unhandled)
         login = Login(self._connection)
-        namespaces = namespaces_of(self._feeds)
         try:
-            await kopf.operator(
-                registry=self._registry(login),
-                settings=pipe_settings(self._feeds, self._random),
-                memo=_Shared(),
-                identity=_identity(),
-                standalone=True,
-                clusterwide=not namespaces,
-                namespaces=namespaces,
-                stop_flag=self._stop,
-            )
+            return await self._kopf(login, self._stop)
         finally:
+            self._alive = False
+            await _cancel_all()
             await login.close()
+
+    async def _kopf(self, login: Login, stop: asyncio.Event) -> str:
+        """Until one of its tasks ends, which none does in peace; why.
+
+        kopf's own waiting for the end is not used: after an error in one watch it waits for the others, for ever.
+        """
+        if self._asked.is_set():
+            return ""
+        namespaces = namespaces_of(self._feeds)
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry(login),
+            settings=pipe_settings(self._feeds, self._random),
+            memo=_Shared(),
+            identity=_identity(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        errors = [error for task in done if not task.cancelled() and (error := task.exception()) is not None]
+        return "; ".join(f"{type(error).__name__}: {error}" for error in errors) or "kopf ended"
 
     def _registry(self, login: Login) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -134,6 +151,13 @@ class Pipe:
                 log.event(_log, log.WATCH_FAILED, level=logging.ERROR, feed=str(feed), error=text)
 
         return tell
+
+    def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio has to say about tasks; of the end, nothing."""
+        if self._alive:
+            error, text = context.get("exception"), str(context.get("message", ""))
+            text += f": {error!r}" if error is not None else ""
+            log.event(_log, log.WATCH_SAID, level=logging.WARNING, text=text, unsaid=0)
 
     def _ring_soon(self, *, at_once: bool) -> None:
         """Changes that arrived together are told together; listed objects, which come by the thousand, a few times a
@@ -168,7 +192,12 @@ def _identity() -> Any:
     return IDENTITY
 
 
-def _unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    text = f"{context.get('message', '')}: {error!r}" if error is not None else str(context.get("message", ""))
-    log.event(_log, log.WATCH_SAID, level=logging.WARNING, text=text, unsaid=0)
+async def _cancel_all() -> None:
+    """Cancel every other task of this loop, again and again for a while; what does not end is left."""
+    for _ in range(CANCELS):
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if not rest:
+            return
+        for task in rest:
+            task.cancel()
+        await asyncio.wait(rest, timeout=CANCEL_EVERY)

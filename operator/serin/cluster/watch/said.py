@@ -1,7 +1,7 @@
 """kopf's own log lines in ours: warnings and worse, each kind of line at most every so often.
 
 While an API server is away kopf says so for every kind and attempt. One line is cut altogether: at its end kopf prints
-the uid of every object that had an event waiting, which may be hundreds of kB.
+the uid of every object that had an event waiting, which may be hundreds of kB. Others are said better elsewhere.
 """
 
 import logging
@@ -13,7 +13,12 @@ from serin.telemetry import log
 EVERY = 30.0
 """Seconds between two lines of one kind."""
 _SHOWN = 400
-_CUT = ("Unprocessed streams left", "OS signals are ignored")
+_CUT = (
+    "Unprocessed streams left",
+    "OS signals are ignored",
+    "Unresolved resources cannot be served",  # said by us, as kind-absent
+    "Cleanup activity is",  # there is none
+)
 
 _log = logging.getLogger("serin.cluster.watch")
 
