@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from serin.cli.controller_flags import check
-from serin.cli.data_plane import check as check_plane
+from serin.cli.plane import check as check_plane
+from serin.cli.plane import child_command, run_path
 from serin.cli.selection import options
-from serin.cli.serve import child_command, run_path
 from serin.cli.unused_flags import warnings
 from serin.cluster.connection import own_namespace, read_connection
 from serin.cluster.scope import Scope
@@ -94,4 +94,6 @@ def settings(
 def plane(arguments: argparse.Namespace, run_dir: RunDirectory) -> Plane:
     if arguments.plane == "none":
         return OtherPlane(run_dir, arguments.shutdown_grace)
-    return OwnPlane(child_command(arguments, run_dir.path, standalone=False), run_dir)
+    # A run directory that was not named is not found again: what is left serving from it would only hold the ports.
+    lasting = arguments.run_dir is not None
+    return OwnPlane(child_command(arguments, run_dir.path, standalone=False), run_dir, lasting=lasting)

@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import os
 
+from serin.cli.plane import check
 from serin.dataplane import parent
 from serin.dataplane.settings import DataPlaneSettings
-from serin.errors import UsageError
 from serin.native import state
 from serin.telemetry import log
 from serin.telemetry.access_log import LogFormat
@@ -27,18 +27,6 @@ def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
         access_log=LogFormat(arguments.access_log),
         shutdown_grace=arguments.shutdown_grace,
     )
-
-
-def check(arguments: argparse.Namespace) -> None:
-    """UsageError when the flags cannot stand together. Of a port shared by two, each would get some connections."""
-    if arguments.plane != "proxy":
-        raise UsageError(f"--plane {arguments.plane}: not in this version; the built-in one is --plane proxy")
-    ports: dict[int, str] = {}
-    for flag in ("--http-port", "--https-port", "--healthz-port"):
-        port: int = getattr(arguments, flag[2:].replace("-", "_"))
-        if port and port in ports:
-            raise UsageError(f"{ports[port]} and {flag} are both {port}; expected a port for each")
-        ports[port] = flag
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,17 +3,14 @@
 import argparse
 import asyncio
 import contextlib
-import os
 import secrets
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from serin.cli.banner import banner
-from serin.cli.data_plane import check
 from serin.cli.paths import existing
+from serin.cli.plane import check, child_command, run_path
 from serin.cli.selection import options
 from serin.cli.terminal import Paint
 from serin.control.loop import Control
@@ -21,11 +18,8 @@ from serin.control.patterns import check_pattern
 from serin.control.serve import Serve
 from serin.files import FileSource
 from serin.native.pools import PoolsFile
-from serin.render.rundir import RunDirectory, default_path
+from serin.render.rundir import RunDirectory
 from serin.telemetry import log
-
-HANDED_ON = ("plane", "bind", "http_port", "https_port", "healthz_port", "access_log", "shutdown_grace")
-"""Flags that the data plane gets as they are."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,28 +52,3 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         return await Serve(
             control, child_command(arguments, run_dir.path, standalone=True), run_dir, listening, lasting=lasting
         ).run()
-
-
-@contextlib.contextmanager
-def run_path(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Where to leave the plan: as asked for, else a place of our own, which is removed if it is a temporary one."""
-    if arguments.run_dir is not None:
-        yield arguments.run_dir
-        return
-    path = default_path(arguments.http_port)
-    try:
-        yield path
-    finally:
-        if str(path.parent) != os.environ.get("XDG_RUNTIME_DIR"):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def child_command(arguments: argparse.Namespace, run_dir: Path, *, standalone: bool) -> list[str]:
-    command = [sys.executable, "-m", "serin", "data-plane", "--run-dir", str(run_dir)]
-    if standalone:
-        command.append("--standalone")
-    for name in HANDED_ON:
-        command += ["--" + name.replace("_", "-"), str(getattr(arguments, name))]
-    if arguments.workers:
-        command += ["--workers", str(arguments.workers)]
-    return command

@@ -107,18 +107,18 @@ class Controller:
 
     async def _serve(self) -> None:
         """From nothing to a plan in force; then everything that goes on."""
-        await persistent("start", self._start)
+        source = self._cluster.source
+        await persistent("access", self._usable)
+        await persistent("watch", source.start)
+        await persistent("sync", source.ready)
+        await persistent("settle", self._settled)
         await persistent("publish", self._published)
         self._working = True
         await together(self._control.follow(), *(lasting(work.name, work.run) for work in self._cluster.works))
 
-    async def _start(self) -> None:
-        await self._usable()
-        source = self._cluster.source
-        await source.start()
-        await source.ready()
+    async def _settled(self) -> None:
         self._control.load()
-        await settle(self._control, source.fetch, source.want)
+        await settle(self._control, self._cluster.source.fetch, self._cluster.source.want)
 
     async def _published(self) -> None:
         self._control.publish()

@@ -37,15 +37,16 @@ class Plane(Protocol):
 
 
 class OwnPlane:
-    """A child without the token: no variable of ours, no descriptor. It serves on should this process be killed.
+    """A child without the token: no variable of ours, no descriptor.
 
-    The one that a killed controller left on this run directory is taken over as it is: its ports are taken, and it
-    serves.
+    `lasting`: it serves on should this process be killed; otherwise it then drains and ends. The one that a killed
+    controller left on this run directory is taken over as it is: it has the ports, and it serves.
     """
 
-    def __init__(self, command: Sequence[str], run_dir: RunDirectory) -> None:
+    def __init__(self, command: Sequence[str], run_dir: RunDirectory, *, lasting: bool = True) -> None:
         self._run_dir = run_dir
-        self._child = DataPlane(command, self._listens, environment=clean_environment(os.environ))
+        environment = clean_environment(os.environ)
+        self._child = DataPlane(command, self._listens, lasting=lasting, environment=environment)
         self._adopted: int | None = None
         self._ending = False
 
@@ -73,7 +74,7 @@ class OwnPlane:
         try:
             if lock.holder(self._run_dir.path) == pid:
                 self._adopted = pidfd
-                log.event(_log, log.DATA_PLANE_ADOPTED, pid=pid)
+                log.event(_log, log.DATA_PLANE_ADOPTED, pid=pid, ports=self._ports())
                 await gone.wait()
         finally:
             self._adopted = None
@@ -81,10 +82,13 @@ class OwnPlane:
             os.close(pidfd)
 
     def _listens(self, pid: int) -> bool:
+        return self._ports().get("pid") == pid
+
+    def _ports(self) -> Mapping[str, int]:
         with contextlib.suppress(OSError, ValueError):
-            told = json.loads((self._run_dir.state / "ports.json").read_bytes())
-            return bool(told.get("pid") == pid)
-        return False
+            told: dict[str, int] = json.loads((self._run_dir.state / "ports.json").read_bytes())
+            return told
+        return {}
 
 
 class OtherPlane:
