@@ -3,7 +3,6 @@
 The command line is the chart's own, the token that of its ServiceAccount; the API server's audit log is the witness.
 """
 
-import base64
 import json
 import os
 import signal
@@ -15,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.casefile import self_signed
 from harness.chart import CHART, Chart, Release, Values, nested
 from harness.kube import Kube
-from harness.manifests import ingress
+from harness.manifests import ingress, tls_secret
 from harness.rbac import Right, grants, missing, surplus, used
 from harness.waiting import until
 
 from serin.cluster.access import Need, Uses, needs
 from serin.cluster.scope import Scope
-from serin.dataplane.fallback_certificate import keep_certificate
 from serin.refs import Ref
 
 RELEASE = "serin"
@@ -161,21 +160,6 @@ class Running:
         return self.log.read_text(errors="replace")
 
 
-def certificate(folder: Path) -> dict[str, str]:
-    path = folder / "certificate.pem"
-    keep_certificate(path)
-    text = path.read_text()
-    at = text.index("-----BEGIN CERT")
-    parts = (
-        sorted((text[:at], text[at:]))
-        if at
-        else (text[: text.index("-----BEGIN", 5)], text[text.index("-----BEGIN", 5) :])
-    )
-    key = next(part for part in parts if "PRIVATE" in part)
-    crt = next(part for part in parts if "PRIVATE" not in part)
-    return {"tls.crt": base64.b64encode(crt.encode()).decode(), "tls.key": base64.b64encode(key.encode()).decode()}
-
-
 def objects(running: Running) -> list[dict[str, Any]]:
     """A bit of everything that a controller reads."""
     metadata = {"namespace": running.shop}
@@ -189,7 +173,7 @@ def objects(running: Running) -> list[dict[str, Any]]:
             each["metadata"].setdefault("annotations", {})["kubernetes.io/ingress.class"] = running.ingress_class
         else:
             each["spec"]["ingressClassName"] = running.ingress_class
-    tls = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": certificate(running.folder)}
+    tls = tls_secret("certificate", *self_signed("secure.example.com"))
     return [
         {
             "apiVersion": "v1",
@@ -203,8 +187,8 @@ def objects(running: Running) -> list[dict[str, Any]]:
             "metadata": {"name": "users", **metadata},
             "stringData": {"auth": "u:$apr1$x$Tq0Nb7VTmOSFRvMBD7HEa0"},
         },
-        {**tls, "metadata": {"name": "certificate", **metadata}},
-        {**tls, "metadata": {"name": "certificate", "namespace": running.other}},
+        {**tls, "metadata": {**tls["metadata"], **metadata}},
+        {**tls, "metadata": {**tls["metadata"], "namespace": running.other}},
         web,
         secure,
     ]
