@@ -120,30 +120,46 @@ def test_a_config_map_counts_and_its_mistakes_are_told(field: Field) -> None:
     assert "config-invalid" in serving.output()
 
 
-CLASSES = [
-    pytest.param({"spec": {"ingressClassName": "{class}"}}, (), "main", id="ours by name"),
-    pytest.param({"spec": {"ingressClassName": "another"}}, (), "404", id="another"),
-    pytest.param({"annotation": "{class}"}, (), "main", id="ours by annotation"),
-    pytest.param({"annotation": "another"}, (), "404", id="another by annotation"),
-    pytest.param({}, (), "404", id="no class"),
-    pytest.param({}, ("--watch-ingress-without-class",), "main", id="no class is ours, too"),
-]
+CLASSES = {
+    "ours": ({"class": "{ours}"}, True),
+    "another": ({"class": "another"}, False),
+    "annotated": ({"annotation": "{ours}"}, True),
+    "annotated-another": ({"annotation": "another"}, False),
+    "none": ({}, False),
+}
+"""Name of an Ingress, what it says of its class, whether it is ours."""
 
 
-@pytest.mark.parametrize(("said", "flags", "expected"), CLASSES)
-def test_class_rules(field: Field, said: dict[str, dict[str, str]], flags: tuple[str, ...], expected: str) -> None:
+@pytest.mark.parametrize("flag", ["--watch-ingress-without-class=false", "--watch-ingress-without-class"])
+def test_class_rules(field: Field, flag: str) -> None:
     shop(field)
-    other = ingress("classed", "classed.example", "main")
-    del other["spec"]["ingressClassName"]
-    if "spec" in said:
-        other["spec"]["ingressClassName"] = said["spec"]["ingressClassName"].format_map({"class": field.ingress_class})
-    if "annotation" in said:
-        text = str(said["annotation"]).format_map({"class": field.ingress_class})
-        other["metadata"]["annotations"] = {"kubernetes.io/ingress.class": text}
-    field.put(other)
-    serving = field.control(*flags)
-    assert field.answer(serving, "classed.example") == expected
-    assert field.answer(serving, HOST) == "main"
+    for name, (said, _) in CLASSES.items():
+        classed = ingress(name, f"{name}.example", "main")
+        del classed["spec"]["ingressClassName"]
+        if "class" in said:
+            classed["spec"]["ingressClassName"] = said["class"].replace("{ours}", field.ingress_class)
+        if "annotation" in said:
+            text = said["annotation"].replace("{ours}", field.ingress_class)
+            classed["metadata"]["annotations"] = {"kubernetes.io/ingress.class": text}
+        field.put(classed)
+    serving = field.control(flag)
+    expected = {name: ours for name, (_, ours) in CLASSES.items()} | {"none": "false" not in flag}
+    found = {name: field.answer(serving, f"{name}.example") for name in CLASSES}
+    assert found == {name: "main" if ours else "404" for name, ours in expected.items()}
+
+
+def test_a_default_class_takes_in_those_that_name_none(field: Field) -> None:
+    shop(field)
+    unnamed = ingress("unnamed", "unnamed.example", "main")
+    del unnamed["spec"]["ingressClassName"]
+    field.put(unnamed)
+    serving = field.control()
+    assert field.answer(serving, "unnamed.example") == "404"
+    mark = "ingressclass.kubernetes.io/is-default-class"
+    field.kube.kubectl("annotate", "ingressclass", field.ingress_class, f"{mark}=true")
+    field.becomes(serving, "main", "unnamed.example")
+    field.kube.kubectl("annotate", "ingressclass", field.ingress_class, f"{mark}-")
+    field.becomes(serving, "404", "unnamed.example")
 
 
 def test_two_controllers_side_by_side_need_nothing_but_their_classes(field: Field) -> None:
