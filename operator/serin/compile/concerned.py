@@ -4,7 +4,7 @@ A user looks at an Ingress first: what is wrong with a Secret or CanaryRoute has
 what compile left for its next run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from serin.compile.compiler import Compiled
 from serin.compile.ingresses import IngressReading
@@ -44,7 +44,13 @@ def changed_ingresses(before: Compiled | None, now: Compiled) -> frozenset[Ref]:
     old, new = before.memo.readings, now.memo.readings
     if old is new:
         return frozenset()
-    return frozenset(reading.ref for key, reading in new.items() if _is_other(old.get(key), reading))
+    refs = now.memo.snapshot.differs_from(before.memo.snapshot)
+    if refs is None:
+        refs = now.ingresses
+    elif now.ingresses is not before.ingresses:
+        # Also those that became ours without being touched, by their class.
+        refs |= now.ingresses - before.ingresses
+    return frozenset(ref for ref in refs if ref.kind == INGRESS and _is_other(old, new, ref))
 
 
 def _users_of(compiled: Compiled, service: Key) -> Iterable[Ref]:
@@ -61,8 +67,10 @@ def _names_secret(reading: IngressReading, key: Key) -> bool:
     return reading.ref.namespace == namespace and any(entry.secret == name for entry in reading.ingress.tls)
 
 
-def _is_other(old: IngressReading | None, new: IngressReading) -> bool:
-    return old is None or old.ingress is not new.ingress
+def _is_other(old: Mapping[Key, IngressReading], new: Mapping[Key, IngressReading], ref: Ref) -> bool:
+    key = (ref.namespace, ref.name)
+    before, now = old.get(key), new.get(key)
+    return now is not None and (before is None or before.ingress is not now.ingress)
 
 
 def _arranged(refs: Iterable[Ref]) -> tuple[Ref, ...]:

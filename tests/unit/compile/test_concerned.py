@@ -93,6 +93,24 @@ def test_only_what_users_changed_counts_as_changed() -> None:
     assert changed_ingresses(fourth, fourth) == frozenset()
 
 
+def test_an_ingress_that_becomes_ours_by_its_class_counts_as_changed() -> None:
+    store = Store()
+
+    def put(raw: dict[str, object], before: Compiled | None) -> Compiled:
+        view = parse_object(raw).view
+        assert view is not None
+        store.apply(view)
+        return compile_snapshot(store.snapshot(), Options(), check_pattern, before)
+
+    spec = {"controller": "serin.dev/ingress-controller"}
+    kind = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass"}
+    first = put({**kind, "metadata": {"name": "nginx"}, "spec": spec}, put(ingress("a"), None))
+    second = put(ingress("b", class_name="late"), first)
+    assert changed_ingresses(first, second) == frozenset()
+    third = put({**kind, "metadata": {"name": "late"}, "spec": spec}, second)
+    assert changed_ingresses(second, third) == {of("Ingress", "b")}
+
+
 def test_secrets_that_are_there_change_nothing() -> None:
     found = compile_objects(ingress("a", notes=AUTH), secret("users", auth="u:{PLAIN}p"))
     assert [ref.name for ref in concerned(found, of("Secret", "users"))] == ["a"]
