@@ -73,6 +73,8 @@ class Client:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = re.search(rb"\r\ncontent-length: (\d+)", head)
             body = await reader.readexactly(int(length[1])) if length else b""
+            if b"\r\nconnection: close" in head:  # a connection has an end after so many requests
+                self.close()
         except (OSError, asyncio.IncompleteReadError):
             self.close()
             return 0, ""
