@@ -97,18 +97,26 @@ class FakeServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         plural = self._plural(request.path)
         watches = "watch" in request.query
+        named = bool(plural) and request.path.rpartition("/")[2] != plural
         if plural:
-            named = request.path.rpartition("/")[2] != plural
             self.asked["get" if named else "watch" if watches else "list", plural] += 1
         if self.misbehave is not None and (instead := await self.misbehave(request)) is not None:
             return instead
         if not plural:
             found = _discovery(request.path)
             return web.json_response(found or {"kind": "Status", "code": 404}, status=200 if found else 404)
+        if named:
+            return self._get(request.path, plural)
         return await self._watch(request, plural) if watches else self._list(request, plural)
 
     def _plural(self, path: str) -> str:
         return next((part for part in path.split("/")[3:] if part in self._objects), "")
+
+    def _get(self, path: str, plural: str) -> web.Response:
+        parts = path.split("/")
+        namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""
+        found = self._objects[plural].get((namespace, parts[-1]))
+        return web.json_response(found or {"kind": "Status", "code": 404}, status=200 if found else 404)
 
     def _list(self, request: web.Request, plural: str) -> web.Response:
         kind = next(kind for kind in SERVED if kind.plural == plural)

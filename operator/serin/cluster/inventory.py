@@ -115,7 +115,8 @@ class Inventory:
         self._buried.clear()
 
     def _bury(self, ref: Ref, version: str) -> None:
-        self._buried[ref] = version
+        if not is_newer(self._buried.get(ref, ""), version):
+            self._buried[ref] = version
         self._buried.move_to_end(ref)
         if len(self._buried) > _BURIED:
             self._buried.popitem(last=False)

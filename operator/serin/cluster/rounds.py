@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from serin.cluster.api import Api, ApiError
+from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.audit import Auditor, Comparison, Difference, Identity, is_behind, is_rewound
 from serin.cluster.follow import pages
 from serin.cluster.intake import Intake
@@ -32,6 +32,8 @@ AFTER_RELIST = 1.0
 PATIENCE = 2.0
 """Seconds without any of the objects that are waited for, until they are listed anew."""
 AGAIN = 1.0
+SILENCE = 60.0
+"""Seconds in which a watch that has objects to tell of may say nothing while everything is listed."""
 LISTING = 10.0
 """Seconds since listed objects were told of, or since the watch began, before it can count as dead."""
 ABSENT = (403, 404)
@@ -74,7 +76,8 @@ class Rounds:
         self._covered = asyncio.Event()
         self._awaited: dict[Ref, Identity] = {}
         self._progress = asyncio.Event()
-        self._listed_at = float("-inf")
+        self._listed_at = self._told_at = float("-inf")
+        self._complained_at = float("-inf")
         self._soon = asyncio.Event()
         intake.told.append(self._told)
 
@@ -103,8 +106,9 @@ class Rounds:
             await asyncio.sleep(rest)
 
     def _told(self, told: Told) -> None:
+        self._told_at = self._clock()
         if told.listed:
-            self._listed_at = self._clock()
+            self._listed_at = self._told_at
             if self._covered.is_set():
                 self._soon.set()
         awaited = self._awaited.get(told.ref)
@@ -138,6 +142,8 @@ class Rounds:
             if not self._awaited:
                 return
             self._awaited = {}
+            if self._clock() - max(self._told_at, self._supervisor.began_at) > SILENCE:
+                self._supervisor.restart(f"nothing was told of for {SILENCE:g} s, though there are {feed}")
 
     async def _round(self) -> bool:
         """Whether another one is wanted soon."""
@@ -148,6 +154,8 @@ class Rounds:
             except SerinError as error:
                 failures += 1
                 self._failed(feed, error)
+                if isinstance(error, ApiUnreachableError):
+                    break
         self.counts.audits += 1
         if not failures:
             self.counts.finished_at = self._clock()
@@ -223,4 +231,7 @@ class Rounds:
 
     def _failed(self, feed: Feed, error: SerinError) -> None:
         self.counts.failures += 1
+        if isinstance(error, ApiUnreachableError) and self._clock() - self._complained_at < EVERY:
+            return
+        self._complained_at = self._clock()
         log.event(_log, log.AUDIT_FAILED, level=logging.WARNING, feed=str(feed), error=str(error))

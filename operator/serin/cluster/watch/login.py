@@ -61,7 +61,11 @@ class Login:
                 request.server_hostname = connection.server_name
             if "watch" in request.url.query:
                 await self._pace(request.url.path)
-            return await send(request)
+            try:
+                return await send(request)
+            except AssertionError as error:
+                # Closed while this waited: kopf knows what to do about the error that aiohttp has for it elsewhere.
+                raise RuntimeError("Session is closed") from error
 
         session = _client(connection, first, authorize)
         self._sessions = [known for known in self._sessions if not known.closed] + [session]

@@ -26,6 +26,8 @@ END_TIMEOUT = 10.0
 """Seconds that kopf may take to end; its thread is left alone after that, and nothing that it tells counts."""
 LISTED_EVERY = 0.05
 """Seconds in which listed objects are gathered before the main loop is woken."""
+LOGIN_TASK = "credentials retriever"
+"""kopf's name for it."""
 CANCELS = 8
 CANCEL_EVERY = 0.25
 """Seconds between two rounds of cancelling kopf's tasks."""
@@ -126,7 +128,9 @@ class Pipe:
             namespaces=namespaces,
             stop_flag=stop,
         )
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        # The one that logs in is not among them, and without it all others wait.
+        login_tasks = {task for task in asyncio.all_tasks() if task.get_name() == LOGIN_TASK}
+        done, _ = await asyncio.wait({*tasks, *login_tasks}, return_when=asyncio.FIRST_COMPLETED)
         errors = [error for task in done if not task.cancelled() and (error := task.exception()) is not None]
         return "; ".join(f"{type(error).__name__}: {error}" for error in errors) or "kopf ended"
 

@@ -1,0 +1,135 @@
+"""Secrets and ConfigMaps by name, on a server that refuses, forgets and comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from harness import raw
+from harness.fake_server import FakeServer
+from harness.mirror import Mirror, connected
+
+from serin.cluster import referred
+from serin.cluster.api import ApiError
+from serin.refs import Ref
+
+NS = "shop"
+OPTIONS, USERS = Ref("ConfigMap", NS, "options"), Ref("Secret", NS, "users")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as made:
+        made.put(raw.config_map("options", NS, key="one"))
+        made.put(raw.secret("users", NS, auth="one"))
+        yield made
+
+
+def value(mirror: Mirror) -> str:
+    view: Any = mirror.views.get(OPTIONS)
+    return view.data["key"] if view is not None else ""
+
+
+async def test_read_once_and_told(server: FakeServer) -> None:
+    async with connected(lambda: server.connection, want=[OPTIONS, USERS]) as mirror:
+        await mirror.wait(lambda: OPTIONS in mirror.views and USERS in mirror.views, "both")
+        mirror.source.want(frozenset((OPTIONS, USERS)))
+        await mirror.wait(lambda: server.watches("configmaps"), "the watch")
+        assert server.asked["get", "configmaps"] == 1
+        server.put(raw.config_map("options", NS, key="two"))
+        await mirror.wait(lambda: value(mirror) == "two", "the change")
+        assert server.asked["get", "configmaps"] == 2
+
+
+async def test_nothing_is_followed_while_nothing_is_wanted(server: FakeServer) -> None:
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.watches("secrets"), "the watch of TLS Secrets")
+        assert server.watches("configmaps") == 0
+        assert server.watches("secrets") == 1
+
+
+async def test_fetch_takes_the_reading_over(server: FakeServer) -> None:
+    async with connected(lambda: server.connection) as mirror:
+        mirror.source.want(frozenset((OPTIONS,)))
+        view: Any = await mirror.source.fetch(OPTIONS)
+        assert view.data == {"key": "one"}
+        await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
+        async with asyncio.timeout(10):
+            await mirror.source.settled()
+        await mirror.wait(lambda: server.watches("configmaps"), "the watch")
+
+
+async def test_history_of_the_watch_is_forgotten(server: FakeServer) -> None:
+    async with connected(lambda: server.connection, want=[OPTIONS, USERS]) as mirror:
+        await mirror.wait(lambda: server.watches("configmaps") and USERS in mirror.views, "the watch")
+        server.delete("Secret", NS, "users", silently=True)
+        server.say("configmaps", {"type": "ERROR", "object": {"code": 410}})
+        server.say("secrets", {"type": "ERROR", "object": {"code": 410}})
+        await mirror.wait(lambda: USERS not in mirror.views, "the Secret to go")
+        await mirror.wait(lambda: server.watches("configmaps"), "the watch again")
+        server.put(raw.config_map("options", NS, key="two"))
+        await mirror.wait(lambda: value(mirror) == "two", "the change")
+
+
+async def test_failures_are_tried_again(server: FakeServer) -> None:
+    left = 2
+
+    async def fail(request: web.Request) -> web.Response | None:
+        nonlocal left
+        if request.path.endswith("/configmaps/options") and left:
+            left -= 1
+            return web.Response(status=500)
+        return None
+
+    async with connected(lambda: server.connection) as mirror:
+        server.misbehave = fail
+        mirror.source.want(frozenset((OPTIONS,)))
+        async with asyncio.timeout(10):
+            await mirror.source.settled()
+        assert value(mirror) == ""
+        await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
+
+
+async def test_forbidden_until_allowed(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(referred, "FORBIDDEN_AGAIN", 0.2)
+    forbidding = True
+
+    async def forbid(request: web.Request) -> web.Response | None:
+        if "/configmaps" in request.path and forbidding:
+            return web.json_response({"kind": "Status", "code": 403, "reason": "Forbidden"}, status=403)
+        return None
+
+    server.misbehave = forbid
+    async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
+        await mirror.wait(lambda: mirror.source.problems, "the problem")
+        with pytest.raises(ApiError):
+            await mirror.source.fetch(OPTIONS)
+        forbidding = False
+        await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
+        assert not mirror.source.problems
+
+
+async def test_not_wanted_any_more(server: FakeServer) -> None:
+    async with connected(lambda: server.connection, want=[OPTIONS, USERS]) as mirror:
+        await mirror.wait(lambda: OPTIONS in mirror.views and USERS in mirror.views, "both")
+        mirror.source.want(frozenset((USERS,)))
+        await mirror.wait(lambda: OPTIONS not in mirror.views, "it to go")
+        assert USERS in mirror.views
+        read = server.asked["get", "configmaps"]
+        server.put(raw.config_map("options", NS, key="two"))
+        server.put(raw.secret("users", NS, auth="two"))
+        await mirror.wait(lambda: mirror.views[USERS].data["auth"] == b"two", "the Secret's change")  # type: ignore[union-attr]
+        assert server.asked["get", "configmaps"] == read
+
+
+async def test_tls_secrets_come_without_reading(server: FakeServer) -> None:
+    """All of them until somebody says which are wanted; then those alone."""
+    for name in ("one", "two"):
+        server.put(raw.tls_secret(name, NS))
+    async with connected(lambda: server.connection, want=[Ref("Secret", NS, "one")]) as mirror:
+        await mirror.wait(lambda: [*mirror.of("Secret", NS)] == ["one"], "one Secret")
+        assert server.asked["get", "secrets"] == 0
+        server.put(raw.tls_secret("one", NS, "changed"))
+        await mirror.wait(lambda: mirror.of("Secret", NS)["one"].data["tls.key"] == b"changed", "the change")
+        assert server.asked["get", "secrets"] == 0
