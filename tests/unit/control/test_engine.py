@@ -8,8 +8,9 @@ import pytest
 from harness.manifests import canary, endpoint_slice, ingress, service
 
 import serin.control.engine as module
+from serin.compile.compiler import Compiled
 from serin.compile.options import Options
-from serin.control.engine import RETRY, Engine
+from serin.control.engine import RETRY, Engine, Observer
 from serin.control.holdoff import FIRST, QUIET
 from serin.control.publish import Publisher
 from serin.objects.parse import parse_object
@@ -24,7 +25,7 @@ HOST = "shop.example"
 class World:
     """Blocks and documents that remember what is in force; a clock; a store to change."""
 
-    def __init__(self) -> None:
+    def __init__(self, *observers: Observer) -> None:
         self.now = 1000.0
         self.store = Store()
         self.in_force: dict[str, Pool | Split] = {}
@@ -36,6 +37,7 @@ class World:
             Publisher(self, self, lambda: self.now),
             lambda text, ignore_case: None,
             lambda: self.now,
+            observers,
         )
 
     @property
@@ -196,3 +198,27 @@ def test_problems_of_the_source_are_told_once_and_when_they_are_gone(
     world.apply(problems=[broken])
     world.apply(problems=[])
     assert [record.getMessage() for record in caplog.records] == ["problem", "problem-gone"]
+
+
+def test_observers_are_told_from_the_first_publication_on(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[tuple[int, list[str]]] = []
+
+    def fails(compiled: Compiled, problems: tuple[Problem, ...]) -> None:
+        raise RuntimeError("ours")
+
+    def notes(compiled: Compiled, problems: tuple[Problem, ...]) -> None:
+        seen.append((compiled.revision, [problem.code for problem in problems]))
+
+    world = World(fails, notes)
+    world.apply(ingress("main", HOST, "main"))
+    assert (seen, caplog.records) == ([], []), "a Service that is missing may be on its way"
+    world.apply(service("main"), endpoint_slice("main", ["192.0.2.1"]))
+    world.engine.publish()
+    assert seen == [(3, [])]
+    world.apply(ingress("other", "other.example", "nobody"))
+    assert seen[1:] == [(4, ["service-not-found"])]
+    source = Problem(Source(Ref("File", "", "a.yaml")), "yaml-broken", Severity.ERROR, "no YAML")
+    world.apply(problems=[source])
+    world.apply(problems=[source])
+    assert seen[2:] == [(4, ["yaml-broken", "service-not-found"])], "once, since nothing else changed"
+    assert world.engine.problems is world.engine.problems

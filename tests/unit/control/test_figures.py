@@ -7,6 +7,7 @@ from serin.control.figures import metrics_text
 from serin.problems import Problem, Severity
 from serin.refs import Ref, Source
 from serin.routing.plan import Host, Plan
+from serin.telemetry.figure import Figure
 
 
 def test_every_line_is_of_the_text_format() -> None:
@@ -31,3 +32,20 @@ def test_every_line_is_of_the_text_format() -> None:
 
 def test_there_are_figures_before_the_first_plan() -> None:
     assert "serin_controller_hosts 0\n" in metrics_text(Counts(), None, (), 0.0)
+
+
+def test_figures_of_other_parts_follow_family_by_family() -> None:
+    figures = [
+        Figure("calls_total", "counter", "Calls", 2, (("verb", "get"),)),
+        Figure("leader", "gauge", "1 while leading", 1),
+        Figure("calls_total", "counter", "Calls", 3, (("verb", 'a"b'),)),
+    ]
+    assert metrics_text(Counts(), None, (), 0.0, figures).endswith(
+        "# HELP serin_controller_calls_total Calls\n"
+        "# TYPE serin_controller_calls_total counter\n"
+        'serin_controller_calls_total{verb="get"} 2\n'
+        'serin_controller_calls_total{verb="a\\"b"} 3\n'
+        "# HELP serin_controller_leader 1 while leading\n"
+        "# TYPE serin_controller_leader gauge\n"
+        "serin_controller_leader 1\n"
+    )

@@ -1,6 +1,7 @@
 """Control over a real run directory, with a source that a test feeds."""
 
 import asyncio
+import os
 import pathlib
 import secrets
 import time
@@ -13,6 +14,7 @@ from harness.manifests import canary, endpoint_slice, ingress, service
 
 from serin.compile.options import Options
 from serin.control import lasting as module
+from serin.control import loop
 from serin.control.loop import Control
 from serin.native.pools import PoolsFile
 from serin.objects.parse import parse_object
@@ -139,3 +141,18 @@ async def test_a_source_that_fails_is_followed_again(
     fed[0].queue.put_nowait(batch(ingress("more", "more.example", "main")))
     await until(lambda: run_dir.read_generation() == 2)
     assert [record.getMessage() for record in caplog.records] == ["control-failed"]
+
+
+async def test_on_a_full_disk_the_figures_still_show_that_we_live(
+    fed: tuple[Fed, Control], run_dir: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor kills what leaves its heartbeat as it is."""
+    path = run_dir.plan / "metrics"
+    os.utime(path, (0, 0))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop, "write_file", full)
+    fed[1]._write_figures()
+    assert path.stat().st_mtime > 0

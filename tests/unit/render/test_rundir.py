@@ -206,6 +206,16 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     mine.unlock()
 
 
+def test_a_controllers_side_alone_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    """In a pod state/ is another container's, and the folder above them is read-only."""
+    made = RunDirectory(tmp_path / "run")
+    made.create_plan()
+    assert {path.name for path in made.path.iterdir()} == {"plan"}
+    made.publish(plan(A))
+    assert "a.example" in made.read_index().hosts
+    made.create_plan()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunDirectoryError, match="file"):
