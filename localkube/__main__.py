@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from localkube import build, cluster
+from localkube import build, cluster, image
 from localkube.controlplane import ControlPlane, Settings
 from localkube.errors import LocalKubeError
 from localkube.release import DEMO_HOST, Release
@@ -75,6 +76,16 @@ def cluster_down(_: argparse.Namespace) -> None:
     say("down" if running else "no cluster was up")
 
 
+def make_image(options: argparse.Namespace) -> None:
+    """Serin's image of this tree as a docker-archive, for `docker load`, `podman load` or `ctr images import`."""
+    archive = image.build(say)
+    if options.out is not None:
+        shutil.copyfile(archive, options.out)
+        archive = options.out
+    say(f"{image.NAME}, {archive.stat().st_size >> 20} MiB")
+    print(archive)
+
+
 def print_demo(release: Release) -> None:
     """Lines to copy, and what they will show."""
     print(f"# Serin serves {DEMO_HOST}, from this machine by its Service or by the node:")
@@ -116,6 +127,8 @@ def main() -> int:
     asked.add_argument("--nodes", dest="count", type=int, choices=(1, 2), default=1, help="how many nodes (default 1)")
     asked.add_argument("--bare", action="store_true", help="without Serin and the demo")
     command("cluster-down", cluster_down, "end what `cluster-up` started")
+    asked = command("image", make_image, "make Serin's image of this tree, without a container engine (root)")
+    asked.add_argument("out", type=Path, nargs="?", metavar="OUT.tar", help="where to (default: it stays in the cache)")
     options = parser.parse_args()
     try:
         options.does(options)
