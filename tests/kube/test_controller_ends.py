@@ -10,6 +10,7 @@ from harness.controller_fixtures import backends, field, network
 from harness.controllers import Field, lines
 from harness.load import load
 from harness.manifests import endpoint_slice, ingress, service
+from harness.relay import Relay
 from harness.serving import Serving, await_ready
 from harness.waiting import until
 from harness.wire import Request
@@ -139,6 +140,15 @@ def test_a_data_plane_goes_on_with_the_plan_while_the_next_controller_cannot_rea
     assert "serin_controller_written_timestamp_seconds" in plane.get("/metrics")[1]
     assert plane.stop() == 0
     assert nowhere.stop() == 0
+
+
+def test_an_api_server_that_answers_nothing_keeps_nobody_from_ending(shop: Field) -> None:
+    with Relay(shop.kube.server) as relay:
+        serving = shop.control("--kubeconfig", str(relay.kubeconfig(shop.kube.kubeconfig)))
+        until(shop.holder, "a holder")
+        relay.hold()
+        assert shop.answer(serving, HOST) == "main"
+        assert serving.stop() == 0, "within the harness's bound of half a minute"
 
 
 def test_under_supervision_one_that_is_killed_comes_again(shop: Field) -> None:

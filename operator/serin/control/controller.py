@@ -89,7 +89,10 @@ class Controller:
         plane = asyncio.create_task(self._plane.run())
         try:
             with self._signals():
-                await first(self._stop.wait(), asyncio.shield(plane))
+                await first(self._stop.wait(), *(asyncio.shield(task) for task in (plane, *tasks)))
+                for task in tasks:
+                    if task.done():  # nothing in there may end: a bug; whoever supervises us starts anew
+                        return _broken(task)
                 log.event(_log, log.CONTROLLER_ENDING)
                 if self._working:
                     await first(self._leave(), self._cut.wait())
@@ -155,6 +158,13 @@ class Controller:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+
+def _broken(task: "asyncio.Task[None]") -> int:
+    error = None if task.cancelled() else task.exception()
+    text = "it ended" if error is None else "".join(traceback.format_exception(error))
+    log.event(_log, log.CONTROL_FAILED, level=logging.CRITICAL, work="controller", error=text)
+    return 1
 
 
 async def persistent(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -166,6 +166,10 @@ def contents(run_dir: RunDirectory) -> dict[pathlib.Path, bytes]:
     return {path: path.read_bytes() for path in run_dir.plan.rglob("*") if path.is_file() and path.name not in own}
 
 
+class Unexpected(BaseException):
+    """What no part takes care of."""
+
+
 def signal_us() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -269,6 +273,22 @@ async def test_a_data_plane_that_cannot_start_ends_us_too(run: Run) -> None:
     run.begin()
     assert await asyncio.wait_for(run.task, 10) == 2
     assert "lease" not in run.played.told, "there was nothing to leave"
+
+
+async def test_an_end_that_nobody_asked_for_is_told_and_ends_us(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever supervises starts us anew; better than to live on and follow nothing."""
+
+    async def follow(_: Control) -> None:
+        raise Unexpected
+
+    monkeypatch.setattr(Control, "follow", follow)
+    run.played.lists_are_there.set()
+    run.begin()
+    assert await asyncio.wait_for(run.task, 10) == 1
+    assert "CRITICAL" in caplog.text
+    assert run.played.told[-2:] == ["close", "api"]
 
 
 async def test_writes_that_hang_at_the_end_are_given_up(caplog: pytest.LogCaptureFixture) -> None:
