@@ -39,7 +39,7 @@ def read_connection(
     elif in_pod(environ, account):
         found = _of_pod(environ, account)
     else:
-        named = [Path(text) for text in environ.get("KUBECONFIG", "").split(os.pathsep) if text]
+        named = _existing([Path(text) for text in environ.get("KUBECONFIG", "").split(os.pathsep) if text])
         usual = Path(environ.get("HOME") or "/") / ".kube" / "config"
         paths = named or ([usual] if usual.exists() else [])
         if not paths and not server:
@@ -78,7 +78,14 @@ def _of_pod(environ: Mapping[str, str], account: Path) -> Connection:
     )
 
 
+def _existing(paths: list[Path]) -> list[Path]:
+    """Of several files those that are there, as kubectl takes them; when none is, the first is to be complained of."""
+    return [path for path in paths if path.exists()] or paths[:1]
+
+
 def _check_server(server: str) -> None:
+    if "@" in server:  # not shown: there may be a password in it
+        raise UsageError("the API server's address must not hold a name or password; a user of a kubeconfig may")
     try:
         parts = urlsplit(server)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and parts.port != 0

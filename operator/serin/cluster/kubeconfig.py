@@ -115,10 +115,17 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{path} is not YAML{_where(error)}") from None
     if not isinstance(config, dict):
         raise UsageError(f"{path} is not a kubeconfig: a mapping with clusters, users and contexts was expected")
     return config
+
+
+def _where(error: yaml.YAMLError) -> str:
+    """Not the error's own text: it quotes the line, which may be a token or key."""
+    mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return place + (f": {what}" if what else "")
 
 
 def _find(files: Sequence[tuple[Path, dict[str, Any]]], what: str, name: str) -> _Entry | None:

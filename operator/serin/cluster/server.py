@@ -17,7 +17,7 @@ class ExecPlugin:
     command: str
     """A name for PATH, or an absolute path."""
     args: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     api_version: str = EXEC_API
 
 
@@ -31,7 +31,8 @@ class Connection:
     """The server's certificate is not verified."""
     server_name: str = ""
     """Expected in the server's certificate instead of the URL's host."""
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
+    """A URL, with name and password where the proxy asks for them."""
     certificate: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)

@@ -115,6 +115,53 @@ async def test_a_changed_server_is_gone_to_after_a_failure() -> None:
             assert await api.get("/x") == {"ok": True}
 
 
+async def test_calls_under_way_end_on_the_client_they_began_with() -> None:
+    asked, enough = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/slow":
+            asked.set()
+            await enough.wait()
+        return web.json_response({"path": request.path})
+
+    async with serving(answer) as url:
+        connections = [Connection(url)]
+        async with calling(lambda: connections[0]) as api:
+            slow = asyncio.create_task(api.get("/slow"))
+            await asked.wait()
+            connections[0] = Connection(url, ca="another one")
+            api._transport._looked_at -= 1000
+            assert await api.get("/fast") == {"path": "/fast"}
+            enough.set()
+            assert await slow == {"path": "/slow"}
+
+
+async def test_a_proxy_that_refuses_is_told_without_its_password() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        connection = Connection("https://192.0.2.1:6443", proxy=f"http://me:SECRET@127.0.0.1:{port}")
+        async with calling(lambda: connection) as api:
+            with pytest.raises(ApiUnreachableError, match="the proxy answers 407") as told:
+                await api.get("/x")
+    assert "SECRET" not in str(told.value)
+
+
+async def test_a_token_that_no_header_can_carry_is_a_failure_like_others() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async with serving(answer) as url, calling(lambda: Connection(url, token="SEC\nRET")) as api:
+        with pytest.raises(ApiUnreachableError) as told:
+            await api.get("/x")
+    assert "RET" not in str(told.value)
+
+
 async def test_while_the_files_cannot_be_read_what_was_read_last_holds() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.json_response({}, status=200 if request.headers["Authorization"] == "Bearer t" else 401)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serin.cluster.connection import Connection, in_pod, own_namespace, read_connection
+from serin.cluster.connection import Connection, ExecPlugin, in_pod, own_namespace, read_connection
 from serin.errors import UsageError
 
 
@@ -158,6 +158,30 @@ def test_a_file_that_is_no_kubeconfig(tmp_path: Path, text: str | bytes, sentenc
         read_connection(path)
 
 
+def test_a_line_that_is_not_yaml_is_named_and_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "k"
+    path.write_text("users:\n- name: u\n  user:\n    token: SECRET: WORD\n")
+    with pytest.raises(UsageError) as told:
+        read_connection(path)
+    assert "is not YAML, line 4, column 18: mapping values are not allowed here" in str(told.value)
+    assert "SECRET" not in str(told.value)
+
+
+@pytest.mark.parametrize("server", ["https://me:SECRET@10.0.0.1:6443", "me:SECRET@10.0.0.1"])
+def test_a_password_in_the_address_is_refused_and_not_shown(tmp_path: Path, server: str) -> None:
+    with pytest.raises(UsageError, match="must not hold a name or password") as told:
+        read_connection(None, server, environ={"HOME": str(tmp_path)}, account=tmp_path)
+    assert "SECRET" not in str(told.value)
+
+
+def test_of_several_kubeconfigs_some_may_be_missing(tmp_path: Path) -> None:
+    there, gone = kubeconfig(tmp_path / "k"), tmp_path / "gone"
+    found = read_connection(environ={"KUBECONFIG": f"{gone}:{there}"}, account=tmp_path)
+    assert found.server == "https://10.0.0.1:6443"
+    with pytest.raises(UsageError, match=r"cannot read .*gone"):
+        read_connection(environ={"KUBECONFIG": str(gone)}, account=tmp_path)
+
+
 def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read .*/k: No such file or directory"):
         read_connection(tmp_path / "k")
@@ -184,8 +208,10 @@ def test_the_fingerprint_is_of_what_a_client_is_made_of() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(Connection("https://a", key="KEY", token="TOKEN", password="WORD"))
-    assert not {"KEY", "TOKEN", "WORD"} & set(shown.replace("'", " ").split())
+    plugin = ExecPlugin("login", env=(("PASSWORD", "INNER"),))
+    proxy = "http://me:OUTER@proxy"
+    shown = repr(Connection("https://a", key="KEY", token="TOKEN", password="WORD", proxy=proxy, plugin=plugin))
+    assert not [secret for secret in ("KEY", "TOKEN", "WORD", "INNER", "OUTER") if secret in shown]
 
 
 def test_our_own_namespace() -> None:

@@ -25,6 +25,8 @@ from serin.telemetry import log
 LOOK_AGAIN = 10.0
 """Seconds after which the files that the connection is made of are read again; after a failure at once."""
 CONNECT_TIMEOUT = 5.0
+RETIRED = 30.0
+"""Seconds that a client which was replaced is kept, so that the calls under way on it can end."""
 
 _log = logging.getLogger("serin.cluster.api")
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError)
@@ -39,6 +41,7 @@ class Transport:
         self._credentials = Credentials()
         self._client: ApiClient | None = None
         self._connector: aiohttp.TCPConnector | None = None
+        self._retired: set[asyncio.Task[None]] = set()
         self._connection: Connection | None = None
         self._made_of: tuple[str, str, str] | None = None
         self._looked_at = 0.0
@@ -62,7 +65,7 @@ class Transport:
             try:
                 client, connection, credential = await self._ready(anew=not again)
                 response = await self._request(client, connection, credential, method, path, headers, body, timeout)
-            except (*_FAILURES, CredentialError) as error:
+            except (*_FAILURES, CredentialError, ValueError) as error:  # ValueError: a token that is no header's value
                 if again and await self._changed():
                     again = False
                     continue
@@ -76,7 +79,13 @@ class Transport:
             raise refusal(f"{method} {path}", response.status, text)
 
     async def close(self) -> None:
-        await self._close_client()
+        """Whatever is under way ends with it."""
+        for retired in self._retired:
+            retired.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
+        client, connector = self._client, self._connector
+        self._client = self._connector = None
+        await _close(client, connector)
 
     async def _request(
         self,
@@ -135,7 +144,7 @@ class Transport:
             context = tls_context(connection, credential)
         except UsageError as error:
             raise ApiUnreachableError(str(error)) from error
-        await self._close_client()
+        self._retire()
         self._connector = aiohttp.TCPConnector(limit=0, ssl=True if context is None else context)
         configuration = Configuration(
             host=connection.server,
@@ -145,13 +154,27 @@ class Transport:
         )
         self._client = ApiClient(configuration)
 
-    async def _close_client(self) -> None:
-        client, connector = self._client, self._connector
-        self._client = self._connector = None
-        if client is not None:
-            await client.close()  # type: ignore[no-untyped-call]
-        if connector is not None:
-            await connector.close()
+    def _retire(self) -> None:
+        """The client at hand takes no more calls, and is closed when those under way had their time."""
+        if self._client is None:
+            return
+        task = asyncio.create_task(_close_later(self._client, self._connector))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+
+async def _close_later(client: ApiClient, connector: aiohttp.TCPConnector | None) -> None:
+    try:
+        await asyncio.sleep(RETIRED)
+    finally:
+        await _close(client, connector)
+
+
+async def _close(client: ApiClient | None, connector: aiohttp.TCPConnector | None) -> None:
+    if client is not None:
+        await client.close()  # type: ignore[no-untyped-call]
+    if connector is not None:
+        await connector.close()
 
 
 async def read_json(response: aiohttp.ClientResponse, call: str) -> Any:
@@ -174,4 +197,6 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _told(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientResponseError):  # its own text has the proxy's URL, with name and password
+        return f"the proxy answers {error.status} {error.message}".rstrip()
     return "no answer in time" if isinstance(error, TimeoutError) and not str(error) else str(error) or repr(error)
