@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from serin.cluster.api import ApiError
 from serin.cluster.kinds import INGRESS, NODE, POD, SERVICE
 from serin.cluster.own_pod import OwnPodReader
 from serin.cluster.status import Publish, StatusWriter
+from serin.cluster.status.writer import BACK_OFF, COMPLAINTS
 from serin.refs import Ref
 
 SHOP, BLOG = Ref("Ingress", "web", "blog"), Ref("Ingress", "web", "shop")
@@ -53,6 +54,8 @@ class World:
         self.api = FakeApi()
         self.known = Known(self.api)
         self.leading = True
+        self.now = 1000.0
+        """Of a clock that is stepped by hand; see `stepped`."""
         self.writer = StatusWriter(
             self.api,
             lambda: self.leading,
@@ -166,6 +169,32 @@ async def test_one_that_the_server_will_not_have_does_not_hold_up_others(world: 
         await until(lambda: world.shown(third) == WANTED)
 
 
+async def test_many_that_are_refused_do_not_keep_others_from_their_address(world: World) -> None:
+    """A policy for one namespace, of names that come first; each round ends with the first refusals."""
+    world.writer._clock = lambda: world.now
+    refused = [Ref("Ingress", "a-policed", f"i{n:02}") for n in range(40)]
+    for ref in refused:
+        world.ingress(ref)
+        world.api.refuse["patch", path(ref) + "/status"] = ApiError(403, "Forbidden", f"denied {ref.name}")
+    world.writer.ours(frozenset((SHOP, *refused)))
+    for _ in range(8):
+        with suppress(ApiError):
+            await world.writer._round()
+        world.now += BACK_OFF + 1
+    assert world.shown(SHOP) == WANTED
+
+
+async def test_failures_that_differ_do_not_fill_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    refs = [Ref("Ingress", "web", f"i{n}") for n in range(20)]
+    for ref in refs:
+        world.ingress(ref)
+        world.api.refuse["patch", path(ref) + "/status"] = ApiError(422, "Invalid", f"not for {ref.name}")
+    world.writer.ours(frozenset(refs))
+    await world.writer._round()
+    assert world.figure("failed") == 20
+    assert 1 <= sum("not for" in record.getMessage() + str(record.__dict__) for record in caplog.records) <= COMPLAINTS
+
+
 async def test_a_version_that_is_not_known_is_not_guessed(world: World) -> None:
     world.api.objects[path(SHOP)]["metadata"]["resourceVersion"] = ""
     world.writer.ours(frozenset((SHOP, BLOG)))
@@ -270,6 +299,20 @@ async def test_clearing_looks_again_where_the_watch_is_behind(world: World) -> N
     world.writer.ours(frozenset((SHOP,)))
     assert await world.writer.clear() == 1
     assert world.shown(SHOP) is None
+
+
+async def test_clearing_waits_for_what_is_under_way_and_takes_it_back(world: World) -> None:
+    """The address is on its way, and the watch tells of it only later."""
+    world.writer.ours(frozenset((SHOP, BLOG)))
+    world.known.freeze()
+    world.api.hold = asyncio.Event()
+    async with world.running():
+        await until(lambda: world.api.running == 2)
+        clearing = asyncio.create_task(world.writer.clear())
+        await asyncio.sleep(0)
+        world.api.hold.set()
+        assert await clearing == 2
+    assert (world.shown(SHOP), world.shown(BLOG)) == (None, None)
 
 
 async def test_clearing_ends_in_time(world: World) -> None:

@@ -38,6 +38,8 @@ SETTLE = 1.0
 SAME_VERSION = 10.0
 """Seconds in which an Ingress is not written to again unless it is seen to have changed."""
 BACK_OFF = 5.0
+COMPLAIN_EVERY, COMPLAINTS = 30.0, 3
+"""Seconds between two lines of the log about failures, and how many may come at once."""
 _CHUNK = 500
 
 _log = logging.getLogger("serin.cluster.status")
@@ -86,9 +88,13 @@ class StatusWriter:
         self._wake = asyncio.Event()
         self._bucket = TokenBucket(RATE, BURST)
         self._tried: dict[Ref, tuple[str, float]] = {}
+        self._refused: set[Ref] = set()
+        """Those come last: a policy that refuses some must not keep others from their address."""
+        self._writing = asyncio.Lock()
         self._counts: Counter[str] = Counter()
         self._behind = 0
         self._failure = ""
+        self._complaints = TokenBucket(1 / COMPLAIN_EVERY, COMPLAINTS)
         self._clearing = False
 
     def ours(self, refs: frozenset[Ref]) -> None:
@@ -104,7 +110,7 @@ class StatusWriter:
                 follow(self._api, self._publish, self._own, self._leading, self._read_again, self._random)
             )
 
-    async def clear(self, within: float = 5.0) -> int:
+    async def clear(self, within: float = 10.0) -> int:
         """Takes the addresses of all our Ingresses away if no replica stays; how many it were. Before the release.
 
         In a pod only when that pod is being deleted: a container that is merely restarted comes back to its addresses.
@@ -116,7 +122,8 @@ class StatusWriter:
         try:
             async with asyncio.timeout(within):
                 if self._leading() and await self._is_last():
-                    shown = [ref for ref in sorted(self._ours) if self._source.addresses(ref)]
+                    async with self._writing:  # what is under way ends first
+                        shown = [ref for ref in self._ours if self._source.addresses(ref) or ref in self._tried]
                     todo = deque(shown)
                     async with asyncio.TaskGroup() as clearing:
                         for _ in range(CONCURRENT_CLEARING):
@@ -169,7 +176,9 @@ class StatusWriter:
         due = await self._due(wanted)
         todo = deque(due[:ROUND])
         writers = (self._write_some(todo, wanted) for _ in range(min(CONCURRENT, len(todo))))
-        for failure in await asyncio.gather(*writers, return_exceptions=True):
+        async with self._writing:
+            failures = await asyncio.gather(*writers, return_exceptions=True)
+        for failure in failures:
             if failure is not None:
                 raise failure
         if due:
@@ -178,9 +187,10 @@ class StatusWriter:
 
     async def _due(self, wanted: tuple[Address, ...]) -> list[Ref]:
         """The Ingresses to write to, those without any address first; lets others work in between."""
-        ours, now = sorted(self._ours), self._clock()
+        ours, now = list(self._ours), self._clock()
         empty: list[Ref] = []
         other: list[Ref] = []
+        refused: list[Ref] = []
         behind = 0
         for at in range(0, len(ours), _CHUNK):
             for ref in ours[at : at + _CHUNK]:
@@ -190,12 +200,13 @@ class StatusWriter:
                     continue
                 behind += 1
                 if not self._waits(ref, now):
-                    (other if shown else empty).append(ref)
+                    (refused if ref in self._refused else other if shown else empty).append(ref)
             await asyncio.sleep(0)
         self._behind = behind
         for ref in [ref for ref in self._tried if ref not in self._ours]:
             del self._tried[ref]
-        return empty + other
+        self._refused &= self._ours
+        return empty + other + refused
 
     def _waits(self, ref: Ref, now: float) -> bool:
         """It was written to just now, and what came of it has not reached us; or it is not known at all."""
@@ -229,6 +240,7 @@ class StatusWriter:
                 self._counts["skipped"] += 1
                 return False
             self._counts["failed"] += 1
+            self._refused.add(ref)
             if error.status != 422:
                 raise
             self._tried[ref] = (version, self._clock() + self._interval)
@@ -238,6 +250,7 @@ class StatusWriter:
             self._counts["failed"] += 1
             raise
         self._counts["written"] += 1
+        self._refused.discard(ref)
         return True
 
     def _may_write(self) -> bool:
@@ -292,7 +305,7 @@ class StatusWriter:
 
     def _failed(self, error: Exception) -> None:
         text = str(error) or "no answer in time"
-        if text != self._failure:
+        if text != self._failure and not self._complaints.take(self._clock()):
             self._failure = text
             log.event(_log, log.STATUS_FAILED, level=logging.WARNING, error=text)
 
