@@ -17,9 +17,14 @@ PER_REVISION = frozenset(
         "pod-template-generation",
         "statefulset.kubernetes.io/pod-name",
         "apps.kubernetes.io/pod-index",
+        "app.kubernetes.io/version",
+        "helm.sh/chart",
     )
 )
-"""Labels that differ between pods of one Deployment, DaemonSet or StatefulSet: an update must not part its replicas."""
+"""Labels that differ between pods of one Deployment, DaemonSet or StatefulSet, or from one release to the next.
+
+An update must not part its replicas: the last pod of the old release would take all addresses away.
+"""
 _OVER = frozenset(("Succeeded", "Failed"))
 
 

@@ -228,7 +228,7 @@ async def test_many_are_written_a_few_at_a_time() -> None:
 
 
 def pod(name: str, node: str, *, ready: bool = True, leaving: bool = False) -> dict[str, Any]:
-    labels = {"app": "serin", "pod-template-hash": name}
+    labels = {"app": "serin", "pod-template-hash": name, "helm.sh/chart": f"serin-{name}"}
     meta: dict[str, Any] = {"labels": labels, **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {})}
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
     return {"metadata": meta, "spec": {"nodeName": node}, "status": {"phase": "Running", "conditions": conditions}}

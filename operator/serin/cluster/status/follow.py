@@ -22,7 +22,7 @@ async def follow(
     changed: Callable[[], None],
     random: Callable[[], float] = randomness.random,
 ) -> None:
-    """Calls `changed` until cancelled. A watch that fails is begun again after 1 to 60 seconds."""
+    """Calls `changed` until cancelled. A watch that fails is begun again after 1 to 60 seconds, later each time."""
     wait = SHORTEST_WAIT
     while True:
         if not leading():
@@ -31,10 +31,10 @@ async def follow(
         try:
             async with aclosing(_changes(api, publish, own)) as changes:
                 async for _ in changes:
-                    wait = SHORTEST_WAIT
                     if not leading():
                         break
                     changed()
+            wait = SHORTEST_WAIT
         except (ApiError, ApiUnreachableError):
             # Whoever reads the addresses tells of it, at each interval.
             wait = min(LONGEST_WAIT, wait * 2)
