@@ -52,11 +52,12 @@ format: setup
 golden: setup
 	$(BIN)/pytest tests/golden --update-golden
 
-# What is made from crds/: the chart's copy, and the tables of its page.
+# What is made from crds/ (the chart's copy, the tables of its page) and from charts/ (the tables of docs/chart.md and docs/rbac.md).
 chart: setup
 	@mkdir -p charts/serin/crds
 	cp crds/*.yaml charts/serin/crds/
 	@PYTHONPATH=tests $(BIN)/python -m harness.canaryroute_tables docs/canaryroute.md
+	@PYTHONPATH=tests:. $(BIN)/python -m harness.chart_tables
 
 bench: setup
 	@for b in $(BENCHES); do echo "== $$b"; $(BIN)/python $$b || exit 1; done

@@ -95,15 +95,8 @@ ROWS = [
         "team in (a,b)",
         flag("controller", "watch-namespace-selector"),
         "team in (a,b)",
-        {"controller.scope.enabled": True},
     ),
-    Row(
-        "controller.scope.namespaceSelector",
-        "team=a",
-        lambda r: "namespaces" in rules("ClusterRole")(r),
-        True,
-        {"controller.scope.enabled": True},
-    ),
+    Row("controller.scope.namespaceSelector", "team=a", lambda r: "namespaces" in rules("ClusterRole")(r), True),
     Row("controller.electionID", "edge-lease", flag("controller", "election-id"), "edge-lease"),
     Row(
         "controller.electionID",

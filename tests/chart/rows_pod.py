@@ -33,6 +33,13 @@ ROWS = [
     Row("controller.containerPort.http", 9080, port("http", "containerPort"), 9080),
     Row("controller.containerPort.http", 9080, flag("data-plane", "http-port"), "9080"),
     Row("controller.containerPort.https", 9443, port("https", "containerPort"), 9443, {WEBHOOK + "port": 9444}),
+    Row(
+        "controller.containerPort.http",
+        80,
+        pod("securityContext", "sysctls"),
+        [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
+    ),
+    Row("controller.containerPort.http", 80, pod("securityContext", "sysctls"), None, {"controller.hostNetwork": True}),
     Row("controller.containerPort.https", 8444, flag("data-plane", "https-port"), "8444"),
     Row("controller.hostNetwork", True, pod("hostNetwork"), True),
     Row("controller.hostNetwork", True, pod("dnsPolicy"), "ClusterFirstWithHostNet"),

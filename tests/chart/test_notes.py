@@ -58,7 +58,7 @@ def test_the_canary_is_one_that_the_api_server_would_take(noted: Chart) -> None:
         ({}, "Ingresses of class nginx."),
         ({"controller.ingressClassResource.aliases": ["a", "b"]}, "of class nginx, a, b."),
         ({"controller.scope.enabled": True}, "in namespace ingress."),
-        ({"controller.scope.enabled": True, "controller.scope.namespaceSelector": "a=b"}, "in namespaces with a=b."),
+        ({"controller.scope.namespaceSelector": "a=b"}, "in namespaces with a=b."),
         ({"controller.scope.enabled": True, "rbac.scope": True}, "IngressClasses cannot be read"),
         ({S + "enabled": False}, "Ingresses show addresses of nodes"),
         ({"controller.hostNetwork": True, "controller.containerPort.http": 80}, "Ports below 1024"),

@@ -28,7 +28,6 @@ ALL_FLAGS = {
     "controller.watchIngressWithoutClass": True,
     "controller.disableLeaderElection": True,
     "controller.electionTTL": "15s",
-    "controller.scope.enabled": True,
     "controller.scope.namespaceSelector": "team in (a,b)",
     "controller.extraArgs": {"disable-catch-all": "", "enable-ssl-passthrough": True},
     "dataPlane.workers": 3,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness.chart import CHART, Chart, Values, nested, with_notes
+from harness.chart import CHART, Chart, Values, leaves, nested, with_notes
 
 ROWS = yaml.safe_load((CHART / "files" / "ingress-nginx.yaml").read_text())
 C = "controller."
@@ -30,13 +30,10 @@ SCHEMA = [
     ({"dataPlane.runDirectory.planSizeLimit": "much"}, "'/dataPlane/runDirectory/planSizeLimit'"),
 ]
 TOGETHER = [
-    ({C + "scope.namespace": "a", C + "scope.namespaceSelector": "b=c"}, "found both"),
+    ({C + "scope.enabled": True, C + "scope.namespaceSelector": "b=c"}, "expected one of the two"),
     ({C + "scope.namespace": "a"}, "controller.scope.enabled: expected true"),
     ({"rbac.scope": True}, "only with controller.scope.enabled"),
-    (
-        {"rbac.scope": True, C + "scope.enabled": True, C + "scope.namespaceSelector": "a=b"},
-        "without controller.scope.namespaceSelector",
-    ),
+    ({"rbac.scope": True, C + "scope.namespaceSelector": "a=b"}, "only with controller.scope.enabled"),
     (
         {"rbac.scope": True, C + "scope.enabled": True, C + "publishService.enabled": False},
         "nodes cannot be read without a ClusterRole",
@@ -75,24 +72,49 @@ OWN_FLAGS = {
     },
     "dataPlane.": {"workers": "dataPlane.workers", "healthz-port": "controller.metrics.port"},
 }
-MIGRATING = {
-    "controller": {
-        "name": "controller",
-        "image": {"chroot": False, "runAsUser": 101, "runAsGroup": 82, "allowPrivilegeEscalation": False},
-        "allowSnippetAnnotations": False,
-        "enableMimalloc": True,
-        "opentelemetry": {"enabled": False, "name": "opentelemetry"},
-        "keda": {"enabled": False},
-        "customTemplate": {"configMapName": "", "configMapKey": ""},
-        "tcp": {"configMapNamespace": "", "annotations": {}},
-        "service": {"external": {"enabled": True, "labels": {}}, "nodePorts": {"tcp": {}, "udp": {}}},
-        "admissionWebhooks": {"certificate": "/usr/local/certificates/cert", "key": "/usr/local/certificates/key"},
-        "config": {"use-forwarded-headers": True},
+# What a copy of that chart's own values.yaml has, as far as it is not the same here; nothing is said of it.
+QUIET: Values = {
+    C + "name": "controller",
+    C + "image": {"chroot": False, "runAsUser": 101, "runAsGroup": 82, "allowPrivilegeEscalation": False},
+    C + "allowSnippetAnnotations": False,
+    C + "enableMimalloc": True,
+    C + "containerPort": {"http": 80, "https": 443},
+    C + "ingressClassResource": {"name": "nginx", "controllerValue": "k8s.io/ingress-nginx", "parameters": {}},
+    C + "ingressClass": "nginx",
+    C + "dnsPolicy": "ClusterFirst",
+    C + "opentelemetry": {"enabled": False, "name": "opentelemetry"},
+    C + "keda": {"enabled": False, "apiVersion": "keda.sh/v1alpha1"},
+    C + "customTemplate": {"configMapName": "", "configMapKey": ""},
+    C + "tcp": {"configMapNamespace": "", "annotations": {}},
+    C + "hostname": {},
+    C + "proxySetHeaders": {},
+    C + "healthCheckPath": "/healthz",
+    C + "livenessProbe": {"httpGet": {"path": "/healthz", "port": 10254}},
+    C + "autoscaling.targetMemoryUtilizationPercentage": 50,
+    C + "service.external": {"enabled": True, "labels": {}},
+    C + "service.nodePorts": {"http": "", "https": "", "tcp": {}, "udp": {}},
+    C + "admissionWebhooks": {
+        "certificate": "/usr/local/certificates/cert",
+        "key": "/usr/local/certificates/key",
+        "failurePolicy": "Fail",
+        "port": 8443,
+        "certManager": {"enabled": False, "rootCert": {"duration": ""}, "admissionCert": {"duration": ""}},
+        "service": {"type": "ClusterIP", "externalIPs": [], "servicePort": 443},
     },
+    C + "metrics": {"portName": "metrics", "service": {"externalIPs": []}, "prometheusRule": {"rules": []}},
+    C + "config": {"use-forwarded-headers": True},
     "defaultBackend": {"enabled": False, "image": {"registry": "registry.k8s.io"}},
+    "serviceAccount": {"create": True, "name": None, "automountServiceAccountToken": True},
+    "podSecurityPolicy": {"enabled": False},
     "tcp": {},
     "udp": {},
     "dhParam": "",
+}
+# Of the same copy; named in the notes.
+NAMED: Values = {
+    C + "readinessProbe": {"httpGet": {"path": "/healthz", "port": 10254}},
+    C + "lifecycle": {"preStop": {"exec": {"command": ["/wait-shutdown"]}}},
+    C + "admissionWebhooks.patch": {"enabled": True, "image": {"tag": "v1.6.9"}},
 }
 
 
@@ -144,17 +166,36 @@ def test_what_makes_no_difference_is_named_in_the_notes(chart: Chart, tmp_path: 
 
 def meaning(row: dict[str, Any]) -> Any:
     """A value that asks for something."""
-    return next(value for value in (True, "x", {"a": "b"}) if value not in row["fine"])
+    return next(value for value in row.get("only", (True, "x", {"a": "b"})) if value not in row.get("fine", ()))
 
 
-def test_values_of_ingress_nginx_as_they_are_by_default_are_taken_without_a_word(chart: Chart, tmp_path: Any) -> None:
-    notes = with_notes(chart, tmp_path).render(MIGRATING).one("Notes")["text"]
-    assert "no effect here" not in notes
+def test_a_copy_of_that_chart_s_values_is_taken_with_few_words(chart: Chart, tmp_path: Any) -> None:
+    noted = with_notes(chart, tmp_path)
+    assert "no effect here" not in noted.render(QUIET).one("Notes")["text"]
+    notes = noted.render({**QUIET, **NAMED}).one("Notes")["text"]
+    said = {line.split(":")[0] for line in notes.partition("no effect here:")[2].splitlines() if line}
+    keys = ("readinessProbe.httpGet.path", "lifecycle.preStop.exec.command", "admissionWebhooks.patch")
+    assert said == {f"- {C}{key}" for key in keys}
+
+
+def test_what_would_be_wrong_here_is_put_right(chart: Chart) -> None:
+    data_plane = chart.render({**QUIET, **NAMED}).container("data-plane")
+    assert data_plane["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert "sleep" in data_plane["lifecycle"]["preStop"]
+
+
+def test_what_is_empty_may_be_taken_away(chart: Chart) -> None:
+    """`key:` with nothing behind it, which takes the default away, is the same as the empty default."""
+    values = leaves(yaml.safe_load((CHART / "values.yaml").read_text()))
+    empty = {key: None for key, value in values.items() if value in ("", {}, [])}
+    assert len(empty) > 80
+    webhook = {C + "admissionWebhooks.enabled": False}
+    assert chart.render({**empty, **webhook}).objects == chart.render(webhook).objects
 
 
 def test_rows_are_of_two_kinds_and_say_what_to_do() -> None:
     assert {row["lost"] for row in ROWS} == {"refused", "ignored"}
-    assert all(row["at"] and row["at"][0].islower() for row in ROWS)
+    assert all(row["at"] and not row["at"][0].isupper() for row in ROWS)
     assert len({row["key"] for row in ROWS}) == len(ROWS)
 
 
@@ -169,7 +210,7 @@ def test_no_row_is_of_a_value_that_is_taken() -> None:
             here = here[part]
         return True
 
-    assert [row["key"] for row in ROWS if taken(row["key"])] == []
+    assert [row["key"] for row in ROWS if taken(row["key"]) and "only" not in row] == []
     assert nested({"a.b": 1, "a.c": 2}) == {"a": {"b": 1, "c": 2}}
 
 

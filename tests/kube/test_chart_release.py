@@ -27,7 +27,6 @@ EVERYTHING: Values = {
     "controller.dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
     "controller.ingressClassResource.default": True,
     "controller.ingressClassResource.parameters": {"apiGroup": "example.com", "kind": "P", "name": "p"},
-    "controller.scope.enabled": True,
     "controller.scope.namespaceSelector": "team in (a,b)",
     "controller.electionTTL": "15s",
     "controller.extraArgs": {"disable-catch-all": "", "default-ssl-certificate": "default/x"},

@@ -41,9 +41,7 @@ class Case:
 CASES = {
     "whole cluster": Case({}),
     "addresses of nodes": Case({"controller.publishService.enabled": False}),
-    "namespaces by label": Case(
-        {"controller.scope.enabled": True, "controller.scope.namespaceSelector": "shop={shop}"}
-    ),
+    "namespaces by label": Case({"controller.scope.namespaceSelector": "shop={shop}"}),
     "one namespace": Case(
         {
             "controller.scope.enabled": True,

@@ -14,7 +14,7 @@
 {{/* The Service whose address Ingresses show; empty: addresses of nodes, or what extraArgs says. */}}
 {{- define "serin.publishService" -}}
 {{- $c := .Values.controller -}}
-{{- if and $c.publishService.enabled (not (hasKey $c.extraArgs "publish-status-address")) -}}
+{{- if and $c.publishService.enabled (not (hasKey (default dict $c.extraArgs) "publish-status-address")) -}}
 {{- if $c.publishService.pathOverride -}}
 {{ $c.publishService.pathOverride }}
 {{- else if and $c.service.enabled $c.service.external.enabled -}}
@@ -52,11 +52,10 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 - --watch-ingress-without-class
 {{- end }}
 {{- if $c.scope.enabled }}
-{{- if $c.scope.namespaceSelector }}
-- {{ printf "--watch-namespace-selector=%s" $c.scope.namespaceSelector | quote }}
-{{- else }}
 - --watch-namespace={{ default "$(POD_NAMESPACE)" $c.scope.namespace }}
 {{- end }}
+{{- with $c.scope.namespaceSelector }}
+- {{ printf "--watch-namespace-selector=%s" . | quote }}
 {{- end }}
 {{- if $c.admissionWebhooks.enabled }}
 - --validating-webhook=:{{ $c.admissionWebhooks.port }}

@@ -16,9 +16,9 @@
 {{- end -}}
 {{- end -}}
 {{- if $there -}}
-{{- $fine := list -}}
-{{- range $row.fine -}}{{- $fine = append $fine (toJson .) -}}{{- end -}}
-{{- if not (has (toJson $here) $fine) }}
+{{- $listed := list -}}
+{{- range concat (default list $row.fine) (default list $row.only) -}}{{- $listed = append $listed (toJson .) -}}{{- end -}}
+{{- if eq (has (toJson $here) $listed) (hasKey $row "only") }}
 - {{ $row.key }}: {{ $row.at }}
 {{- end -}}
 {{- end -}}
@@ -78,14 +78,14 @@ dataPlane:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and $c.scope.namespace $c.scope.namespaceSelector }}
-- controller.scope: expected namespace or namespaceSelector, found both
+{{- if and $c.scope.enabled $c.scope.namespaceSelector }}
+- controller.scope: enabled means one namespace, namespaceSelector several; expected one of the two
 {{- end }}
-{{- if and (or $c.scope.namespace $c.scope.namespaceSelector) (not $c.scope.enabled) }}
-- controller.scope.enabled: expected true, as namespace or namespaceSelector is set
+{{- if and $c.scope.namespace (not $c.scope.enabled) }}
+- controller.scope.enabled: expected true, as controller.scope.namespace is set
 {{- end }}
 {{- if and .Values.rbac.scope (not (include "serin.oneNamespace" .)) }}
-- rbac.scope: roles of one namespace are enough only with controller.scope.enabled and without controller.scope.namespaceSelector
+- rbac.scope: roles of one namespace are enough only with controller.scope.enabled
 {{- end }}
 {{- if and .Values.rbac.scope (include "serin.showsNodes" .) }}
 - rbac.scope: nodes cannot be read without a ClusterRole; enable controller.publishService with a Service, or set controller.extraArgs.publish-status-address

@@ -69,8 +69,8 @@ app.kubernetes.io/component: controller
   "app.kubernetes.io/version" $root.Chart.AppVersion
   "app.kubernetes.io/part-of" (include "serin.name" $root)
   "app.kubernetes.io/managed-by" $root.Release.Service -}}
-{{- $labels = mergeOverwrite $labels (deepCopy $root.Values.commonLabels) -}}
-{{- range slice . 2 -}}{{- $labels = mergeOverwrite $labels (deepCopy .) -}}{{- end -}}
+{{- $labels = mergeOverwrite $labels (deepCopy (default dict $root.Values.commonLabels)) -}}
+{{- range slice . 2 -}}{{- $labels = mergeOverwrite $labels (deepCopy (default dict .)) -}}{{- end -}}
 {{- $labels = mergeOverwrite $labels (include "serin.selector" $root | fromYaml) (dict "app.kubernetes.io/component" (index . 1)) -}}
 {{ toYaml $labels }}
 {{- end -}}

@@ -51,9 +51,9 @@ lifecycle:
 {{- $c := .Values.controller -}}
 metadata:
   labels:
-    {{- $labels := mergeOverwrite (deepCopy .Values.commonLabels) (deepCopy $c.podLabels) (include "serin.selector" . | fromYaml) }}
+    {{- $labels := mergeOverwrite (deepCopy (default dict .Values.commonLabels)) (deepCopy (default dict $c.podLabels)) (include "serin.selector" . | fromYaml) }}
     {{- toYaml $labels | nindent 4 }}
-  {{- $annotations := deepCopy $c.podAnnotations }}
+  {{- $annotations := deepCopy (default dict $c.podAnnotations) }}
   {{- if $c.metrics.scrapeAnnotations }}
   {{- $annotations = merge $annotations (dict "prometheus.io/scrape" "true" "prometheus.io/path" "/metrics" "prometheus.io/port" (toString $c.metrics.port)) }}
   {{- end }}
@@ -92,11 +92,17 @@ spec:
   securityContext:
     {{- $security := dict "runAsNonRoot" true "runAsUser" 101 "runAsGroup" 101 "fsGroup" 101 "seccompProfile" (dict "type" "RuntimeDefault") }}
     {{- $sysctls := list }}
-    {{- range $name, $value := $c.sysctls }}
+    {{- $low := or (lt (int $c.containerPort.http) 1024) (lt (int $c.containerPort.https) 1024) }}
+    {{- $set := deepCopy (default dict $c.sysctls) }}
+    {{- if and $low (not $c.hostNetwork) }}
+    {{- /* In the pod's own network low ports are free for all, without any capability. */}}
+    {{- $set = merge $set (dict "net.ipv4.ip_unprivileged_port_start" "0") }}
+    {{- end }}
+    {{- range $name, $value := $set }}
     {{- $sysctls = append $sysctls (dict "name" $name "value" (include "serin.text" $value)) }}
     {{- end }}
     {{- if $sysctls }}{{ $security = set $security "sysctls" $sysctls }}{{ end }}
-    {{- toYaml (mergeOverwrite $security (deepCopy $c.podSecurityContext)) | nindent 4 }}
+    {{- toYaml (mergeOverwrite $security (deepCopy (default dict $c.podSecurityContext))) | nindent 4 }}
   {{- with $c.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
@@ -210,15 +216,20 @@ ports:
 - name: metrics
   containerPort: {{ $c.metrics.port }}
   protocol: TCP
-{{- range $probe := list "livenessProbe" "readinessProbe" "startupProbe" }}
-{{- with get $c $probe }}
-{{ $probe }}:
-  {{- toYaml . | nindent 2 }}
+{{- range $name := list "livenessProbe" "readinessProbe" "startupProbe" }}
+{{- with get $c $name }}
+{{- $probe := deepCopy . }}
+{{- if and (eq $name "readinessProbe") (eq (dig "httpGet" "path" "" $probe) "/healthz") }}
+{{- /* As ingress-nginx has it; here /healthz is 200 before there is anything to serve. */}}
+{{- $_ := set $probe.httpGet "path" "/readyz" }}
+{{- end }}
+{{ $name }}:
+  {{- toYaml $probe | nindent 2 }}
 {{- end }}
 {{- end }}
-{{- with $c.lifecycle }}
+{{- if and $c.lifecycle (not (contains "/wait-shutdown" (toJson $c.lifecycle))) }}
 lifecycle:
-  {{- toYaml . | nindent 2 }}
+  {{- toYaml $c.lifecycle | nindent 2 }}
 {{- else }}
 {{- include "serin.preStop" . }}
 {{- end }}

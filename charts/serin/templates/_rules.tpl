@@ -5,14 +5,14 @@
 {{/* Whether one namespace is all there is to see. */}}
 {{- define "serin.oneNamespace" -}}
 {{- $scope := .Values.controller.scope -}}
-{{- if and $scope.enabled (not $scope.namespaceSelector) -}}
+{{- if $scope.enabled -}}
 {{ default (include "serin.namespace" .) $scope.namespace }}
 {{- end -}}
 {{- end -}}
 
 {{/* Whether Ingresses show addresses of nodes. */}}
 {{- define "serin.showsNodes" -}}
-{{- if not (or (include "serin.publishService" .) (hasKey .Values.controller.extraArgs "publish-status-address")) }}true{{ end -}}
+{{- if not (or (include "serin.publishService" .) (hasKey (default dict .Values.controller.extraArgs) "publish-status-address")) }}true{{ end -}}
 {{- end -}}
 
 {{/* What is looked at: in all namespaces, or in the one. */}}
@@ -45,7 +45,7 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]
-# why: ConfigMaps that an Ingress refers to are read by name (get); changes are told by their metadata (list, watch)
+# why: options for all hosts are read by name (get); that they changed is told by names and versions alone (list, watch)
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch]
@@ -62,7 +62,7 @@
 - apiGroups: [networking.k8s.io]
   resources: [ingressclasses]
   verbs: [list, watch]
-{{- if and .Values.controller.scope.enabled .Values.controller.scope.namespaceSelector }}
+{{- if .Values.controller.scope.namespaceSelector }}
 # why: labels of namespaces say which of them are looked at
 - apiGroups: [""]
   resources: [namespaces]
@@ -122,7 +122,7 @@
 {{- $found = append $found (list $own (list "options for all hosts" "configmaps" (include "serin.controller" .) "get, list, watch")) -}}
 {{- $found = append $found (list $own (list "what is wrong with the options is told where kubectl describe shows it" "events" "" "create, patch, list")) -}}
 {{- end -}}
-{{- with get .Values.controller.extraArgs "default-ssl-certificate" -}}
+{{- with get (default dict .Values.controller.extraArgs) "default-ssl-certificate" -}}
 {{- $at := splitn "/" 2 . -}}
 {{- if ne $at._0 $one -}}
 {{- $found = append $found (list $at._0 (list "the certificate for hosts without one" "secrets" $at._1 "get, list, watch")) -}}
