@@ -10,9 +10,18 @@ from dataclasses import dataclass, replace
 from serin.compile.canaries import Canary, CheckPattern, main_ident
 from serin.compile.findings import Findings
 from serin.compile.options import Key
-from serin.compile.pools import make_spec
+from serin.compile.pools import find_port, make_spec
 from serin.compile.rules import PathKey, Rule
-from serin.objects.views import CanaryFieldMatch, CanaryMatch, CanaryRoute, CanaryTarget, CanaryVersion, MatchType
+from serin.objects.views import (
+    CanaryFieldMatch,
+    CanaryMatch,
+    CanaryRoute,
+    CanaryTarget,
+    CanaryVersion,
+    MatchType,
+    Service,
+    ServicePortRef,
+)
 from serin.problems import Problem
 from serin.refs import Ref, Source
 from serin.routing.conditions import FieldMatch, Match, MatchKind, MatchRule
@@ -22,11 +31,15 @@ from serin.routing.plan import PoolSpec, VersionRoute
 
 @dataclass(frozen=True, slots=True)
 class CanaryRouteReading:
-    """`rules` name versions by their place in the view. Without versions the view has no effect."""
+    """`rules` name versions by their place in the view. Without versions the view has no effect.
+
+    `ports`: what Ingresses may call home's port; None: it is whichever they name.
+    """
 
     view: CanaryRoute
     rules: tuple[MatchRule, ...] = ()
     problems: tuple[Problem, ...] = ()
+    ports: frozenset[int | str] | None = None
 
     @property
     def ref(self) -> Ref:
@@ -37,10 +50,17 @@ class CanaryRouteReading:
         """Namespace and name of the Service that Ingresses name."""
         return None if self.view.home is None else (self.ref.namespace, self.view.home.service)
 
+    def is_home(self, backend: ServicePortRef | None) -> bool:
+        """Whether an Ingress of the same namespace that names this backend names home."""
+        home = self.view.home
+        if home is None or backend is None or backend.service != home.service:
+            return False
+        return self.ports is None or backend.port in self.ports
+
     def takes(self, rule: Rule) -> bool:
-        """Whether a rule of the same namespace, with home's Service as its backend, is one of those asked for."""
-        home, backend, targets = self.view.home, rule.path.backend, self.view.targets
-        if home is None or backend is None or home.port not in (None, backend.port):
+        """Whether a rule of the same namespace is one of those asked for."""
+        targets = self.view.targets
+        if not self.is_home(rule.path.backend):
             return False
         if targets is None:
             return True
@@ -67,7 +87,20 @@ def selects(target: CanaryTarget, ingress: str, host: str, path: str) -> bool:
 # --- reading one ---
 
 
-def read_canary_route(view: CanaryRoute, check: CheckPattern) -> CanaryRouteReading:
+def home_ports(view: CanaryRoute, services: Mapping[Key, Service]) -> frozenset[int | str] | None:
+    """What Ingresses may call the port that home names: by number or by name, as its Service has them now."""
+    home = view.home
+    if home is None or home.port is None:
+        return None
+    service = services.get((view.meta.ref.namespace, home.service))
+    port = None if service is None else find_port(service, home.port)
+    if service is None or port is None:
+        return frozenset((home.port,))
+    names = (port.port, port.name, port.target)
+    return frozenset((home.port, *(name for name in names if name and find_port(service, name) is port)))
+
+
+def read_canary_route(view: CanaryRoute, check: CheckPattern, ports: frozenset[int | str] | None) -> CanaryRouteReading:
     findings = Findings()
     places = {version.name: place for place, version in enumerate(view.versions)}
     rules = tuple(
@@ -83,7 +116,7 @@ def read_canary_route(view: CanaryRoute, check: CheckPattern) -> CanaryRouteRead
     if view.rollout is not None:
         text = "rollouts are not supported; the weights of spec.versions hold as they are, and no version moves"
         findings.warning(view.rollout.source, "canaryroute-rollout-unsupported", text)
-    return CanaryRouteReading(view, sourced, tuple(findings.problems))
+    return CanaryRouteReading(view, sourced, tuple(findings.problems), ports)
 
 
 def failed_canary_route(view: CanaryRoute, text: str) -> CanaryRouteReading:

@@ -54,3 +54,13 @@ def is_ours(ingress: Ingress, classes: Classes, options: Options, findings: Find
         text = f"expected {options.ingress_class}; without a class it is not served"
         findings.warning(ingress.meta.at("spec.ingressClassName"), "class-missing", text)
     return False
+
+
+def is_anothers(ingress: Ingress, classes: Classes) -> bool:
+    """Whether an Ingress that is not ours can be meant for another controller: its class is there, or an annotation.
+
+    One whose class nobody has is more likely misspelt.
+    """
+    if ingress.class_name is not None:
+        return ingress.class_name in classes.known
+    return bool(ingress.meta.annotations.get(ANNOTATION))

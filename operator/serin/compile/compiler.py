@@ -1,9 +1,9 @@
 """Snapshot in, plan and problems out; with the last result at hand only what changed since is compiled again.
 
-What depends on what: an Ingress's or a CanaryRoute's reading on that object alone; a host on its Ingresses, the
-CanaryRoutes of its Services, the Secrets it looks at, the names it claims and the wildcard host that covers it; a pool
-on its Service and endpoints. An exception is Serin's own fault: it is caught where one of these is made, which is then
-closed, and everything else lives.
+What depends on what: an Ingress's reading on that object alone, a CanaryRoute's also on its home's ports; a host on its
+Ingresses, the CanaryRoutes of its Services, the Secrets it looks at, the names it claims and the wildcard host that
+covers it; a pool on its Service and endpoints. An exception is Serin's own fault: it is caught where one of these is
+made, which is then closed, and everything else lives.
 """
 
 from dataclasses import dataclass, field
@@ -90,14 +90,14 @@ def compile_snapshot(
         routes.update(memo.canary_routes.keys() | snapshot.canary_routes.keys(), snapshot, again=True)
     else:
         ingresses.update(_keys(refs, "Ingress"), snapshot, again=False)
-        routes.update(_keys(refs, "CanaryRoute"), snapshot, again=False)
+        routes.update(_keys(refs, "CanaryRoute") | routes.by_port(_keys(refs, "Service")), snapshot, again=False)
     changed_secrets = {key for key, _ in memo.secrets} if everything else _keys(refs, "Secret")
     _forget(cache, changed_secrets)
     default = _default_certificate(options, secrets, problems)
     hosts.use_default(default)
     for name in sorted(_dirty(ingresses, hosts, changed_secrets, everything=everything) | routes.hosts):
         hosts.compile(name)
-    routes.report(hosts.attached)
+    routes.report(hosts.attached, snapshot)
     hosts.drop_unused()
     _forget(cache, {key for key in hosts.secret_readers.touched if not hosts.secret_readers.of(key)})
     services = changed_services(refs, memo.snapshot, snapshot)
@@ -133,6 +133,7 @@ def compile_snapshot(
         routes.by_home.result(),
         routes.targeted.result(),
         hosts.attached.result(),
+        ingresses.anothers.result(),
     )
     changes = Changes(frozenset(hosts.changed_hosts), frozenset(hosts.changed_splits), frozenset(pools.changed))
     return Compiled(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from serin.compile.classes import Classes, is_ours
+from serin.compile.classes import Classes, is_anothers, is_ours
 from serin.compile.draft import Draft, Uses
 from serin.compile.findings import Findings
 from serin.compile.ingresses import IngressReading, NameClaim, failed_ingress, read_ingress
@@ -19,18 +19,20 @@ class IngressSet:
     """`touched` are the hosts whose Ingresses changed, `tls_touched` those where one with a `tls` section did.
 
     `claimants`: names for which the claims changed, and the hosts that claim them. `joined` are the Ingresses that are
-    ours only now, `left` those that were until now.
+    ours only now, `left` those that were until now. `anothers`: the backends of other controllers' Ingresses.
     """
 
     def __init__(self, memo: Memo, options: Options, settings: Settings, classes: Classes, problems: Problems) -> None:
         self._options = options
         self._settings = settings
-        self._classes = classes
+        self.classes = classes
+        self._before = memo.snapshot.ingresses
         self._problems = problems
         self.readings = Draft(memo.readings)
         self.by_host = Draft(memo.members)
         self.by_name: Uses[str, tuple[NameClaim, ...]] = Uses(memo.claims)
         self.by_service: Uses[Key, tuple[str, ...]] = Uses(memo.services)
+        self.anothers: Uses[Key, bool] = Uses(memo.anothers)
         self.changed: set[Key] = set()
         self.services_touched: set[Key] = set()
         self._left: dict[str, set[Key]] = {}
@@ -66,7 +68,7 @@ class IngressSet:
     def _replace(self, key: Key, old: IngressReading | None, view: Ingress | None) -> None:
         findings = Findings()
         new = None
-        if view is not None and is_ours(view, self._classes, self._options, findings):
+        if view is not None and is_ours(view, self.classes, self._options, findings):
             new = self._read(view)
             findings.problems += new.problems
         self._problems.put(("ingress", *key), tuple(findings.problems) or None)
@@ -83,6 +85,7 @@ class IngressSet:
                 self._joined.setdefault(host, []).append(new)
         self._claim("/".join(key), old, new)
         self._serve(key, old, new)
+        self._note_anothers(key, None if new is not None else view)
         for reading in (old, new):
             if reading is not None and reading.ingress.tls:
                 self.tls_touched.update(reading.paths)
@@ -92,6 +95,15 @@ class IngressSet:
         before, after = _by_service(old), _by_service(new)
         self.services_touched.update(before, after)
         self.by_service.move("/".join(key), before, after)
+
+    def _note_anothers(self, key: Key, view: Ingress | None) -> None:
+        """`view`: the Ingress as it is now, unless it is ours."""
+        user, old = "/".join(key), self._before.get(key)
+        named = set[Key]() if old is None else _backends(old)
+        before = {service: True for service in named if user in self.anothers.of(service)}
+        after = dict.fromkeys(_backends(view), True) if view is not None and is_anothers(view, self.classes) else {}
+        self.services_touched.update(before, after)
+        self.anothers.move(user, before, after)
 
     def _claim(self, user: str, old: IngressReading | None, new: IngressReading | None) -> None:
         before, after = _by_name(old), _by_name(new)
@@ -111,6 +123,12 @@ def _by_name(reading: IngressReading | None) -> dict[str, tuple[NameClaim, ...]]
     for name, claim in reading.claims if reading is not None else ():
         found[name] = (*found.get(name, ()), claim)
     return found
+
+
+def _backends(ingress: Ingress) -> set[Key]:
+    """The Services that an Ingress names."""
+    paths = (path.backend for rule in ingress.rules for path in rule.paths)
+    return {(ingress.meta.ref.namespace, found.service) for found in (*paths, ingress.default_backend) if found}
 
 
 def _by_service(reading: IngressReading | None) -> dict[Key, tuple[str, ...]]:

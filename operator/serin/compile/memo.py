@@ -31,6 +31,7 @@ class Memo:
     fields. `certificate_users`, `file_users`: by digest. `pools_of`: pool ids by (namespace, Service). `services`: by
     Service the Ingresses with it as a backend, and on which hosts. `canary_routes_at`: by the Service that is home;
     `targeted`: by Ingress who names it as a target; `attached`: by CanaryRoute and host what it shares out.
+    `anothers`: by Service the Ingresses of other controllers with it as a backend.
     """
 
     options: Options
@@ -54,6 +55,7 @@ class Memo:
     canary_routes_at: Mapping[Key, tuple[CanaryRouteReading, ...]] = field(default_factory=dict)
     targeted: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
     attached: Mapping[Key, Mapping[str, tuple[Attachment, ...]]] = field(default_factory=dict)
+    anothers: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
 
 
 Problems = Draft[Unit, tuple[Problem, ...]]

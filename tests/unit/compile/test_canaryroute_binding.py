@@ -12,6 +12,7 @@ from unit.compile.manifests import (
     compile_objects,
     endpoints,
     ingress,
+    ingress_class,
     problem,
     route,
     routes,
@@ -209,9 +210,65 @@ def test_a_service_that_is_not_there_is_told_at_its_version() -> None:
     assert sources == [f"{SHOP}: spec.versions[0].service", "Ingress shop/main: spec.rules[0].http.paths[0]"]
 
 
-def test_an_ingress_of_another_class_is_none() -> None:
-    compiled = compile_objects(
-        ingress("main", class_name="other"), canary_route(), canary_route("t", targets=[{"name": "main"}])
-    )
-    assert {"canaryroute-without-ingress", "canaryroute-target-not-found"} <= set(codes(compiled))
+@pytest.mark.parametrize(
+    ("backend", "home", "ports", "attached"),
+    [
+        ("v1:web", "v1:80", ({"name": "web", "port": 80},), True),
+        ("v1:80", "v1:web", ({"name": "web", "port": 80},), True),
+        ("v1:8080", "v1:80", ({"name": "web", "port": 80, "targetPort": 8080},), True),
+        ("v1:8080", "v1:80", ({"name": "web", "port": 80, "targetPort": 8080}, {"name": "x", "port": 8080}), False),
+        ("v1:web", "v1:80", ({"name": "x", "port": 80}, {"name": "web", "port": 81}), False),
+        ("v1:web", "v1:80", ({"name": "web", "port": 81},), False),
+        ("v1:81", "v1:80", ({"port": 80}, {"name": "web", "port": 81}), False),
+    ],
+)
+def test_a_port_is_the_same_by_number_and_by_name(
+    backend: str, home: str, ports: tuple[Raw, ...], attached: bool
+) -> None:
+    route = canary_route(versions=f"a:{home}=1 b:v2=1")
+    compiled = compile_objects(ingress("main", ("/", "Prefix", backend)), route, service("v1", *ports))
+    assert (shared(routes(compiled))["/"] == "shop") is attached
+
+
+UNTOLD = {"canaryroute-without-ingress", "canaryroute-target-not-found"}
+
+
+@pytest.mark.parametrize(
+    ("main", "told"),
+    [
+        (ingress("main", class_name="other"), False),
+        (ingress("main", class_name=None, notes={"kubernetes.io/ingress.class": "other"}), False),
+        (ingress("main", ("/", "Prefix", "v9"), class_name="other", default="v1"), False),
+        (ingress("main", class_name="othr"), True),
+        (ingress("main", class_name=None), True),
+        (ingress("main", class_name="other", namespace="other"), True),
+    ],
+)
+def test_an_ingress_of_another_class_is_none_and_is_no_mistake(main: Raw, told: bool) -> None:
+    """Two controllers on a cluster both see every CanaryRoute."""
+    classes = (ingress_class("other", "x.example/y"), ingress_class("nginx"))
+    asked = (canary_route(), canary_route("t", targets=[{"name": "main"}]))
+    compiled = compile_objects(main, *asked, *classes, standalone=False)
+    assert UNTOLD & set(codes(compiled)) == (UNTOLD if told else set())
     assert not compiled.plan.hosts
+
+
+def test_our_own_ingress_with_another_backend_is_told_beside_one_of_another_class() -> None:
+    compiled = compile_objects(
+        ingress("main", ("/", "Prefix", "v9")),
+        ingress("theirs", class_name="other"),
+        ingress_class("other", "x.example/y"),
+        ingress_class("nginx"),
+        canary_route(targets=[{"name": "main"}, {"name": "theirs"}]),
+        standalone=False,
+    )
+    assert problem(compiled, "canaryroute-target-not-found").source.field == "spec.targets[0]"
+
+
+def test_an_ingress_that_lost_its_path_is_told_so() -> None:
+    """Not that it has no such backend, beside the very same one."""
+    older = ingress("older", ("/", "Prefix", "v9"), created="2026-01-01T00:00:00Z")
+    main = ingress("main", created="2026-01-02T00:00:00Z")
+    compiled = compile_objects(older, main, canary_route(), canary_route("t", targets=[{"name": "main"}]))
+    for code in UNTOLD:
+        assert "another rule has its requests" in problem(compiled, code).text

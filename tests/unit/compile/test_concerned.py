@@ -69,6 +69,21 @@ def test_a_canary_route_concerns_the_ingresses_whose_rules_it_shares_out(compile
     assert [found.name for found in concerned(compiled, ref)] == ["a", "c"]
 
 
+def test_a_canary_route_that_gives_way_to_an_older_one_concerns_the_ingress_too() -> None:
+    found = compile_objects(
+        ingress("a", ("/", "Prefix", "v1")),
+        ingress("b", ("/b", "Prefix", "v2")),
+        service("v1"),
+        endpoints("v1"),
+        canary_route("first", versions="old:v1=1 new:v2=1", created="2026-01-01T00:00:00Z"),
+        canary_route("second", versions="old:v1=1 new:v3=1", created="2026-02-01T00:00:00Z"),
+    )
+    assert "canaryroute-conflict" in {p.code for p in found.problems if p.source.ref == of("CanaryRoute", "second")}
+    for name in ("first", "second"):
+        assert concerned(found, of("CanaryRoute", name)) == (of("Ingress", "a"),)
+    assert concerned(found, of("CanaryRoute", "third")) == ()
+
+
 def test_only_what_users_changed_counts_as_changed() -> None:
     store = Store()
 

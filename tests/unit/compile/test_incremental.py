@@ -103,6 +103,8 @@ def canary_routes(draw: st.DrawFn) -> Raw:
                     "main:v1=90 new:v2=10",
                     "main:v1:80=0 new:v2:http=7",
                     "main:v2=5 new:v1:80=5",
+                    "main:v2:80=1 new:v1=5",
+                    "main:v1:http=1 new:v2=5",
                     "main:v3=1",
                     "main:v1=0",
                 )
@@ -121,6 +123,9 @@ others = st.sampled_from(
         secret("users", other="x"),
         service("v1"),
         service("v1", {"port": 81}),
+        service("v1", {"port": 81}, {"name": "http", "port": 80}),
+        service("v2"),
+        service("v2", {"name": "http", "port": 81, "targetPort": 80}),
         service("v2", type="ExternalName", externalName="api.example.net"),
         endpoints("v1", "10.0.0.1"),
         endpoints("v1", "10.0.0.2", "10.0.0.1"),
@@ -161,7 +166,7 @@ def difference(old: Compiled | None, new: Compiled) -> Changes:
 
 def check_memo(old: Compiled, new: Compiled) -> None:
     """Nothing is left in a memo of what is gone."""
-    for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services"):
+    for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services", "anothers"):
         assert dict(getattr(old.memo, name)) == dict(getattr(new.memo, name)), name
 
 
@@ -444,6 +449,49 @@ def test_the_config_map_and_classes_change_everything() -> None:
 
 
 # --- Serin's own faults ---
+
+
+def test_a_canary_route_follows_the_ports_of_its_home() -> None:
+    """Known only by the Service, of which no host looks at the ports."""
+    route = canary_route(versions="main:v1:http=1 new:v2=1")
+    before, after, _ = both_ways([ingress("main"), route], service("v1"))
+    assert before.plan.hosts[HOST].routes[0].canary_route is None
+    assert after.plan.hosts[HOST].routes[0].canary_route == Ref("CanaryRoute", "shop", "shop")
+    assert "canaryroute-without-ingress" in codes(before)
+    assert "canaryroute-without-ingress" not in codes(after)
+
+
+def test_a_pod_of_home_compiles_no_host_also_where_a_canary_route_names_its_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    route = canary_route(versions="main:v1:http=1 new:v2=1")
+    store, compiled = start(ingress("main"), route, service("v1"), endpoints("v1", "10.0.0.1"))
+    monkeypatch.setattr(host_module, "own_paths", lambda *_: pytest.fail("a host was compiled"))
+    change(store, compiled, endpoints("v1", "10.0.0.2"), service("v1", sessionAffinity="ClientIP"))
+
+
+def test_a_canary_route_follows_the_ingresses_of_another_controller() -> None:
+    """It is told nothing as long as one of these fits."""
+    asked = [canary_route(), canary_route("t", targets=[{"name": "main"}])]
+    store, compiled = start(ingress_class("other", "x.example/y"), *asked)
+    told = {"canaryroute-without-ingress", "canaryroute-target-not-found"}
+    steps: list[tuple[Raw, set[str]]] = [
+        (ingress("main", class_name="other"), set()),
+        (ingress("main", ("/", "Prefix", "v9"), class_name="other"), {"canaryroute-without-ingress"}),
+        (ingress("main", class_name="other", default="v1"), set()),
+        (ingress("main", class_name="othr"), told),
+        (ingress("main"), set()),
+        (ingress_class("nginx", "x.example/y"), set()),
+        (ingress("main", ("/", "Prefix", "v9")), told),
+        (ingress("main", class_name="other"), set()),
+        (ingress_class("other"), set()),
+    ]
+    for changed, codes_told in steps:
+        compiled = change(store, compiled, changed)
+        assert compiled == compile_snapshot(store.snapshot(), OPTIONS, check_pattern)
+        assert told & set(codes(compiled)) == codes_told, changed
+    store.delete(Ref("Ingress", "shop", "main"))
+    assert told <= set(codes(compile_snapshot(store.snapshot(), OPTIONS, check_pattern, compiled)))
 
 
 def test_a_fault_in_a_canary_route_leaves_its_ingress(monkeypatch: pytest.MonkeyPatch) -> None:
