@@ -14,11 +14,15 @@ class TokenBucket:
 
     def take(self, now: float) -> float:
         """0 when a token was taken; else the seconds until there is one."""
-        self._fill(now)
-        if self._tokens >= 1:
+        wait = self.wait(now)
+        if not wait:
             self._tokens -= 1
-            return 0.0
-        return (1 - self._tokens) / self._rate
+        return wait
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is a token; 0 when there is one."""
+        self._fill(now)
+        return 0.0 if self._tokens >= 1 else (1 - self._tokens) / self._rate
 
     def available(self, now: float) -> int:
         """Whole tokens that could be taken now."""

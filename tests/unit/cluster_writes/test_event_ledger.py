@@ -128,6 +128,15 @@ def test_one_object_gets_only_so_many() -> None:
     assert len(tell(ledger, 2.0 + PER_OBJECT_EVERY * 3)) == 3
 
 
+def test_what_could_not_be_written_uses_nothing_up() -> None:
+    """An hour without an API server, and then all at once."""
+    ledger = Ledger()
+    ledger.observe([note(reason=f"R{n}") for n in range(10)], 0.0)
+    for now in range(10, 3610, 10):
+        assert len(ledger.due(float(now), 100)[0]) == 10
+    assert len(tell(ledger, 3610.0)) == 10
+
+
 def test_a_new_leader_goes_on_where_the_old_one_ended() -> None:
     ledger = Ledger()
     ledger.observe([note("known"), note("new")], 100.0)

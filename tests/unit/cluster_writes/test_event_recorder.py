@@ -174,6 +174,19 @@ async def test_a_refusal_concerns_one_event_only(world: World) -> None:
     assert world.figure("failed") == 1
 
 
+async def test_a_server_that_is_busy_is_left_alone(world: World) -> None:
+    refs = [Ref("Ingress", "web", f"i{n}") for n in range(20)]
+    world.known.refs.update(refs)
+    world.api.refuse["create", EVENT.path("web")] = ApiError(429, "TooManyRequests", "later")
+    with pytest.raises(ApiError, match="429"):
+        await world.told(*(problem(ref) for ref in refs))
+    assert len(world.api.wrote()) == 1
+    world.api.refuse.clear()
+    world.clock.now += 10
+    await world.rounds()
+    assert len(world.events()) == 20
+
+
 async def test_a_burst_is_bounded_and_what_is_left_comes_at_its_rate(world: World) -> None:
     refs = [Ref("Ingress", "web", f"i{n}") for n in range(300)]
     world.known.refs.update(refs)
@@ -181,7 +194,7 @@ async def test_a_burst_is_bounded_and_what_is_left_comes_at_its_rate(world: Worl
     assert len(world.events()) == BURST
     world.clock.now += 10
     await world.rounds()
-    assert len(world.events()) == BURST + 20
+    assert len(world.events()) == BURST + 50
     waiting = {figure.name: figure.value for figure in world.recorder.figures()}["events_waiting"]
     assert waiting == 200
 

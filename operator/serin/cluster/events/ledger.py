@@ -5,6 +5,7 @@ It is told again shortly before its Event would expire, and counted on when it w
 seconds of one clock that never goes back.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -130,18 +131,24 @@ class Ledger:
                 entry.waiting = 0 if note.warning else entry.waiting
 
     def due(self, now: float, limit: int) -> tuple[list[Write], float | None]:
-        """At most `limit` writes, the most urgent first, and when there will be others if nothing changes."""
+        """At most `limit` writes, the most urgent first, and when there will be others if nothing changes.
+
+        Of an object no more than it may get; what counts is what is written, so that an outage uses nothing up.
+        """
         due = self._look(now)
         due.ready.sort(key=lambda item: item[:2])
         self.waiting = len(due.ready)
         writes: list[Write] = []
+        chosen: Counter[About] = Counter()
         for urgency, _, note in due.ready:
             if len(writes) >= limit:
                 break
-            wait = self._bucket(note.about).take(now) if note.warning else 0.0
-            if wait:
-                due.later(now + wait)
-                continue
+            if note.warning:
+                bucket = self._bucket(note.about)
+                if bucket.available(now) <= chosen[note.about]:
+                    due.later(now + (bucket.wait(now) or RETRY))
+                    continue
+                chosen[note.about] += 1
             entry = self._entries[note]
             before = entry.told.count if entry.told else 0
             count = before + (entry.waiting or 1)
@@ -151,6 +158,8 @@ class Ledger:
         return writes, due.next_at
 
     def written(self, write: Write, told: Told) -> None:
+        if write.note.warning:
+            self._bucket(write.note.about).take(told.at)
         entry = self._entries.get(write.note)
         if entry is None:
             return
