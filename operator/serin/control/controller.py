@@ -25,8 +25,8 @@ from serin.problems import Problem
 from serin.refs import Ref
 from serin.telemetry import log
 
-LEAVING = 4.0
-"""Seconds that each of the last writes (status, Lease) may take."""
+LEAVING = 12.0
+"""Seconds that each of the last writes (status, Lease) may take; each of them gives up before by itself."""
 CLOSING = 5.0
 """Seconds that each part may take to close."""
 

@@ -1,6 +1,5 @@
 """The parts of a controller, each told of the others what it needs. What they do when is Controller's."""
 
-import logging
 import os
 import socket
 import time
@@ -25,15 +24,13 @@ from serin.control.controller import Cluster, Work
 from serin.control.loop import Control
 from serin.control.patterns import check_pattern
 from serin.control.publish import Blocks
+from serin.control.rights import OptionalRights
 from serin.control.settings import ControllerSettings, ElectionSettings, StatusSettings, WebhookSettings
 from serin.objects.store import Snapshot
 from serin.problems import Problem
 from serin.refs import Ref
 from serin.render.rundir import RunDirectory
-from serin.telemetry import log
 from serin.telemetry.figure import Figure
-
-_log = logging.getLogger("serin.control")
 
 
 class Parts:
@@ -57,6 +54,7 @@ class Parts:
             namespace=settings.scope.namespace,
             sync=settings.sync_events,
         )
+        self._rights = OptionalRights(self._optional, self.events.about_us)
         self._before: Compiled | None = None
         self.control = Control(
             self.source,
@@ -70,7 +68,11 @@ class Parts:
         self.admission = self._admission(settings.webhook)
 
     def cluster(self) -> Cluster:
-        works = [Work("election", self.election.run), Work("events", self.events.run)]
+        works = [
+            Work("election", self.election.run),
+            Work("events", self.events.run),
+            Work("rights", self._rights.run),
+        ]
         leave = []
         if self._settings.status.update:
             works.append(Work("status", self.status.run))
@@ -89,16 +91,18 @@ class Parts:
         self._before = compiled
 
     async def _missing(self) -> Sequence[str]:
-        """Why the cluster cannot be used yet; what is missing besides is told once and keeps nobody waiting."""
-        wanted = needs(_uses(self._settings))
+        """Why the cluster cannot be used yet; what is missing besides is told and keeps nobody waiting."""
         try:
-            required = await check_access(self.api, wanted)
+            required = await check_access(self.api, needs(_uses(self._settings)))
             if not required:
-                for sentence in await check_rights(self.api, (need for need in wanted if need.rule.optional)):
-                    log.event(_log, log.ACCESS_MISSING, level=logging.WARNING, why=sentence)
+                await self._rights.ask()
         except (ApiError, ApiUnreachableError) as error:
             return (str(error),)
         return required
+
+    async def _optional(self) -> Sequence[str]:
+        wanted = needs(_uses(self._settings))
+        return await check_rights(self.api, (need for need in wanted if need.rule.optional))
 
     async def _clear(self) -> None:
         await self.status.clear()
