@@ -4,7 +4,7 @@ Pure. What is compiled here comes from the engine's memo and is thrown away; the
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serin.admission.candidate import Candidate
@@ -66,15 +66,24 @@ def brought_by(candidate: Candidate, what_if: WhatIf) -> Brought:
     before, after = what_if.before.problems, what_if.after.problems
     own = {*candidate.problems, *_of(candidate.ref, after)}
     known = {*candidate.stored_problems, *_of(candidate.ref, before)} if candidate.stored is not None else ()
-    others: list[Problem] = []
-    if after is not before:
-        there = {(p.source, p.code) for p in before}
-        others = [p for p in after if p.source.ref != candidate.ref and (p.source, p.code) not in there]
-    return Brought(tuple(sorted(own)), frozenset(_identity(p) for p in known), tuple(others))
+    others = tuple(p for p in _fresh(before, after) if p.source.ref != candidate.ref)
+    return Brought(tuple(sorted(own)), frozenset(_identity(p) for p in known), others)
+
+
+def _fresh(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
+    """Those whose place and code had no problem before. There may be many thousands, and nearly all are the same."""
+    if after is before:
+        return []
+    same = {id(problem) for problem in before}
+    fresh = [problem for problem in after if id(problem) not in same]
+    codes = {problem.code for problem in fresh}
+    there = {(p.source, p.code) for p in before if p.code in codes} if fresh else set()
+    return [problem for problem in fresh if (problem.source, problem.code) not in there]
 
 
 def _of(ref: Ref, problems: Iterable[Problem]) -> list[Problem]:
-    return [problem for problem in problems if problem.source.ref == ref]
+    name = ref.name  # far fewer share it, and texts compare fast
+    return [problem for problem in problems if problem.source.ref.name == name and problem.source.ref == ref]
 
 
 def _identity(problem: Problem) -> tuple[str, str, str]:

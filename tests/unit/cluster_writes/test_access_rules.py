@@ -6,6 +6,7 @@ import pytest
 from harness.fake_api import FakeApi
 
 from serin.cluster.access import REVIEWS, RULES, Uses, check_access, check_rights, needs, sentence
+from serin.cluster.api import ApiError
 from serin.cluster.scope import Scope
 from serin.refs import Ref
 
@@ -135,6 +136,22 @@ async def test_versions_that_are_taken(version: str) -> None:
 async def test_a_version_that_is_too_old_says_which_is_found() -> None:
     found = await check_access(Reviewing("v1.24.17-eks-1"), ())
     assert found == ["the API server is Kubernetes v1.24.17-eks-1; Serin needs v1.25 or later"]
+
+
+@pytest.mark.parametrize(("status", "taken"), [(403, True), (404, True), (401, False), (500, False)])
+async def test_a_version_that_is_kept_secret_keeps_nobody_waiting(
+    status: int, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def version() -> str:
+        raise ApiError(status, "Refused", "no")
+
+    api = Reviewing("")
+    monkeypatch.setattr(api, "version", version)
+    if taken:
+        assert await check_access(api, needs(WHOLE)) == []
+    else:
+        with pytest.raises(ApiError):
+            await check_access(api, needs(WHOLE))
 
 
 async def test_one_sentence_for_each_verb_that_is_missing() -> None:
