@@ -1,7 +1,7 @@
 """CanaryRoute of serin.dev/v1alpha1: targets, versions, splitBy. Its rules are read by `canaryroute_rules`.
 
 On files no API server holds the schema, so its bounds are held here. What cannot be read never gives a version more
-requests than its user meant: a target selects nothing, a rule matches nothing, weights all go home.
+requests than its user meant: a target selects nothing, a rule matches nothing or keeps at home, weights all go home.
 """
 
 import re
@@ -41,11 +41,12 @@ def read_canary_route(root: Fields, meta: Meta) -> CanaryRoute:
         return CanaryRoute(meta)
     spec.only(_SPEC)
     versions = _versions(spec, meta)
+    rules, kept = read_rules(spec, meta, [version.name for version in versions]) if versions else ((), False)
     return CanaryRoute(
         meta=meta,
         targets=_targets(spec, meta),
-        versions=versions,
-        rules=read_rules(spec, meta, [version.name for version in versions]) if versions else (),
+        versions=_all_home(versions) if kept else versions,
+        rules=rules,
         split_by=_split_by(spec, meta),
         paused=spec.flag("paused") is True,
         rollout=_rollout(spec, meta),
@@ -175,7 +176,11 @@ def _weighed(versions: tuple[CanaryVersion, ...], spec: Fields, *, readable: boo
     else:
         text = f"not every version can be read; until then requests that no rule decides all go to home {home.name}"
         report.error(path, "canaryroute-weights-unusable", text)
-    return (replace(home, weight=1), *(replace(version, weight=0) for version in versions[1:]))
+    return _all_home(versions)
+
+
+def _all_home(versions: tuple[CanaryVersion, ...]) -> tuple[CanaryVersion, ...]:
+    return (replace(versions[0], weight=1), *(replace(version, weight=0) for version in versions[1:]))
 
 
 def _writes_weight(spec: Fields) -> bool:

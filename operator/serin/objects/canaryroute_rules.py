@@ -1,11 +1,13 @@
-"""The rules of a CanaryRoute. A match that cannot be read in every part matches nothing, and says so.
+"""The rules of a CanaryRoute. What cannot be read never sends a request away from home, and is told.
 
-To drop the part alone would widen what the rest says: somebody's `never` must not become everybody's `always`.
+A match for another version that cannot be read in every part matches nothing: to drop the part alone would widen what
+the rest says. One for home says who must stay there; when that is not known, whoever comes as far as this rule stays.
 """
 
 import ipaddress
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from serin.objects.fields import Fields, shorten
 from serin.objects.views import CanaryFieldMatch, CanaryMatch, CanaryRule, MatchType, Meta
@@ -30,50 +32,81 @@ _NAMES = {
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}").fullmatch
 _NOTHING = "it matches no request"
+_KEPT = "all requests that no rule before it decides stay home"
 
 
-def read_rules(spec: Fields, meta: Meta, versions: Sequence[str]) -> tuple[CanaryRule, ...]:
-    """The rules of which at least one match can be read. `versions`: the names of those that there are."""
-    found = []
-    for number, fields in enumerate(spec.mappings("rules")):
+def read_rules(spec: Fields, meta: Meta, versions: Sequence[str]) -> tuple[tuple[CanaryRule, ...], bool]:
+    """The rules of which at least one match can be read, as far as the first that keeps all at home; whether one does.
+
+    `versions`: the names of those that there are, home first.
+    """
+    report, mark = spec.report, spec.report.mark
+    listed = list(islice(spec.entries("rules"), MOST_RULES + 1))
+    kept = not listed and report.failed_since(mark)
+    if kept:
+        report.error(spec.at("rules"), "canaryroute-rule-unusable", f"expected a list of rules; {_KEPT}")
+    found: list[CanaryRule] = []
+    for number, fields in enumerate(listed):
+        path = spec.at(f"rules[{number}]")
+        rule = None
         if number == MOST_RULES:
-            text = f"expected at most {MOST_RULES} rules; this one and those after it match no request"
-            fields.report.error(fields.path, "canaryroute-too-many", text)
-            break
-        rule = _rule(fields, meta, versions)
+            kept = True
+            report.error(path, "canaryroute-too-many", f"expected at most {MOST_RULES} rules; {_KEPT}")
+        elif fields is None:
+            kept = True
+            report.error(path, "canaryroute-rule-unusable", f"expected a rule; {_KEPT}")
+        else:
+            rule, kept = _rule(fields, meta, versions)
         if rule is not None:
             found.append(rule)
-    return tuple(found)
+        if kept:
+            break
+    return tuple(found), kept
 
 
-def _rule(fields: Fields, meta: Meta, versions: Sequence[str]) -> CanaryRule | None:
+def _rule(fields: Fields, meta: Meta, versions: Sequence[str]) -> tuple[CanaryRule | None, bool]:
+    """The rule as far as it can be read, and whether it keeps all requests at home.
+
+    One for a version that is not there is for home.
+    """
     report, mark = fields.report, fields.report.mark
-    fields.refuse_others(_RULE)
-    version = fields.text("version")
+    home, version = versions[0], fields.text("version")
     if version not in versions:
         shown = f", found {shorten(version)!r}" if version else ""
-        text = f"expected one of the versions {', '.join(versions)}{shown}; {_NOTHING}"
+        text = f"expected one of the versions {', '.join(versions)}{shown}; requests that it matches stay home"
         report.error(fields.at("version"), "canaryroute-version-unknown", text)
-    if report.failed_since(mark):
-        report.error(fields.path, "canaryroute-rule-unusable", f"this rule cannot be read; {_NOTHING}")
-        return None
+        version = home
+    if version == home:
+        fields.only(_RULE)
+    else:
+        fields.refuse_others(_RULE)
+        if report.failed_since(mark):
+            report.error(fields.path, "canaryroute-rule-unusable", f"this rule cannot be read; {_NOTHING}")
+            return None, False
+    outcome, mark = _KEPT if version == home else _NOTHING, report.mark
+    matches = _matches(fields, meta, outcome)
+    if not matches:
+        text = f"expected at least one match that can be read; {outcome}"
+        report.error(fields.at("matches"), "canaryroute-rule-unusable", text)
+    rule = CanaryRule(version, matches, meta.at(fields.path)) if matches else None
+    return rule, version == home and report.failed_since(mark)
+
+
+def _matches(fields: Fields, meta: Meta, outcome: str) -> tuple[CanaryMatch, ...]:
+    """Those that can be read; `outcome` says what the others do."""
     matches = []
     for number, item in enumerate(fields.mappings("matches")):
         if number == MOST_MATCHES:
-            text = f"expected at most {MOST_MATCHES} matches; this one and those after it match no request"
-            report.error(item.path, "canaryroute-too-many", text)
+            text = f"expected at most {MOST_MATCHES} matches, and does not look at the others; {outcome}"
+            fields.report.error(item.path, "canaryroute-too-many", text)
             break
-        match = _match(item, meta)
+        match = _match(item, meta, outcome)
         if match is not None:
             matches.append(match)
-    if not matches:
-        text = f"expected at least one match that can be read; {_NOTHING}"
-        report.error(fields.at("matches"), "canaryroute-rule-unusable", text)
-        return None
-    return CanaryRule(version, tuple(matches), meta.at(fields.path))
+    return tuple(matches)
 
 
-def _match(fields: Fields, meta: Meta) -> CanaryMatch | None:
+def _match(fields: Fields, meta: Meta, outcome: str) -> CanaryMatch | None:
     report, mark = fields.report, fields.report.mark
     fields.refuse_others(_MATCH)
     if not any(fields.has(key) for key in _MATCH):
@@ -87,7 +120,7 @@ def _match(fields: Fields, meta: Meta) -> CanaryMatch | None:
         source=meta.at(fields.path),
     )
     if report.failed_since(mark):
-        text = f"not all of this match can be read; {_NOTHING}"
+        text = f"not all of this match can be read; {outcome}"
         report.error(fields.path, "canaryroute-match-unusable", text)
         return None
     return match

@@ -123,12 +123,17 @@ class Fields:
         return []
 
     def mappings(self, key: str) -> Iterator["Fields"]:
+        return (item for item in self.entries(key) if item is not None)
+
+    def entries(self, key: str) -> Iterator["Fields | None"]:
+        """As `mappings`, with None in the place of what is none."""
         for index, item in enumerate(self.sequence(key)):
             path = f"{self.at(key)}[{index}]"
             if isinstance(item, Mapping):
                 yield Fields(item, path, self.report)
             else:
                 self.report.wrong_type(path, "a mapping", item)
+                yield None
 
     def texts(self, key: str) -> Iterator[tuple[str, str]]:
         """Pairs of path and text."""

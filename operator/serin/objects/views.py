@@ -198,7 +198,10 @@ class CanaryMatch:
 
 @dataclass(frozen=True, slots=True)
 class CanaryRule:
-    """Requests of any of `matches` go to `version`. A rule that cannot be used at all is left out."""
+    """Requests of any of `matches` go to `version`. A rule that cannot be used at all is left out.
+
+    Where one for home cannot be read, those after it are, too, and all weights go home.
+    """
 
     version: str
     matches: tuple[CanaryMatch, ...]
