@@ -32,9 +32,10 @@ def concerned(compiled: Compiled, ref: Ref) -> tuple[Ref, ...]:
         readings = compiled.memo.readings.values()
         return _arranged(reading.ref for reading in readings if reading.ingress.class_name == ref.name)
     if ref.kind == "CanaryRoute":
-        # Also where an older one shares the rule out: the Ingress's user wonders about both.
-        attached = (compiled.memo.attached.get(key) or {}).values()
-        return _arranged(Ref(INGRESS, ref.namespace, at.ingress) for rules in attached for at in rules)
+        # Only what it does share out: of a rule that an older one has it says itself whose that is.
+        hosts = (compiled.plan.hosts.get(name) for name in compiled.memo.attached.get(key) or ())
+        routes = (route for host in hosts if host is not None for route in host.routes)
+        return _arranged(route.ingress for route in routes if route.canary_route == ref)
     return ()
 
 
