@@ -27,6 +27,8 @@ IDLE = 1.0
 """Seconds between two looks whether we lead."""
 SETTLE = 0.25
 """Seconds between news and what is made of it, so that many changes make one."""
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at the ledger while something waits: of 10,000 Events one takes some ms."""
 PRUNE_EVERY = 60.0
 BACK_OFF = 10.0
 BUSY = (429, 503, 504)
@@ -162,7 +164,7 @@ class EventRecorder:
         now = self._clock()
         writes, next_at = self._ledger.due(now, min(_CHUNK, self._bucket.available(now)))
         # What becomes of these decides when there is more to do.
-        self._look_at = now + 1 / RATE if writes or next_at == now else next_at
+        self._look_at = now + LOOK_AGAIN if writes or next_at == now else next_at
         for write in writes:
             if not self._leading():
                 return

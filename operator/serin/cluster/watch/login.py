@@ -97,4 +97,5 @@ def _client(
         headers={"User-Agent": AGENT},
         middlewares=(authorize,),
         proxy=connection.proxy or None,
+        trust_env=True,  # HTTPS_PROXY and NO_PROXY, as for all other calls
     )

@@ -5,6 +5,7 @@ the uid of every object that had an event waiting, which may be hundreds of kB. 
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,9 @@ _CUT = (
     "Cleanup activity is",  # there is none
 )
 
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+"""Name and password of a proxy, in the URL that aiohttp's errors show."""
+
 _log = logging.getLogger("serin.cluster.watch")
 
 
@@ -32,7 +36,7 @@ class Said(logging.Handler):
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = _PASSWORD.sub("//…@", record.getMessage())
         if text.startswith(_CUT):
             return
         kind = (record.name, text[:24].split("#")[0])
