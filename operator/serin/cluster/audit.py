@@ -27,12 +27,14 @@ DEAD_AFTER = 4.0
 class Difference:
     """`ghosts` are known and not in the list. `behind`: in the list, and unknown or known in an older version.
 
-    `known` is how many objects of the kind were compared.
+    `known` is how many objects of the kind were compared. `rewound`: in the list in an older version than was known
+    before it, which is not possible unless the API server's data went back in time.
     """
 
     ghosts: frozenset[Ref]
     behind: Mapping[Ref, Identity]
     known: int
+    rewound: frozenset[Ref] = frozenset()
 
 
 class Comparison:
@@ -46,12 +48,16 @@ class Comparison:
         self._unseen = set(entries)
         self._known = len(entries)
         self._behind: dict[Ref, Identity] = {}
+        self._older: dict[Ref, Identity] = {}
 
     def page(self, listed: Mapping[Ref, Identity]) -> None:
         self._unseen -= listed.keys()
         for ref, identity in listed.items():
-            if is_behind(self._entries.get(ref), identity):
+            entry = self._entries.get(ref)
+            if is_behind(entry, identity):
                 self._behind[ref] = identity
+            elif entry is not None and is_newer(entry.version, identity[1]):
+                self._older[ref] = identity
 
     def difference(self, began: int) -> Difference:
         """`began` is the inventory's sequence from when this was begun."""
@@ -59,7 +65,14 @@ class Comparison:
             ref for ref in self._unseen if (entry := self._entries.get(ref)) is not None and entry.sequence <= began
         )
         behind = {ref: listed for ref, listed in self._behind.items() if is_behind(self._entries.get(ref), listed)}
-        return Difference(ghosts, behind, self._known)
+        rewound = frozenset(
+            ref
+            for ref, (_, version) in self._older.items()
+            if (entry := self._entries.get(ref)) is not None
+            and entry.sequence <= began
+            and is_newer(entry.version, version)
+        )
+        return Difference(ghosts, behind, self._known, rewound)
 
 
 def is_behind(entry: Entry | None, listed: Identity) -> bool:

@@ -130,3 +130,22 @@ def test_rewound() -> None:
     assert is_rewound(entries, "2", inventory.sequence)
     assert not is_rewound(entries, "2", 2), "told after the list began"
     assert not is_rewound(entries, "v2", inventory.sequence)
+
+
+def test_an_object_that_is_older_than_it_was_shows_a_rewound_history() -> None:
+    """However far the API server's versions have come again meanwhile."""
+    inventory = stocked(3)
+    inventory.put(FEED, ref(1), "uid-1", "70")
+    assert compared(inventory, listed(range(3))).rewound == {ref(1)}
+    assert compared(inventory, {**listed(range(3)), ref(1): ("another", "60")}).rewound == {ref(1)}
+    assert not compared(inventory, {**listed(range(3)), ref(1): ("uid-1", "70")}).rewound
+    assert not compared(inventory, {**listed(range(3)), ref(1): ("another", "80")}).rewound
+
+
+def test_an_object_that_was_told_of_while_the_list_was_made_is_no_sign_of_it() -> None:
+    inventory = stocked(1)
+    began = inventory.sequence
+    comparison = Comparison(inventory.entries("Service"))
+    inventory.put(FEED, ref(0), "uid-0", "9")
+    comparison.page(listed(range(1)))
+    assert not comparison.difference(began).rewound

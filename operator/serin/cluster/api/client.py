@@ -49,6 +49,9 @@ class Api:
         self._transport = Transport(connection)
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout))
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._unreachable = False
+        self.recovered: list[Callable[[], None]] = []
+        """Called with the first answer after a call that got none."""
 
     async def get(self, path: str, *, metadata_only: bool = False) -> Object | None:
         """None when there is no such object."""
@@ -194,15 +197,23 @@ class Api:
                 method, path, headers=headers, body=body, timeout=timeout or self._timeout
             )
             result = str(response.status)
+            self._answered()
             return response
         except ApiError as error:
             result = str(error.status)
             raise
         except ApiUnreachableError:
             result = "unreachable"
+            self._unreachable = True
             raise
         finally:
             self._counts[verb, result] += 1
+
+    def _answered(self) -> None:
+        if self._unreachable:
+            self._unreachable = False
+            for call in self.recovered:
+                call()
 
 
 def _selectors(label: str, field: str) -> dict[str, str]:
