@@ -150,6 +150,9 @@ ROWS = [
     Row("dataPlane.shutdownGraceSeconds", 30, flag("data-plane", "shutdown-grace"), "30"),
     Row("dataPlane.shutdownGraceSeconds", 0, flag("data-plane", "shutdown-grace"), "0"),
     Row("dataPlane.resources", {"limits": {"cpu": 3}}, flag("data-plane", "workers"), "$(CPU_LIMIT)"),
+    Row("dataPlane.resources", {"limits": {"cpu": "1500m"}}, flag("data-plane", "workers"), "$(CPU_LIMIT)"),
+    Row("dataPlane.resources", {"limits": {"cpu": "64"}}, flag("data-plane", "workers"), "60"),
+    Row("dataPlane.resources", {"limits": {"cpu": "96000m"}}, flag("data-plane", "workers"), "60"),
     Row(
         "dataPlane.resources", {"limits": {"cpu": 3}}, lambda r: of("data-plane", "resources")(r)["limits"], {"cpu": 3}
     ),

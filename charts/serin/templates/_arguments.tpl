@@ -75,6 +75,8 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 - --healthz-port={{ $c.metrics.port }}
 {{- if $d.workers }}
 - --workers={{ $d.workers }}
+{{- else if gt (include "serin.cpuLimit" . | atoi) 60 }}
+- --workers=60
 {{- else if include "serin.cpuLimit" . }}
 - --workers=$(CPU_LIMIT)
 {{- end }}
@@ -83,8 +85,11 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 {{- include "serin.extraArguments" $d.extraArgs }}
 {{- end -}}
 
+{{/* In whole processors, empty where there is none; the exact one is told by Kubernetes, in CPU_LIMIT. */}}
 {{- define "serin.cpuLimit" -}}
-{{- dig "limits" "cpu" "" (default dict .Values.dataPlane.resources) -}}
+{{- with dig "limits" "cpu" "" (default dict .Values.dataPlane.resources) | toString -}}
+{{- if hasSuffix "m" . -}}{{ div (trimSuffix "m" . | int) 1000 }}{{- else -}}{{ int . }}{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Seconds from SIGTERM until what is left is cut; the kernel must not be the one to do it. */}}

@@ -2,11 +2,10 @@
 
 import argparse
 import asyncio
-import os
 
 from serin.cli.plane import check
 from serin.dataplane import parent
-from serin.dataplane.settings import DataPlaneSettings
+from serin.dataplane.settings import DataPlaneSettings, processors
 from serin.native import state
 from serin.telemetry import log
 from serin.telemetry.access_log import LogFormat
@@ -14,7 +13,7 @@ from serin.telemetry.access_log import LogFormat
 
 def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
     check(arguments)
-    workers = arguments.workers or len(os.sched_getaffinity(0))
+    workers = arguments.workers or processors()
     return DataPlaneSettings(
         run_dir=arguments.run_dir,
         plane=arguments.plane,

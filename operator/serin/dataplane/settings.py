@@ -16,8 +16,9 @@ MAX_WORKERS = 60
 """The shared memory has 64 rows; some are for successors while the workers are replaced."""
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))
+def processors() -> int:
+    """Workers unless somebody says how many: one for each processor that this process may use, 60 at most."""
+    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class DataPlaneSettings:
     https_port: int = 8443
     healthz_port: int = 10254
     """Ports from 1 to 65535; 0 takes a free one, which state/ports.json then names."""
-    workers: int = field(default_factory=_processors)
+    workers: int = field(default_factory=processors)
     """Worker processes, from 1 to 60; by default one for each processor this process may use."""
     standalone: bool = False
     """`serve`: names may resolve to loopback addresses."""

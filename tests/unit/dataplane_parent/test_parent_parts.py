@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from cryptography import x509
 from unit.dataplane_parent.dataplane_driver import until
 
+from serin.cli.arguments import parse
+from serin.cli.data_plane import settings
 from serin.dataplane.children import RestartDelay, describe_exit, spawn
 from serin.dataplane.fallback_certificate import keep_certificate
 from serin.dataplane.generation import GenerationWatch, read_generation
@@ -30,6 +33,12 @@ from serin.errors import SerinError, UsageError
 def test_settings_that_cannot_be(wrong: dict[str, object], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         DataPlaneSettings(Path("/run/x"), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_machine_with_many_processors_gets_as_many_workers_as_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(96)))
+    assert DataPlaneSettings(Path("/run/x")).workers == 60
+    assert settings(parse(["data-plane", "--run-dir", "/run/x"])).workers == 60
 
 
 def test_delays_grow_while_a_worker_keeps_dying() -> None:
