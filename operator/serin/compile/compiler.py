@@ -6,6 +6,7 @@ covers it; a pool on its Service and endpoints. An exception is Serin's own faul
 made, which is then closed, and everything else lives.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from serin.compile.canaries import CheckPattern
@@ -25,6 +26,9 @@ from serin.objects.store import Snapshot
 from serin.problems import Problem
 from serin.refs import Ref, Source
 from serin.routing.plan import Certificate, Globals, Plan, PoolSpec
+
+FEW = 200
+"""New problems that are put in one by one; more are sorted with all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +249,22 @@ def _reads(hosts: HostSet, options: Options, previous: Compiled | None) -> froze
 
 
 def _all_problems(problems: Problems, memo: Memo, previous: Compiled | None) -> tuple[Problem, ...]:
-    """Sorted, each once."""
+    """Sorted, each once. A cluster may have thousands, of which one change moves a few."""
     found = problems.result()
     if previous is not None and found is memo.problems:
         return previous.problems
-    return tuple(sorted({problem for unit in found.values() for problem in unit}, key=_order))
+    everything = [problem for unit in found.values() for problem in unit]
+    before = set(map(id, () if previous is None else previous.problems))
+    fresh = [problem for problem in everything if id(problem) not in before]
+    if previous is None or len(fresh) > FEW:
+        return tuple(sorted(set(everything), key=_order))
+    now = set(map(id, everything))
+    sorted_in = [problem for problem in previous.problems if id(problem) in now]
+    for problem in fresh:
+        at = bisect_left(sorted_in, _order(problem), key=_order)
+        if at == len(sorted_in) or sorted_in[at] != problem:
+            sorted_in.insert(at, problem)
+    return tuple(sorted_in)
 
 
 def _order(problem: Problem) -> tuple[str, ...]:
