@@ -3,7 +3,7 @@
 Whether one has an effect is known only when the hosts are compiled: problems about that come last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from serin.compile.canaries import CheckPattern
 from serin.compile.canaryroute_effect import tell_effect
@@ -25,7 +25,7 @@ from serin.objects.views import CanaryRoute
 
 
 class CanaryRouteSet:
-    """`homes`: the Services that are or were home of a CanaryRoute that changed; `targeted` goes from Ingresses."""
+    """`targeted` goes from Ingresses to the CanaryRoutes that name them."""
 
     def __init__(self, memo: Memo, check: CheckPattern, ingresses: IngressSet, problems: Problems) -> None:
         self._check = check
@@ -34,8 +34,8 @@ class CanaryRouteSet:
         self.readings = Draft(memo.canary_routes)
         self.by_home = Draft(memo.canary_routes_at)
         self.targeted: Uses[Key, bool] = Uses(memo.targeted)
-        self.homes: set[Key] = set()
         self._changed: set[Key] = set()
+        self._before_and_after: list[CanaryRouteReading] = []
 
     def at_home(self, service: Key) -> tuple[CanaryRouteReading, ...]:
         """Those with this Service as their home, oldest first."""
@@ -44,7 +44,7 @@ class CanaryRouteSet:
     @property
     def hosts(self) -> set[str]:
         """The hosts whose requests are shared out otherwise than before, or may be."""
-        return {host for home in self.homes for hosts in self._ingresses.by_service.of(home).values() for host in hosts}
+        return {host for reading in self._before_and_after for host in self._hosts_of(reading)}
 
     def by_port(self, services: Iterable[Key]) -> set[Key]:
         """The CanaryRoutes that name a port of one of these Services as home."""
@@ -77,12 +77,19 @@ class CanaryRouteSet:
         self._changed.add(key)
         for reading in (old, new):
             if reading is not None and reading.home is not None:
-                self.homes.add(reading.home)
+                self._before_and_after.append(reading)
                 others = [other for other in self.at_home(reading.home) if other.ref != reading.ref]
                 if reading is new:
                     others = sorted([*others, new], key=lambda route: route.view.meta.age)
                 self.by_home.put(reading.home, tuple(others) or None)
         self.targeted.move("/".join(key), _targets(old), _targets(new))
+
+    def _hosts_of(self, reading: CanaryRouteReading) -> Iterator[str]:
+        """Those that it may share out, by the backends and names of the Ingresses as they are now."""
+        if reading.home is not None:
+            for user, hosts in self._ingresses.by_service.of(reading.home).items():
+                name = user.partition("/")[2]
+                yield from (host for host in hosts if reading.asks_for(name, host))
 
     def _read(self, view: CanaryRoute, ports: frozenset[int | str] | None) -> CanaryRouteReading:
         try:

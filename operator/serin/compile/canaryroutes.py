@@ -57,6 +57,11 @@ class CanaryRouteReading:
             return False
         return self.ports is None or backend.port in self.ports
 
+    def asks_for(self, ingress: str, host: str) -> bool:
+        """Whether rules of this Ingress and host can be asked for, whatever their backends and paths."""
+        targets = self.view.targets
+        return targets is None or any(t.name == ingress and t.host in ("", host) for t in targets)
+
     def takes(self, rule: Rule) -> bool:
         """Whether a rule of the same namespace is one of those asked for."""
         targets = self.view.targets

@@ -291,6 +291,35 @@ def test_a_canary_route_compiles_the_hosts_of_its_home_alone(monkeypatch: pytest
     assert seen == ["h1.example.com", "h3.example.com"]
 
 
+@pytest.mark.parametrize(
+    ("targets", "hosts"),
+    [
+        ([{"name": "i1"}], ["h1.example.com", "x.example.com"]),
+        ([{"name": "i1", "host": "x.example.com"}], ["x.example.com"]),
+        ([{"name": "i1", "host": "x.example.com"}, {"name": "i3"}], ["h3.example.com", "x.example.com"]),
+        ([{"name": "other"}], []),
+    ],
+)
+def test_a_canary_route_with_targets_compiles_their_hosts_alone(
+    targets: list[Raw], hosts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One Service may be behind thousands of hosts."""
+    mains = [ingress(f"i{n}", host=f"h{n}.example.com") for n in range(5)]
+    mains[1]["spec"]["rules"] += [mains[1]["spec"]["rules"][0] | {"host": "x.example.com"}]
+    store, compiled = start(*mains, canary_route(targets=targets))
+    seen: list[str] = []
+    real = rules_module.own_paths
+
+    def spy(host: str, *rest: Any) -> Any:
+        seen.append(host)
+        return real(host, *rest)
+
+    monkeypatch.setattr(host_module, "own_paths", spy)
+    after = change(store, compiled, canary_route(targets=targets, versions="main:v1=80 new:v2=20"))
+    assert seen == hosts
+    assert len(after.changes.splits) == len(hosts)
+
+
 def test_nothing_changed_is_nothing_changed() -> None:
     store, compiled = start(ingress("main"), service("v1"))
     again = change(store, compiled)
