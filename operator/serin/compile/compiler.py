@@ -90,7 +90,8 @@ def compile_snapshot(
     refs = changed or frozenset()
     if everything:
         told = {(namespace, name) for kind, namespace, name in memo.problems if kind == "ingress"}
-        ingresses.update(memo.readings.keys() | snapshot.ingresses.keys() | told, snapshot, again=True)
+        there = memo.snapshot.ingresses.keys() | snapshot.ingresses.keys()
+        ingresses.update(memo.readings.keys() | there | told, snapshot, again=True)
         routes.update(memo.canary_routes.keys() | snapshot.canary_routes.keys(), snapshot, again=True)
     else:
         ingresses.update(_keys(refs, "Ingress"), snapshot, again=False)

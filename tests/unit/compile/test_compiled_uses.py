@@ -80,3 +80,11 @@ def test_what_did_not_change_is_the_same_value() -> None:
     before = walk.apply(ingress("main", notes=AUTH))
     after = walk.apply(ingress("main", notes={**AUTH, "proxy-body-size": "1k"}))
     assert after.ingresses is before.ingresses
+
+
+def test_an_ingress_of_another_controller_that_goes_with_its_class_is_forgotten() -> None:
+    walk = Walk(Options())
+    theirs = ingress("theirs", class_name="other")
+    assert walk.apply(ingress_class("nginx"), ingress_class("other", "x.example/y"), theirs).memo.anothers
+    walk.store.delete(Ref("IngressClass", "", "other"))
+    assert not walk.delete(Ref("Ingress", "shop", "theirs")).memo.anothers
