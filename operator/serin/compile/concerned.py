@@ -4,14 +4,17 @@ A user looks at an Ingress first: what is wrong with a Secret or CanaryRoute has
 what compile left for its next run.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from serin.compile.compiler import Compiled
 from serin.compile.ingresses import IngressReading
 from serin.compile.options import Key
+from serin.problems import Problem
 from serin.refs import Ref
 
 INGRESS = "Ingress"
+_SHARED = frozenset((INGRESS, "IngressClass", "Service", "Endpoints", "EndpointSlice", "Secret"))
+"""Kinds that a cluster has many of, for others than us."""
 
 
 def concerned(compiled: Compiled, ref: Ref) -> tuple[Ref, ...]:
@@ -37,6 +40,16 @@ def concerned(compiled: Compiled, ref: Ref) -> tuple[Ref, ...]:
         routes = (route for host in hosts if host is not None for route in host.routes)
         return _arranged(route.ingress for route in routes if route.canary_route == ref)
     return ()
+
+
+def of_ours(compiled: Compiled, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Of the problems that objects have by themselves those to be told: not those of another controller's Ingress.
+
+    Objects are read before it is known whose they are, and another controller may think otherwise of them.
+    """
+    for problem in problems:
+        if problem.source.ref.kind not in _SHARED or concerned(compiled, problem.source.ref):
+            yield problem
 
 
 def changed_ingresses(before: Compiled | None, now: Compiled) -> frozenset[Ref]:

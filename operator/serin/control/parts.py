@@ -19,7 +19,7 @@ from serin.cluster.server import Connection
 from serin.cluster.source import ClusterSource
 from serin.cluster.status import Publish, StatusWriter
 from serin.compile.compiler import Compiled
-from serin.compile.concerned import changed_ingresses, concerned
+from serin.compile.concerned import changed_ingresses, concerned, of_ours
 from serin.control.controller import Cluster, Work
 from serin.control.loop import Control
 from serin.control.patterns import check_pattern
@@ -82,11 +82,12 @@ class Parts:
             works.append(Work("admission", self.admission.run))
         return Cluster(self.source, self._missing, works, (*leave, self.election.release), (self.api.close,))
 
-    def _compiled(self, compiled: Compiled, problems: tuple[Problem, ...]) -> None:
+    def _compiled(self, compiled: Compiled, _: tuple[Problem, ...]) -> None:
         """After every compile. Nothing in here may wait."""
         self.source.want(compiled.reads)
         self.status.ours(compiled.ingresses)
-        self.events.observe(problems, partial(concerned, compiled))
+        told = (*compiled.problems, *of_ours(compiled, self.source.problems))
+        self.events.observe(told, partial(concerned, compiled))
         self.events.synced(changed_ingresses(self._before, compiled))
         self._before = compiled
 

@@ -12,11 +12,12 @@ from unit.compile.manifests import (
 )
 
 from serin.compile.compiler import Compiled, compile_snapshot
-from serin.compile.concerned import changed_ingresses, concerned
+from serin.compile.concerned import changed_ingresses, concerned, of_ours
 from serin.compile.options import Options
 from serin.objects.parse import parse_object
 from serin.objects.store import Store
-from serin.refs import Ref
+from serin.problems import Problem, Severity
+from serin.refs import Ref, Source
 
 AUTH = {"auth-type": "basic", "auth-secret": "users"}
 
@@ -55,6 +56,15 @@ def compiled() -> Compiled:
 )
 def test_ingresses_that_name_the_object(compiled: Compiled, ref: Ref, names: list[str]) -> None:
     assert [ingress.name for ingress in concerned(compiled, ref)] == names
+
+
+def test_what_others_objects_have_by_themselves_is_not_told(compiled: Compiled) -> None:
+    def broken(ref: Ref) -> Problem:
+        return Problem(Source(ref, "spec"), "a-code", Severity.ERROR, "a text")
+
+    ours = [of("Ingress", "a"), of("Service", "v1"), of("Secret", "cert"), of("CanaryRoute", "any")]
+    theirs = [of("Ingress", "foreign"), of("Service", "unknown"), of("Secret", "helm"), of("IngressClass", "other", "")]
+    assert list(of_ours(compiled, map(broken, [*ours, *theirs]))) == [broken(ref) for ref in ours]
 
 
 def test_a_slice_concerns_those_of_its_service(compiled: Compiled) -> None:
