@@ -61,7 +61,7 @@ def test_what_cannot_stand_in_a_group_is_told_and_matches_nothing(pattern: str) 
     raw = {"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRoute", "metadata": {"name": "r"}}
     view = parse_object({**raw, "spec": {"versions": versions, "rules": [rule]}}).view
     assert isinstance(view, CanaryRoute)
-    reading = read_canary_route(view, check_pattern)
+    reading = read_canary_route(view, check_pattern, None)
     assert [problem.code for problem in reading.problems] == ["canaryroute-pattern-broken"]
     assert reading.rules[0].matches[0].query[0].broken
     compiled = CompiledMatches(reading.rules, VERSIONS, Pattern)
