@@ -71,6 +71,7 @@ def test_every_problem_is_a_warning(severity: Severity) -> None:
 
 def test_reasons_are_camel_case() -> None:
     assert reason_of("canary-weight-out-of-range") == "CanaryWeightOutOfRange"
+    assert reason_of("canaryroute-overrides") == "CanaryRouteOverrides"
 
 
 @pytest.mark.parametrize("text", ["x" * 3000, "é" * 1500, "x" + "漢" * 700])

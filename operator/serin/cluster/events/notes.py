@@ -12,6 +12,8 @@ MESSAGE_BYTES = 1024
 FAN_OUT = 20
 """Ingresses on which a problem of another object is told: one IngressClass may have thousands."""
 _CUT = " …"
+_WORDS = {"canaryroute": "CanaryRoute"}
+"""Words of codes that are written otherwise in a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def sync_note(about: About) -> Note:
 
 def reason_of(code: str) -> str:
     """`service-not-found` as `ServiceNotFound`."""
-    return "".join(part[:1].upper() + part[1:] for part in code.split("-"))
+    return "".join(_WORDS.get(part, part[:1].upper() + part[1:]) for part in code.split("-"))
 
 
 def cut(text: str, size: int = MESSAGE_BYTES) -> str:
