@@ -2,7 +2,7 @@
 #include "internal.h"
 
 /* What each version present has of the requests that nothing else decided. With `rest`, main takes what the versions left
- * in the request leave of the total; without main they share in proportion. */
+ * in the request leave of the total; without main they share in proportion. Where nobody has a part, main has it all. */
 void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn_shares *out) {
     uint64_t sum = 0;
     for (uint32_t v = 1; v < count; v++) {
@@ -16,6 +16,8 @@ void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn
         else
             main_weight = split->versions[0].weight;
     }
+    if (sum == 0 && main_weight == 0)
+        main_weight = present & 1u;
     out->weight[0] = main_weight;
     out->total = sum + main_weight;
 }
