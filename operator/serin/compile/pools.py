@@ -21,7 +21,7 @@ FIRST_PORT = 0
 """As a PoolSpec's port: the Service's first one (the default backend is named without a port)."""
 
 _DEFAULTS = Options()
-_NOBODY = "other versions answer its requests, or 503 where there is none"
+_NOBODY = "its requests get 503 where no other version can answer"
 
 
 def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing) -> PoolSpec:
