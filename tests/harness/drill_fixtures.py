@@ -52,6 +52,12 @@ class Island:
     def stop(self) -> None:
         self.kube.stop()
 
+    def recover(self) -> None:
+        """After a test that may have left it stopped or held."""
+        self.relay.release()
+        if self.kube.plane.program("kube-apiserver") is None:
+            self.start()
+
 
 @pytest.fixture(scope="module")
 def island(kube_programs: Mapping[str, pathlib.Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Island]:

@@ -41,17 +41,17 @@ class Drill:
         def steady() -> bool:
             return all(self.field.answer(self.serving, host, *headers, **request) == expected for _ in range(10))
 
-        until(steady, f"{expected} from {host}", seconds=WIDE)
+        until(steady, f"{expected} from {host}", seconds=WIDE, every=0.05)
 
     def pass_mark(self) -> None:
         """Wait until an Ingress that is made now is served: so is what was made before, or it never will be."""
         mark = f"mark-{next(self.marks)}"
         self.field.put(ingress("mark", f"{mark}.example", "steady"))
-        until(lambda: self.status(f"{mark}.example") == 200, "the mark", seconds=WIDE)
+        until(lambda: self.status(f"{mark}.example") == 200, "the mark", seconds=WIDE, every=0.05)
 
     def shows(self, pair: tuple[bytes, bytes], host: str) -> None:
         """Wait until that certificate (of a pair in PEM) is shown for a name."""
-        until(lambda: self.certificate(host) == der(pair[0]), "the certificate", seconds=WIDE)
+        until(lambda: self.certificate(host) == der(pair[0]), "the certificate", seconds=WIDE, every=0.05)
 
     def answered_by(self, names: set[str], host: str) -> None:
         """Wait until these answer, each of them."""
@@ -59,7 +59,7 @@ class Drill:
         def all_of_them() -> bool:
             return {self.field.answer(self.serving, host) for _ in range(16)} == names
 
-        until(all_of_them, f"{names} from {host}", seconds=WIDE)
+        until(all_of_them, f"{names} from {host}", seconds=WIDE, every=0.05)
 
     def status(self, host: str, **request: Any) -> int:
         return self.serving.door.send(Request(host=host, **request)).status
@@ -100,7 +100,7 @@ def drilling(field_: Field, *options: str, run_dir: str = "run") -> Iterator[Dri
     """A ready controller on the steady objects, with load until the end; nothing of it may be lost."""
     field_.make_class()
     field_.put(*steady_objects())
-    drill = Drill(field_, field_.control(*options, run_dir=run_dir))
+    drill = Drill(field_, field_.control("--access-log", "off", *options, run_dir=run_dir))
     with load(drill.serving.door, STEADY_HOST, connections=2, pause=PAUSE) as running:
         drill.loads.append(running)
         yield drill
