@@ -40,7 +40,7 @@ class Intake:
     def apply(self, told: Told) -> None:
         ref = told.ref
         # It was of interest when it was told, which may be a while ago.
-        if self.interest.keeps(ref):
+        if self.interest.keeps(ref) and not told.known:
             if told.parsed is None:
                 if self.inventory.delete(ref, told.uid, told.version):
                     self._gone(ref)

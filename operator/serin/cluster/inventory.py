@@ -50,6 +50,11 @@ class Inventory:
     def find(self, ref: Ref) -> Entry | None:
         return self._entries.get(ref.kind, {}).get(ref)
 
+    def knows(self, ref: Ref, uid: str, version: str) -> bool:
+        """In just that version. May be asked by any thread."""
+        entry = self.find(ref)
+        return entry is not None and entry.uid == uid and entry.version == version
+
     def entries(self, kind: str) -> Mapping[Ref, Entry]:
         return self._entries.get(kind, {})
 

@@ -1,6 +1,6 @@
-"""The audit's rounds: at first until all that is listed has been told of, then every minute, and soon after a re-list.
+"""The audit's rounds: everything is read once, before the watch begins; then compared every minute and after a re-list.
 
-What was missed is repaired: ghosts are forgotten, and a watch that is dead is begun anew.
+What was missed is repaired: ghosts are forgotten, what changed unseen is read, and a watch that is dead is begun anew.
 """
 
 import asyncio
@@ -12,10 +12,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from serin.cluster.api import Api, ApiError, ApiUnreachableError
-from serin.cluster.audit import Auditor, Comparison, Difference, Identity, is_behind, is_rewound
+from serin.cluster.audit import Auditor, Comparison, Difference, is_rewound
 from serin.cluster.follow import pages
 from serin.cluster.intake import Intake
 from serin.cluster.inventory import Entry
+from serin.cluster.reading import read_pages
 from serin.cluster.scope import Feed
 from serin.cluster.told import Told
 from serin.cluster.watch.supervisor import Supervisor
@@ -29,11 +30,11 @@ SOON = 5.0
 """Seconds until the next round when this one left something open."""
 AFTER_RELIST = 1.0
 """Seconds of peace after listed objects were told of, so that the round does not find half of them."""
-PATIENCE = 2.0
-"""Seconds without any of the objects that are waited for, until they are listed anew."""
+FRESH = 10.0
+"""Seconds since listed objects of a feed were told of, or all of them read, after which more of them are a re-list."""
 AGAIN = 1.0
-SILENCE = 60.0
-"""Seconds in which a watch that has objects to tell of may say nothing while everything is listed."""
+SILENCE = 30.0
+"""Seconds in which a watch that has objects to tell of may say nothing since it began."""
 LISTING = 10.0
 """Seconds since listed objects were told of, or since the watch began, before it can count as dead."""
 ABSENT = (403, 404)
@@ -74,76 +75,87 @@ class Rounds:
         self._random = random
         self._auditors = {feed: Auditor() for feed in feeds}
         self._covered = asyncio.Event()
-        self._awaited: dict[Ref, Identity] = {}
-        self._progress = asyncio.Event()
-        self._listed_at = self._told_at = float("-inf")
+        self._listed: dict[Feed, float] = {}
+        self._read: dict[Feed, float] = {}
+        self._relisted: list[Feed] = []
+        self._listed_at = float("-inf")
+        self._recovered_at = float("-inf")
         self._complained_at = float("-inf")
         self._soon = asyncio.Event()
         intake.told.append(self._told)
 
     async def covered(self) -> None:
-        """Until every object of every list has been told of."""
+        """Until every object of every list is known."""
         await self._covered.wait()
+
+    def recovered(self) -> None:
+        """The API server answers again: what it told meanwhile, or is now, may be something else."""
+        if self._clock() >= self._recovered_at + SOON:
+            self._recovered_at = self._clock()
+            self._relisted = list(self._feeds)
+            self._soon.set()
+
+    async def cover(self) -> None:
+        """Read everything, once: before the watch begins. Failures are waited out."""
+        if self._covered.is_set():
+            return
+        async with asyncio.TaskGroup() as reading:
+            for feed in self._feeds:
+                reading.create_task(self._cover(feed))
+        self._covered.set()
+        log.event(_log, log.CLUSTER_SYNCED, objects=len(self._intake.inventory))
 
     async def run(self) -> None:
         """Until cancelled."""
-        if not self._covered.is_set():
-            for feed in self._feeds:
-                await self._cover(feed)
-            self._covered.set()
-            log.event(_log, log.CLUSTER_SYNCED, objects=len(self._intake.inventory))
+        await self._covered.wait()
         wait = EVERY
         while True:
             await self._pause(wait * (0.9 + 0.1 * self._random()))
             wait = SOON if await self._round() else EVERY
 
     async def _pause(self, seconds: float) -> None:
-        self._soon.clear()
+        """Until then, or until a re-list is over; what is listed anew is read meanwhile."""
+        await self._news(seconds)
+        while True:
+            while self._relisted:
+                await self._catch_up(self._relisted.pop(0))
+            rest = self._listed_at + AFTER_RELIST - self._clock()
+            if rest <= 0:
+                return
+            await self._news(rest)
+
+    async def _news(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._soon.wait()
-        while (rest := self._listed_at + AFTER_RELIST - self._clock()) > 0:
-            await asyncio.sleep(rest)
+        self._soon.clear()
 
     def _told(self, told: Told) -> None:
-        self._told_at = self._clock()
-        if told.listed:
-            self._listed_at = self._told_at
-            if self._covered.is_set():
-                self._soon.set()
-        awaited = self._awaited.get(told.ref)
-        if awaited is not None and (told.parsed is None or not is_behind(self._entry(told.ref), awaited)):
-            del self._awaited[told.ref]
-            self._progress.set()
-
-    def _entry(self, ref: Ref) -> Entry | None:
-        return self._intake.inventory.find(ref)
+        if not told.listed:
+            return
+        now, before = self._clock(), self._listed.get(told.feed, float("-inf"))
+        self._listed[told.feed] = self._listed_at = now
+        if not self._covered.is_set():
+            return
+        if max(before, self._read.get(told.feed, float("-inf"))) + FRESH < now and told.feed not in self._relisted:
+            self._relisted.append(told.feed)
+        self._soon.set()
 
     async def _cover(self, feed: Feed) -> None:
-        """Until everything that is listed has been told of."""
         while True:
             try:
-                difference, _ = await self._difference(feed)
+                await self._difference(feed, read=True)
+                return
             except SerinError as error:
                 self._failed(feed, error)
                 await asyncio.sleep(AGAIN)
-                continue
-            if difference is None or not difference.behind:
-                return
-            self._awaited = dict(difference.behind)
-            # Told while the difference was made.
-            for ref in [ref for ref, identity in self._awaited.items() if not is_behind(self._entry(ref), identity)]:
-                del self._awaited[ref]
-            with contextlib.suppress(TimeoutError):
-                while self._awaited:
-                    self._progress.clear()
-                    async with asyncio.timeout(PATIENCE):
-                        await self._progress.wait()
-            if not self._awaited:
-                return
-            self._awaited = {}
-            if self._clock() - max(self._told_at, self._supervisor.began_at) > SILENCE:
-                self._supervisor.restart(f"nothing was told of for {SILENCE:g} s, though there are {feed}")
+
+    async def _catch_up(self, feed: Feed) -> None:
+        """kopf begins to list anew what it lost sight of, and takes its time: nobody has to wait for it."""
+        try:
+            await self._audit(feed, read=True)
+        except SerinError as error:
+            self._failed(feed, error)
 
     async def _round(self) -> bool:
         """Whether another one is wanted soon."""
@@ -159,16 +171,24 @@ class Rounds:
         self.counts.audits += 1
         if not failures:
             self.counts.finished_at = self._clock()
+            self._hear()
         return soon or failures > 0
 
-    async def _audit(self, feed: Feed) -> bool:
+    def _hear(self) -> None:
+        began, feeds = self._supervisor.began_at, self._supervisor.feeds
+        if self._listed_at < began < self._clock() - SILENCE and any(map(self._entries, feeds)):
+            self._supervisor.restart(f"nothing was told of for {SILENCE:g} s, though there are objects")
+
+    async def _audit(self, feed: Feed, *, read: bool = False) -> bool:
+        if not self._supervisor.runs:  # what it can read is not known yet
+            return True
         began = self._intake.inventory.sequence
-        difference, version = await self._difference(feed)
+        difference, version = await self._difference(feed, read=read)
         served = feed in self._supervisor.feeds
         if difference is None or not served:
             return self._absent(feed, served, known=difference is not None)
         entries = self._entries(feed)
-        if is_rewound(entries.values(), version, began):
+        if difference.rewound or is_rewound(entries.values(), version, began):
             log.event(_log, log.HISTORY_REWOUND, level=logging.WARNING, feed=str(feed), version=version)
             self._intake.inventory.forget_versions(entries)
             self._rewound()
@@ -185,15 +205,22 @@ class Rounds:
                 _log, log.WATCH_DEAD, level=logging.WARNING, feed=str(feed), objects=len(verdict.dead), some=shown
             )
             self._supervisor.restart(f"{feed}: {len(verdict.dead)} changes were not told of, as of {verdict.dead[0]}")
+            await self._difference(feed, read=True)
         return verdict.again or bool(verdict.dead)
 
-    async def _difference(self, feed: Feed) -> tuple[Difference | None, str]:
-        """Of the list and what is known, and the list's version; None when there is no such kind to read."""
+    async def _difference(self, feed: Feed, *, read: bool = False) -> tuple[Difference | None, str]:
+        """Of the list and what is known, and the list's version; None when there is no such kind to read.
+
+        `read`: what is behind is read, too, and known then.
+        """
         began = self._intake.inventory.sequence
         comparison = Comparison(self._entries(feed))
         version = ""
+        if read:
+            self._read[feed] = self._clock()
         try:
-            async with aclosing(pages(self._api, feed)) as listing:
+            listing = read_pages(self._api, feed, self._intake) if read else pages(self._api, feed)
+            async with aclosing(listing):
                 async for listed, version in listing:  # noqa: B007 - the same with every page
                     comparison.page({ref: found for ref, found in listed.items() if self._intake.interest.keeps(ref)})
         except ApiError as error:

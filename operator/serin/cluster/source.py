@@ -5,6 +5,7 @@ server: what is known stays, and everything is tried again.
 """
 
 import asyncio
+import contextlib
 import logging
 import random as randomness
 import time
@@ -35,6 +36,8 @@ BATCH = 500
 """Objects taken in before others get their turn."""
 LOOK_AGAIN = 5.0
 """Seconds between two looks at what the connection is made of."""
+LOOK_FOR_KINDS = 10.0
+"""Seconds between two looks whether a kind that was not served, or not for us, is served by now."""
 AGAIN = 1.0
 
 _log = logging.getLogger("serin.cluster.watch")
@@ -67,15 +70,19 @@ class ClusterSource:
         self._api = api
         self._connection = connection
         self._clock = clock
+        self._random = random
         self._feeds = watched_feeds(scope)
         self._intake = Intake()
         self._inbox = Inbox()
-        self._supervisor = Supervisor(self._serve, connection, self._intake.interest, self._inbox, clock, random)
+        intake, inbox = self._intake, self._inbox
+        known = intake.inventory.knows
+        self._supervisor = Supervisor(self._serve, connection, intake.interest, inbox, known, clock, random)
         tls = next(feed for feed in self._feeds if feed.kind.name == "Secret")
         self._referred = Referred(api, scope, tls, self._intake, random)
         self._rounds = Rounds(
             api, self._feeds, self._intake, self._supervisor, self._referred.read_all_again, clock, random
         )
+        api.recovered.append(self._rounds.recovered)
         self._selection = Selection(api, self._feeds, self._intake, Waits(random)) if scope.selector else None
         self._selected = False
         self._events = 0
@@ -88,13 +95,14 @@ class ClusterSource:
 
     async def start(self) -> None:
         """Begin to watch; does not wait for the API server."""
-        works = [self._take_in, self._supervisor.run, self._rounds.run, self._referred.run, self._look]
+        works = [self._take_in, self._supervisor.run, self._rounds.run, self._referred.run]
+        works += [self._look, self._look_for_kinds]
         if self._selection is not None:
             works.append(self._selection.run)
         self._tasks = [asyncio.create_task(self._lasting(work)) for work in works]
 
     async def ready(self) -> None:
-        """Until everything that the API server lists has been told of, so that `load` gives no half-known table."""
+        """Until everything that the API server lists is known, so that `load` gives no half-known table."""
         await self._rounds.covered()
 
     async def settled(self) -> None:
@@ -180,23 +188,40 @@ class ClusterSource:
             await asyncio.sleep(0)
 
     async def _serve(self) -> tuple[Feed, ...]:
-        """The feeds that the API server has and lets us read. ApiUnreachableError."""
+        """The feeds that the API server has and lets us read. ApiUnreachableError.
+
+        The first time everything is read before: nobody has to wait for kopf.
+        """
         if self._selection is not None and not self._selected:
             await self._selection.begin()
             self._selected = True
+        await self._rounds.cover()
         return tuple([feed for feed in self._feeds if not feed.optional or await self._is_served(feed)])
 
     async def _is_served(self, feed: Feed) -> bool:
+        why = await self._why_absent(feed)
+        if why:
+            log.event(_log, log.KIND_ABSENT, kind=feed.kind.name, why=why)
+        return not why
+
+    async def _why_absent(self, feed: Feed) -> str:
+        """Empty when it can be listed. ApiError, ApiUnreachableError."""
         try:
-            if await self._api.get(f"{feed.path}?limit=1") is not None:
-                return True
-            why = "the API server has no such kind"
+            return "" if await self._api.get(f"{feed.path}?limit=1") is not None else "the API server has no such kind"
         except ApiError as error:
             if error.status not in ABSENT:
                 raise
-            why = error.text
-        log.event(_log, log.KIND_ABSENT, kind=feed.kind.name, why=why)
-        return False
+            return error.text
+
+    async def _look_for_kinds(self) -> None:
+        """Definitions are installed, and rights given, at any time; whoever did it waits for the effect."""
+        while True:
+            await asyncio.sleep(LOOK_FOR_KINDS * (0.9 + 0.1 * self._random()))
+            if self._supervisor.runs:
+                for feed in [f for f in self._feeds if f.optional and f not in self._supervisor.feeds]:
+                    with contextlib.suppress(SerinError):
+                        if not await self._why_absent(feed):
+                            self._supervisor.restart(f"{feed} can be read now")
 
     async def _look(self) -> None:
         """Another server, CA or client certificate: the watch goes on with it."""

@@ -3,7 +3,7 @@
 Total, and the only place of the watch that holds a raw object, which is dropped at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from serin.refs import Ref
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 DELETED = "DELETED"
+READ = "READ"
+"""Not of the API: the object was read by ourselves."""
 _ADDRESS_FIELDS = ("ip", "hostname")
 
 Address = tuple[tuple[str, str], ...]
@@ -23,7 +25,8 @@ Address = tuple[tuple[str, str], ...]
 class Told:
     """One event about one object.
 
-    `parsed` is None when the object was deleted. `listed`: it came out of a list, not as a change.
+    `parsed` is None when the object was deleted, or is `known` in that version. `listed`: it came out of a list, not as
+    a change.
     """
 
     feed: Feed
@@ -33,15 +36,30 @@ class Told:
     parsed: Parsed | None
     listed: bool = False
     addresses: tuple[Address, ...] = ()
+    known: bool = False
 
 
-def read_event(feed: Feed, interest: Interest, event: Mapping[str, Any]) -> Told | None:
-    """`event` has `type` (None for an object out of a list) and `object`. None: nobody wants to know of that object."""
+IsKnown = Callable[[Ref, str, str], bool]
+"""Whether the object of that uid is known in that version."""
+
+
+def _never(*_: object) -> bool:
+    return False
+
+
+def read_event(feed: Feed, interest: Interest, event: Mapping[str, Any], is_known: IsKnown = _never) -> Told | None:
+    """`event` has `type` (None for an object out of a list) and `object`. None: nobody wants to know of that object.
+
+    An object out of a list that `is_known` is not read.
+    """
     raw = event.get("object")
     ref = ref_of(feed, raw)
     if ref is None or not isinstance(raw, dict) or not interest.keeps(ref):
         return None
-    return read_object(feed, ref, raw, event.get("type"))
+    kind_of_event = event.get("type")
+    if kind_of_event is None and is_known(ref, *(identity := identity_of(raw))):
+        return Told(feed, ref, *identity, None, listed=True, known=True)
+    return read_object(feed, ref, raw, kind_of_event)
 
 
 def ref_of(feed: Feed, raw: object) -> Ref | None:

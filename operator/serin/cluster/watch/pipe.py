@@ -16,7 +16,7 @@ import kopf
 from serin.cluster.inbox import Inbox
 from serin.cluster.scope import Feed, Interest
 from serin.cluster.server import Connection
-from serin.cluster.told import read_event
+from serin.cluster.told import IsKnown, read_event
 from serin.cluster.watch.login import Login
 from serin.cluster.watch.said import quiet_kopf
 from serin.cluster.watch.settings import namespaces_of, pipe_settings
@@ -46,12 +46,14 @@ class Pipe:
         connection: Callable[[], Connection],
         interest: Interest,
         inbox: Inbox,
+        is_known: IsKnown,
         random: Callable[[], float],
     ) -> None:
         self._feeds = feeds
         self._connection = connection
         self._interest = interest
         self._inbox = inbox
+        self._is_known = is_known
         self._random = random
         self._main = asyncio.get_running_loop()
         self._ended = asyncio.Event()
@@ -146,7 +148,10 @@ class Pipe:
     def _handler(self, feed: Feed) -> Callable[..., Awaitable[None]]:
         async def tell(event: Any, **_: object) -> None:
             try:
-                if self._alive and (told := read_event(feed, self._interest, event)) is not None:
+                if not self._alive:
+                    return
+                told = read_event(feed, self._interest, event, self._is_known)
+                if told is not None:
                     self._inbox.put(told)
                     self._ring_soon(at_once=not told.listed)
             except Exception as error:

@@ -4,7 +4,6 @@ What is known of the objects stays as it is in between: kopf lists everything an
 """
 
 import asyncio
-import contextlib
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
@@ -12,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from serin.cluster.inbox import Inbox
 from serin.cluster.scope import Feed, Interest
 from serin.cluster.server import Connection
+from serin.cluster.told import IsKnown
 from serin.cluster.waits import Waits
 from serin.cluster.watch.pipe import Pipe
 from serin.errors import SerinError
@@ -34,6 +34,7 @@ class Supervisor:
         connection: Callable[[], Connection],
         interest: Interest,
         inbox: Inbox,
+        is_known: IsKnown,
         clock: Callable[[], float],
         random: Callable[[], float],
     ) -> None:
@@ -41,6 +42,7 @@ class Supervisor:
         self._connection = connection
         self._interest = interest
         self._inbox = inbox
+        self._is_known = is_known
         self._clock = clock
         self._random = random
         self._asked = asyncio.Event()
@@ -80,7 +82,7 @@ class Supervisor:
             self.restarts += self.runs > 1
             log.event(_log, log.WATCH_STARTED, feeds=" ".join(map(str, self.feeds)), run=self.runs)
             return await self._until_asked(
-                Pipe(self.feeds, self._connection, self._interest, self._inbox, self._random)
+                Pipe(self.feeds, self._connection, self._interest, self._inbox, self._is_known, self._random)
             )
         except SerinError as error:
             return False, str(error)
@@ -98,6 +100,9 @@ class Supervisor:
         finally:
             for task in (work, asked):
                 task.cancel()
-            for task in (work, asked):
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            ended = asyncio.gather(work, asked, return_exceptions=True)
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError:  # ourselves, too: only once the thread is gone
+                await ended
+                raise
