@@ -219,5 +219,5 @@ def test_a_fault_of_serin_is_an_empty_pool() -> None:
 
 def test_a_canary_without_endpoints_says_what_comes_of_it() -> None:
     compiled = compile_objects(ingress("main"))
-    assert "other versions answer its requests" in problem(compiled, "service-not-found").text
+    assert "no other version can answer" in problem(compiled, "service-not-found").text
     assert codes(compiled) == ["service-not-found"]
