@@ -15,7 +15,7 @@ from harness.network import NoNetworkError, PrivateNetwork
 from harness.relay import Relay
 from localkube.controlplane import ControlPlane
 
-__all__ = ["backends", "island", "network", "shared_field"]
+__all__ = ["backends", "island", "island_server", "network", "shared_field"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def shared_field(api_server: Kube, backends: Backends, tmp_path_factory: pytest.
 
 @dataclass
 class Island:
-    """An API server of the module's own, that may be stopped, and what reaches it from within the tests' network."""
+    """An API server that may be stopped, and what reaches it from within the tests' network."""
 
     field: Field
     network: PrivateNetwork
@@ -59,12 +59,24 @@ class Island:
             self.start()
 
 
-@pytest.fixture(scope="module")
-def island(kube_programs: Mapping[str, pathlib.Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Island]:
-    folder = tmp_path_factory.mktemp("island")
-    kube = Kube(ControlPlane(folder / "api-server", kube_programs))
+@pytest.fixture(scope="session")
+def island_server(
+    kube_programs: Mapping[str, pathlib.Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kube]:
+    """For all islands, one after the other."""
+    kube = Kube(ControlPlane(tmp_path_factory.mktemp("island-server"), kube_programs))
     try:
         kube.start()
+        yield kube
+    finally:
+        kube.close()
+
+
+@pytest.fixture(scope="module")
+def island(island_server: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Island]:
+    kube, folder = island_server, tmp_path_factory.mktemp("island")
+    namespaces = Namespaces(kube)
+    try:
         made = PrivateNetwork(ADDRESSES)
         with made:
             listening = made.listen(urlsplit(kube.server).port or 443)
@@ -72,13 +84,12 @@ def island(kube_programs: Mapping[str, pathlib.Path], tmp_path_factory: pytest.T
                 outer = Relay(kube.server, listening)
             with outer, Relay(kube.server) as inner:
                 backends = Backends(ADDRESSES, Network("10.99.0."))
-                field = Field(kube, Namespaces(kube).make(), folder, backends)
+                field = Field(kube, namespaces.make(), folder, backends)
                 try:
                     yield Island(field, made, inner, inner.kubeconfig(kube.kubeconfig))
                 finally:
                     field.close()
                     backends.close()
+                    namespaces.delete()
     except NoNetworkError as error:
         pytest.skip(str(error))
-    finally:
-        kube.close()

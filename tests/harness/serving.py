@@ -77,26 +77,45 @@ def launch_command(*arguments: str, run_dir: pathlib.Path) -> Serving:
 
 def await_ready(serving: Serving) -> Serving:
     """Fill in the ports once they are known and wait for /readyz."""
+    return _awaited(serving, ready=True)
+
+
+def await_ports(serving: Serving) -> Serving:
+    """Fill in the ports once they are known, ready or not."""
+    return _awaited(serving, ready=False)
+
+
+def _awaited(serving: Serving, *, ready: bool) -> Serving:
     ports = serving.run_dir / "state" / "ports.json"
 
-    def known() -> dict[str, int]:
+    def known() -> bool:
+        """Anew each time: a data plane that was killed may have left its file behind."""
         if serving.process.poll() is not None:
             raise AssertionError(f"ended with {serving.process.returncode}:\n{serving.output()[-4000:]}")
         with contextlib.suppress(FileNotFoundError):
             found: dict[str, int] = json.loads(ports.read_text())
-            return found if pathlib.Path(f"/proc/{found['pid']}").exists() else {}
-        return {}
+            serving.door = Door(("127.0.0.1", found["http"]), ("127.0.0.1", found["https"]))
+            serving.healthz = found["healthz"]
+            return is_running(found["pid"])
+        return False
 
     try:
-        found = until(known, "ports.json", seconds=STARTING)
-        serving.door = Door(("127.0.0.1", found["http"]), ("127.0.0.1", found["https"]))
-        serving.healthz = found["healthz"]
-        until(lambda: known() and serving.is_ready(), "/readyz", seconds=STARTING)
+        until(known, "ports.json", seconds=STARTING)
+        if ready:
+            until(lambda: known() and serving.is_ready(), "/readyz", seconds=STARTING)
     except AssertionError as error:
         if serving.process.poll() is None:
             serving.stop()
         raise AssertionError(f"{error}\n{serving.output()[-4000:]}") from None
     return serving
+
+
+def is_running(pid: int) -> bool:
+    """Not ended, nor waiting to be reaped (state Z of proc(5))."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @contextlib.contextmanager
