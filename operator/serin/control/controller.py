@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 import signal
+import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ LEAVING = 12.0
 """Seconds that each of the last writes (status, Lease) may take; each of them gives up before by itself."""
 CLOSING = 5.0
 """Seconds that each part may take to close."""
+LOOK_AGAIN = 10.0
+"""Longest pause in seconds between two looks whether the cluster can be used: traffic may wait for it."""
+TELL_AGAIN = 60.0
+"""Seconds until what keeps us waiting is told once more, unless it changes."""
 
 _log = logging.getLogger("serin.control")
 
@@ -133,12 +138,14 @@ class Controller:
 
     async def _usable(self) -> None:
         """Wait for an API server that we may use. Not being allowed to is no reason to end: rights can be given."""
-        failures = 0
+        failures, told, told_at = 0, frozenset[str](), 0.0
         while missing := await self._cluster.missing():
             failures += 1
-            pause = delay(failures, random.random())  # noqa: S311  spreads replicas over time
-            for sentence in missing:
-                log.event(_log, log.CLUSTER_WAITING, level=logging.ERROR, why=sentence, again_seconds=round(pause, 1))
+            pause = min(delay(failures, random.random()), LOOK_AGAIN)  # noqa: S311  spreads replicas over time
+            if told != set(missing) or time.monotonic() >= told_at + TELL_AGAIN:
+                told, told_at = frozenset(missing), time.monotonic()
+                for why in missing:
+                    log.event(_log, log.CLUSTER_WAITING, level=logging.ERROR, why=why, again_seconds=round(pause, 1))
             await asyncio.sleep(pause)
 
     @contextlib.contextmanager
