@@ -43,23 +43,22 @@ IsKnown = Callable[[Ref, str, str], bool]
 """Whether the object of that uid is known in that version."""
 
 
-def _never(*_: object) -> bool:
-    return False
-
-
-def read_event(feed: Feed, interest: Interest, event: Mapping[str, Any], is_known: IsKnown = _never) -> Told | None:
-    """`event` has `type` (None for an object out of a list) and `object`. None: nobody wants to know of that object.
-
-    An object out of a list that `is_known` is not read.
-    """
+def read_event(feed: Feed, interest: Interest, event: Mapping[str, Any]) -> Told | None:
+    """`event` has `type` (None for an object out of a list) and `object`. None: nobody wants to know of that object."""
     raw = event.get("object")
     ref = ref_of(feed, raw)
     if ref is None or not isinstance(raw, dict) or not interest.keeps(ref):
         return None
-    kind_of_event = event.get("type")
-    if kind_of_event is None and is_known(ref, *(identity := identity_of(raw))):
-        return Told(feed, ref, *identity, None, listed=True, known=True)
-    return read_object(feed, ref, raw, kind_of_event)
+    return read_object(feed, ref, raw, event.get("type"))
+
+
+def read_known(feed: Feed, event: Mapping[str, Any], is_known: IsKnown) -> Told | None:
+    """Of an object out of a list that is known in that version; None when it has to be read."""
+    raw = event.get("object")
+    if event.get("type") is not None or not isinstance(raw, dict) or (ref := ref_of(feed, raw)) is None:
+        return None
+    uid, version = identity_of(raw)
+    return Told(feed, ref, uid, version, None, listed=True, known=True) if is_known(ref, uid, version) else None
 
 
 def ref_of(feed: Feed, raw: object) -> Ref | None:

@@ -16,7 +16,7 @@ import kopf
 from serin.cluster.inbox import Inbox
 from serin.cluster.scope import Feed, Interest
 from serin.cluster.server import Connection
-from serin.cluster.told import IsKnown, read_event
+from serin.cluster.told import IsKnown, read_event, read_known
 from serin.cluster.watch.login import Login
 from serin.cluster.watch.said import quiet_kopf
 from serin.cluster.watch.settings import namespaces_of, pipe_settings
@@ -141,17 +141,34 @@ class Pipe:
         kopf.on.login(registry=registry, id="login")(login.login)
         for feed in self._feeds:
             kind = feed.kind
-            on_event = kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, registry=registry)
+            on_event = kopf.on.event(
+                group=kind.group,
+                version=kind.version,
+                plural=kind.plural,
+                registry=registry,
+                when=self._filter(feed),
+            )
             on_event(self._handler(feed))
         return registry
+
+    def _filter(self, feed: Feed) -> Callable[..., bool]:
+        """Whether the handler has to be called: not for the thousands that a list repeats. To call it is half of what
+        kopf does for an object.
+        """
+
+        def is_news(event: Any, **_: object) -> bool:
+            told = read_known(feed, event, self._is_known)
+            if told is not None and self._alive:
+                self._inbox.put(told)
+                self._ring_soon(at_once=False)
+            return told is None
+
+        return is_news
 
     def _handler(self, feed: Feed) -> Callable[..., Awaitable[None]]:
         async def tell(event: Any, **_: object) -> None:
             try:
-                if not self._alive:
-                    return
-                told = read_event(feed, self._interest, event, self._is_known)
-                if told is not None:
+                if self._alive and (told := read_event(feed, self._interest, event)) is not None:
                     self._inbox.put(told)
                     self._ring_soon(at_once=not told.listed)
             except Exception as error:
