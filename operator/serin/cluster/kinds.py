@@ -1,6 +1,7 @@
 """The kinds that are read from a cluster, and where each lies in the API."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from serin.refs import Ref
 
@@ -20,10 +21,15 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", sub: str = "") -> str:
-        """The URL's path: of all objects, of those in a namespace, of one, or of one's subresource."""
+        """The URL's path: of all objects, of those in a namespace, of one, or of one's subresource.
+
+        A name may be whatever somebody wrote: it stays one part of the path.
+        """
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        inner = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
-        return f"{root}{inner}/{self.plural}" + (f"/{name}" if name else "") + (f"/{sub}" if sub else "")
+        inner = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
+        return (
+            f"{root}{inner}/{self.plural}" + (f"/{quote(name, safe='')}" if name else "") + (f"/{sub}" if sub else "")
+        )
 
 
 INGRESS = Kind("Ingress", "networking.k8s.io", "v1", "ingresses")
