@@ -85,6 +85,12 @@ class FakeServer:
             for queue in queues:
                 queue.put_nowait(None)
 
+    def rewind(self) -> None:
+        """Versions begin anew: the data come from a backup. Nothing is told of what happened before."""
+        self._versions, self._version = itertools.count(1), 0
+        for events in self._events.values():
+            events.clear()
+
     def _next(self) -> str:
         self._version = next(self._versions)
         return str(self._version)
@@ -141,11 +147,19 @@ class FakeServer:
         self._watches[plural].add(queue)
         try:
             while (told := await queue.get()) is not None:
-                if _selected(told["object"], request.query.get("fieldSelector", "")):
+                if _is_after(told["object"], since) and _selected(
+                    told["object"], request.query.get("fieldSelector", "")
+                ):
                     await response.write(json.dumps(told).encode() + b"\n")
         finally:
             self._watches[plural].discard(queue)
         return response
+
+
+def _is_after(raw: JSON, version: int) -> bool:
+    """A watch from a version that is yet to come tells of nothing before it."""
+    found = raw.get("metadata", {}).get("resourceVersion", "") if isinstance(raw, dict) else ""
+    return not found or int(found) > version
 
 
 def _selected(raw: JSON, field_selector: str) -> bool:

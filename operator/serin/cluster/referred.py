@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from serin.cluster.api import Api, ApiError
+from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.audit import Identity
-from serin.cluster.follow import Step, pages, steps
+from serin.cluster.follow import RECONNECT, Step, pages, steps
 from serin.cluster.intake import Intake
 from serin.cluster.kinds import SECRET, path_of
 from serin.cluster.scope import READ_BY_NAME, TLS_TYPE, Feed, Scope, by_name_feed
-from serin.cluster.told import Told, read_object
+from serin.cluster.told import Told, read_object, ref_of
 from serin.cluster.waits import Waits
 from serin.errors import SerinError
 from serin.objects.views import View
@@ -48,6 +48,7 @@ class Referred:
         self._all_tried = asyncio.Event()
         self._all_tried.set()
         self._waits: dict[Ref, Waits] = {}
+        self._timers: dict[Ref, asyncio.TimerHandle] = {}
         self._following: dict[Feed, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         intake.forgotten.append(self._follow_for)
@@ -84,7 +85,7 @@ class Referred:
         self._queued.discard(ref)
         try:
             told = await self._read(ref)
-        except SerinError:
+        except BaseException:  # also when whoever waited for it gave up
             if asked:
                 self._ask(ref)
             raise
@@ -93,8 +94,14 @@ class Referred:
         return told.parsed.view if told is not None and told.parsed is not None else None
 
     def read_all_again(self) -> None:
+        """History began anew, at lower versions: nothing that was read or followed before has a meaning."""
+        self._intake.inventory.forget_versions(self.wanted)
+        for task in self._following.values():
+            task.cancel()
+        self._following.clear()
         for ref in self.wanted:
             self._ask(ref)
+            self._follow_for(ref)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -122,6 +129,8 @@ class Referred:
                 self._waits.pop(ref, None)
             except SerinError as error:
                 self._failed(ref, error)
+            except Exception as error:  # our own fault, of which other objects must know nothing
+                self._unreadable(ref, repr(error))
             self._follow_for(ref)
             self._tried(ref)
 
@@ -134,7 +143,10 @@ class Referred:
             if ref in self.wanted and (entry is None or entry.sequence <= began):
                 self._intake.absent(ref)
             return None
-        told = read_object(self._feed_of(ref, raw), ref, raw)
+        feed = self._feed_of(ref, raw)
+        if ref_of(feed, raw) != ref:
+            raise ApiUnreachableError(f"asked for {ref}, the answer is no such object")
+        told = read_object(feed, ref, raw)
         if ref in self.wanted:
             self._intake.apply(told)
         return told
@@ -151,16 +163,25 @@ class Referred:
             self._intake.absent(ref, (Problem(Source(ref), "read-forbidden", Severity.ERROR, text),))
             self._later(ref, FORBIDDEN_AGAIN)
             return
+        self._unreadable(ref, str(error))
+
+    def _unreadable(self, ref: Ref, why: str) -> None:
         wait = self._waits.setdefault(ref, Waits(self._random)).next()
-        log.event(
-            _log, log.OBJECT_UNREADABLE, level=logging.WARNING, object=str(ref), error=str(error), again_seconds=wait
-        )
+        log.event(_log, log.OBJECT_UNREADABLE, level=logging.WARNING, object=str(ref), error=why, again_seconds=wait)
         self._later(ref, wait)
 
     def _later(self, ref: Ref, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self._ask, ref)
+        """One timer for each: there are other reasons to ask, and each answer sets another one."""
+        self._forget_timer(ref)
+        self._timers[ref] = asyncio.get_running_loop().call_later(seconds, self._ask, ref)
+
+    def _forget_timer(self, ref: Ref) -> None:
+        timer = self._timers.pop(ref, None)
+        if timer is not None:
+            timer.cancel()
 
     def _ask(self, ref: Ref) -> None:
+        self._forget_timer(ref)
         if ref not in self._queued and ref in self.wanted:
             self._queued.add(ref)
             self._queue.put_nowait(ref)
@@ -172,6 +193,7 @@ class Referred:
 
     def _leave(self, ref: Ref) -> None:
         self._waits.pop(ref, None)
+        self._forget_timer(ref)
         self._tried(ref)
         feed = by_name_feed(self._scope, ref)
         if _is_single(feed) and feed in self._following:
@@ -197,8 +219,10 @@ class Referred:
                 async with aclosing(steps(self._api, feed, version, self._random)) as changes:
                     async for step in changes:
                         self._changed(feed, step)
+                await asyncio.sleep(RECONNECT)
             except SerinError as error:
-                wait = FORBIDDEN_AGAIN if isinstance(error, ApiError) else waits.next()
+                forbidden = isinstance(error, ApiError) and error.status == FORBIDDEN
+                wait = FORBIDDEN_AGAIN if forbidden else waits.next()
                 log.event(
                     _log, log.WATCH_FAILED, level=logging.WARNING, feed=str(feed), error=str(error), again_seconds=wait
                 )

@@ -10,9 +10,10 @@ from harness import raw
 from harness.fake_server import FakeServer
 from harness.mirror import Mirror, connected
 
-from serin.cluster import referred
+from serin.cluster import referred, told
 from serin.cluster.api import ApiError
 from serin.refs import Ref
+from serin.telemetry import log
 
 NS = "shop"
 OPTIONS, USERS = Ref("ConfigMap", NS, "options"), Ref("Secret", NS, "users")
@@ -133,3 +134,115 @@ async def test_tls_secrets_come_without_reading(server: FakeServer) -> None:
         server.put(raw.tls_secret("one", NS, "changed"))
         await mirror.wait(lambda: mirror.of("Secret", NS)["one"].data["tls.key"] == b"changed", "the change")
         assert server.asked["get", "secrets"] == 0
+
+
+def refuses(what: str) -> Any:
+    """For FakeServer.misbehave: everything with that in its path is forbidden."""
+
+    async def forbid(request: web.Request) -> web.Response | None:
+        if what in request.path:
+            return web.json_response({"kind": "Status", "code": 403, "reason": "Forbidden"}, status=403)
+        return None
+
+    return forbid
+
+
+async def test_what_is_forbidden_is_not_asked_for_more_and_more_often(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object and the watch are both tried again, and each try of the watch asks for the object, too."""
+    monkeypatch.setattr(referred, "FORBIDDEN_AGAIN", 0.05)
+    server.misbehave = refuses("/configmaps")
+    async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
+        await mirror.wait(lambda: server.asked["list", "configmaps"] > 25, "tries of the watch")
+        assert server.asked["get", "configmaps"] < 3 * server.asked["list", "configmaps"]
+
+
+async def test_a_reader_that_gives_up_leaves_the_reading_to_others(server: FakeServer) -> None:
+    """As admission does after its time: the object was queued, for it is new or has changed."""
+    held = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.Response | None:
+        if request.path.endswith("/configmaps/options") and not held.is_set():
+            held.set()
+            await asyncio.sleep(60)
+        return None
+
+    async with connected(lambda: server.connection) as mirror:
+        server.misbehave = hold
+        fetching = asyncio.create_task(mirror.source.fetch(OPTIONS))
+        mirror.source.want(frozenset((OPTIONS,)))
+        await held.wait()
+        fetching.cancel()
+        await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
+
+
+async def test_another_answer_than_the_object_asked_for(server: FakeServer, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again, and the others' readers go on."""
+    left = 2
+
+    async def other(request: web.Request) -> web.Response | None:
+        nonlocal left
+        if request.path.endswith("/configmaps/options") and left:
+            left -= 1
+            return web.json_response({} if left else raw.config_map("another", NS))
+        return None
+
+    server.misbehave = other
+    async with connected(lambda: server.connection, want=[OPTIONS, USERS]) as mirror:
+        await mirror.wait(lambda: value(mirror) == "one" and USERS in mirror.views, "both")
+    assert log.WATCH_FAILED not in caplog.messages
+    assert caplog.messages.count(log.OBJECT_UNREADABLE) == 2
+
+
+async def test_a_failure_of_ours_is_tried_again(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left, real = 1, told.read_object
+
+    def read(*arguments: Any) -> Any:
+        nonlocal left
+        if arguments[1] == OPTIONS and left:
+            left -= 1
+            raise RuntimeError("ours")
+        return real(*arguments)
+
+    monkeypatch.setattr(referred, "read_object", read)
+    async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
+        async with asyncio.timeout(30):
+            await mirror.source.settled()
+        await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
+    assert log.WATCH_FAILED not in caplog.messages
+
+
+async def test_an_overloaded_server_keeps_nobody_deaf_for_a_minute(server: FakeServer) -> None:
+    left = 1
+
+    async def busy(request: web.Request) -> web.Response | None:
+        nonlocal left
+        if request.path.endswith("/configmaps") and left:
+            left -= 1
+            return web.json_response({"kind": "Status", "code": 429}, status=429)
+        return None
+
+    server.misbehave = busy
+    async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
+        await mirror.wait(lambda: server.watches("configmaps"), "the watch", seconds=30)
+
+
+async def test_data_of_a_backup(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions begin anew at lower numbers, and a watch from a version that is yet to come tells nothing."""
+    monkeypatch.setattr("serin.cluster.rounds.EVERY", 0.2)
+    for turn in range(20):
+        server.put(raw.ingress("web", NS, f"web-{turn}.test"))
+    server.put(raw.config_map("options", NS, key="late"))
+    async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
+        await mirror.wait(lambda: value(mirror) == "late" and server.watches("configmaps"), "the ConfigMap")
+        server.rewind()
+        server.put(raw.ingress("web", NS, "web.test"))
+        server.put(raw.config_map("options", NS, key="early"))
+        server.cut()
+        await mirror.wait(lambda: value(mirror) == "early", "the ConfigMap of the backup")
+        await mirror.wait(lambda: server.watches("configmaps"), "the watch of what is there now")
+        server.put(raw.config_map("options", NS, key="next"))
+        await mirror.wait(lambda: value(mirror) == "next", "its change")
