@@ -19,7 +19,7 @@ INACTIVITY = 70.0
 RECONNECT = 0.5
 IDLE = 0.1
 """Seconds that kopf keeps a task, a queue and the last raw object of each object that was told of."""
-LONGEST_RETRY = 3.0
+LONGEST_RETRY = 2.0
 
 
 def pipe_settings(feeds: Iterable[Feed], random: Callable[[], float]) -> kopf.OperatorSettings:

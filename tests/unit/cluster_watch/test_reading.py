@@ -1,0 +1,106 @@
+"""What we read ourselves is known before kopf is through with its list, at the start and after a re-list."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from harness import raw
+from harness.fake_server import FakeServer
+from harness.mirror import Mirror, connected
+
+from serin.cluster import rounds
+from serin.cluster.kinds import INGRESS
+from serin.cluster.scope import Feed
+from serin.cluster.told import Told, read_known
+from serin.cluster.watch import settings
+from serin.cluster.watch.login import AGENT
+from serin.refs import Ref
+
+NS = "shop"
+WEB = Ref("Ingress", NS, "web")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as made:
+        for name in ("a", "b", "c"):
+            made.put(raw.ingress(name, NS, f"{name}.test"))
+        yield made
+
+
+def kopf_waits(may_go: asyncio.Event, *, first_page: bool) -> Callable[[web.Request], Awaitable[None]]:
+    """kopf's lists are held back, at the first page or after it."""
+
+    async def hold(request: web.Request) -> None:
+        lists = "limit" in request.query and request.headers.get("User-Agent") == AGENT
+        if lists and (first_page or "continue" in request.query):
+            await may_go.wait()
+
+    return hold
+
+
+def hosts(mirror: Mirror) -> set[str]:
+    return {view.rules[0].host for view in mirror.of("Ingress", NS).values()}
+
+
+async def test_everything_is_known_before_kopf_lists(server: FakeServer) -> None:
+    may_go = asyncio.Event()
+    server.misbehave = kopf_waits(may_go, first_page=True)
+    async with connected(lambda: server.connection) as mirror:
+        assert hosts(mirror) == {"a.test", "b.test", "c.test"}
+        # What changes until kopf looks is told by its list.
+        server.put(raw.ingress("b", NS, "changed.test"))
+        may_go.set()
+        await mirror.wait(lambda: hosts(mirror) == {"a.test", "changed.test", "c.test"}, "the change")
+
+
+async def test_changes_and_ghosts_are_found_while_kopf_lists_anew(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "CHUNK", 1)
+    monkeypatch.setattr(rounds, "FRESH", 0.0)
+    may_go = asyncio.Event()
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.watches("ingresses"), "the watch")
+        watched = server.asked["watch", "ingresses"]
+        server.misbehave = kopf_waits(may_go, first_page=False)
+        server.delete("Ingress", NS, "b", silently=True)
+        server.say("ingresses", {"type": "ERROR", "object": {"code": 410}})
+        server.put(raw.ingress("c", NS, "changed.test"))
+        await mirror.wait(lambda: hosts(mirror) == {"a.test", "changed.test"}, "what is there now")
+        assert server.asked["watch", "ingresses"] == watched
+        may_go.set()
+        await mirror.wait(lambda: server.asked["watch", "ingresses"] > watched, "the watch")
+        server.put(raw.ingress("a", NS, "again.test"))
+        await mirror.wait(lambda: hosts(mirror) == {"again.test", "changed.test"}, "a change by the watch")
+
+
+async def test_it_ends_while_another_run_of_the_watch_begins(server: FakeServer) -> None:
+    async with asyncio.timeout(20):
+        for _ in range(5):
+            async with connected(lambda: server.connection) as mirror:
+                mirror.source._supervisor.restart("to end it at that moment")
+                await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("kind_of_event", "version", "expected"),
+    [
+        (None, "7", Told(Feed(INGRESS), WEB, "u1", "7", None, listed=True, known=True)),
+        (None, "8", None),
+        ("MODIFIED", "7", None),
+        ("DELETED", "7", None),
+    ],
+)
+def test_only_what_a_list_repeats_is_passed_over(
+    kind_of_event: str | None, version: str, expected: Told | None
+) -> None:
+    meta = {"name": "web", "namespace": NS, "uid": "u1", "resourceVersion": version}
+    event = {"type": kind_of_event, "object": {"metadata": meta}}
+    assert read_known(Feed(INGRESS), event, lambda *asked: asked == (WEB, "u1", "7")) == expected
+
+
+@pytest.mark.parametrize("found", [None, [], {}, {"metadata": None}, {"metadata": {"name": 1}}])
+def test_what_is_no_object_is_not_known(found: object) -> None:
+    assert read_known(Feed(INGRESS), {"type": None, "object": found}, lambda *_: True) is None
