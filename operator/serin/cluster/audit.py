@@ -59,18 +59,19 @@ class Comparison:
             elif entry is not None and is_newer(entry.version, identity[1]):
                 self._older[ref] = identity
 
-    def difference(self, began: int) -> Difference:
-        """`began` is the inventory's sequence from when this was begun."""
+    def difference(self, began: int, entries: Mapping[Ref, Entry] | None = None) -> Difference:
+        """`began` is the inventory's sequence from when this was begun; `entries`: what is known by now, where what was
+        given first does not tell.
+        """
+        entries = self._entries if entries is None else entries
         ghosts = frozenset(
-            ref for ref in self._unseen if (entry := self._entries.get(ref)) is not None and entry.sequence <= began
+            ref for ref in self._unseen if (entry := entries.get(ref)) is not None and entry.sequence <= began
         )
-        behind = {ref: listed for ref, listed in self._behind.items() if is_behind(self._entries.get(ref), listed)}
+        behind = {ref: listed for ref, listed in self._behind.items() if is_behind(entries.get(ref), listed)}
         rewound = frozenset(
             ref
             for ref, (_, version) in self._older.items()
-            if (entry := self._entries.get(ref)) is not None
-            and entry.sequence <= began
-            and is_newer(entry.version, version)
+            if (entry := entries.get(ref)) is not None and entry.sequence <= began and is_newer(entry.version, version)
         )
         return Difference(ghosts, behind, self._known, rewound)
 
@@ -80,6 +81,8 @@ def is_behind(entry: Entry | None, listed: Identity) -> bool:
     if entry is None:
         return True
     uid, version = listed
+    if version and not entry.version:  # history began anew: whatever is listed counts
+        return True
     if (entry.uid, entry.version) == (uid, version) or is_newer(entry.version, version):
         return False
     return is_newer(version, entry.version) or entry.uid != uid

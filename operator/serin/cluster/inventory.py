@@ -119,6 +119,11 @@ class Inventory:
                 entry.version = ""
         self._buried.clear()
 
+    def exhume(self, refs: Iterable[Ref]) -> None:
+        """They are there, whatever was told of their end: it was the end of something else, before a backup."""
+        for ref in refs:
+            self._buried.pop(ref, None)
+
     def _bury(self, ref: Ref, version: str) -> None:
         if not is_newer(self._buried.get(ref, ""), version):
             self._buried[ref] = version

@@ -19,6 +19,7 @@ from serin.cluster.inventory import Entry
 from serin.cluster.reading import read_pages
 from serin.cluster.scope import Feed
 from serin.cluster.told import Told
+from serin.cluster.waits import Waits
 from serin.cluster.watch.supervisor import Supervisor
 from serin.errors import SerinError
 from serin.refs import Ref
@@ -32,11 +33,15 @@ AFTER_RELIST = 1.0
 """Seconds of peace after listed objects were told of, so that the round does not find half of them."""
 FRESH = 10.0
 """Seconds since listed objects of a feed were told of, or all of them read, after which more of them are a re-list."""
-AGAIN = 1.0
+LONGEST_PEACE = 15.0
+"""Seconds that a round waits for a re-list to be over: one that never ends must not keep it from its work."""
 SILENCE = 30.0
 """Seconds in which a watch that has objects to tell of may say nothing since it began."""
+LONGEST_WAIT = 5.0
+"""Seconds between two attempts to read everything at the start."""
 LISTING = 10.0
 """Seconds since listed objects were told of, or since the watch began, before it can count as dead."""
+COMPLAIN_EVERY = 60.0
 ABSENT = (403, 404)
 
 _log = logging.getLogger("serin.cluster.watch")
@@ -80,7 +85,7 @@ class Rounds:
         self._relisted: list[Feed] = []
         self._listed_at = float("-inf")
         self._recovered_at = float("-inf")
-        self._complained_at = float("-inf")
+        self._complained_at: dict[str, float] = {}
         self._soon = asyncio.Event()
         intake.told.append(self._told)
 
@@ -116,10 +121,11 @@ class Rounds:
     async def _pause(self, seconds: float) -> None:
         """Until then, or until a re-list is over; what is listed anew is read meanwhile."""
         await self._news(seconds)
+        longest = self._clock() + LONGEST_PEACE
         while True:
             while self._relisted:
                 await self._catch_up(self._relisted.pop(0))
-            rest = self._listed_at + AFTER_RELIST - self._clock()
+            rest = min(self._listed_at + AFTER_RELIST, longest) - self._clock()
             if rest <= 0:
                 return
             await self._news(rest)
@@ -142,13 +148,14 @@ class Rounds:
         self._soon.set()
 
     async def _cover(self, feed: Feed) -> None:
+        waits = Waits(self._random, longest=LONGEST_WAIT)
         while True:
             try:
                 await self._difference(feed, read=True)
                 return
             except SerinError as error:
                 self._failed(feed, error)
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(waits.next())
 
     async def _catch_up(self, feed: Feed) -> None:
         """kopf begins to list anew what it lost sight of, and takes its time: nobody has to wait for it."""
@@ -205,6 +212,7 @@ class Rounds:
                 _log, log.WATCH_DEAD, level=logging.WARNING, feed=str(feed), objects=len(verdict.dead), some=shown
             )
             self._supervisor.restart(f"{feed}: {len(verdict.dead)} changes were not told of, as of {verdict.dead[0]}")
+            self._intake.inventory.exhume(verdict.dead)
             await self._difference(feed, read=True)
         return verdict.again or bool(verdict.dead)
 
@@ -227,7 +235,7 @@ class Rounds:
             if feed.optional and error.status in ABSENT:
                 return None, ""
             raise
-        return comparison.difference(began), version
+        return comparison.difference(began, self._entries(feed)), version
 
     def _entries(self, feed: Feed) -> Mapping[Ref, Entry]:
         """Secrets come by two feeds."""
@@ -257,8 +265,10 @@ class Rounds:
         return self._clock() - max(self._listed_at, self._supervisor.began_at) >= LISTING
 
     def _failed(self, feed: Feed, error: SerinError) -> None:
+        """Of an outage, and of what one kind is refused, one line a minute."""
         self.counts.failures += 1
-        if isinstance(error, ApiUnreachableError) and self._clock() - self._complained_at < EVERY:
+        of = "" if isinstance(error, ApiUnreachableError) else str(feed)
+        if self._clock() - self._complained_at.get(of, float("-inf")) < COMPLAIN_EVERY:
             return
-        self._complained_at = self._clock()
+        self._complained_at[of] = self._clock()
         log.event(_log, log.AUDIT_FAILED, level=logging.WARNING, feed=str(feed), error=str(error))

@@ -149,3 +149,28 @@ def test_an_object_that_was_told_of_while_the_list_was_made_is_no_sign_of_it() -
     inventory.put(FEED, ref(0), "uid-0", "9")
     comparison.page(listed(range(1)))
     assert not comparison.difference(began).rewound
+
+
+def test_deleted_and_made_again_while_it_was_listed_is_no_ghost() -> None:
+    """Secrets are compared by a copy, which knows the former one alone."""
+    inventory = stocked(2)
+    began = inventory.sequence
+    comparison = Comparison(dict(inventory.entries("Service")))
+    inventory.delete(ref(1), "uid-1", "8")
+    comparison.page(listed(range(1)))
+    inventory.put(FEED, ref(1), "another", "9")
+    assert not comparison.difference(began, inventory.entries("Service")).ghosts
+
+
+def test_read_while_it_was_listed_is_not_behind() -> None:
+    inventory = stocked(1)
+    comparison = Comparison(dict(inventory.entries("Service")))
+    comparison.page(listed(range(2)))
+    inventory.put(FEED, ref(1), "uid-1", "2")
+    assert not comparison.difference(0, inventory.entries("Service")).behind
+
+
+def test_after_history_began_anew_whatever_is_listed_counts() -> None:
+    inventory = stocked(2)
+    inventory.forget_versions([ref(1)])
+    assert compared(inventory, listed(range(2))).behind == {ref(1): ("uid-1", "2")}

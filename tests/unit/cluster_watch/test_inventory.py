@@ -127,3 +127,12 @@ def test_any_order_ends_in_the_last_state(order: list[int], data: st.DataObject)
     assert known(inventory) is None
     inventory.put(FEED, REF, "uid-4", "9")
     assert known(inventory) == ("uid-4", "9")
+
+
+def test_what_is_there_in_spite_of_a_later_end_comes_back() -> None:
+    """That end is of a time that a backup has undone."""
+    inventory = Inventory()
+    inventory.delete(REF, "a", "90")
+    assert not inventory.put(FEED, REF, "b", "4")
+    inventory.exhume([REF])
+    assert inventory.put(FEED, REF, "b", "4")

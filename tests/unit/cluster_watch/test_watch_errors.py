@@ -10,7 +10,8 @@ from harness import raw
 from harness.fake_server import FakeServer
 from harness.mirror import Mirror, connected
 
-from serin.cluster import rounds
+from serin.cluster import audit, rounds
+from serin.telemetry import log
 
 NS = "shop"
 
@@ -180,3 +181,57 @@ async def test_object_that_is_none(server: FakeServer) -> None:
         server.say("ingresses", {"type": "ADDED", "object": {"kind": "Ingress"}})
         await mirror.wait(lambda: mirror.figure("watch_restarts_total") == 1, "another run", seconds=20)
         await appears(server, mirror, "second")
+
+
+async def test_an_end_that_a_backup_has_undone(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is known is of a later time than the lists; only what was told of the end is."""
+    monkeypatch.setattr(rounds, "SOON", 0.2)
+    monkeypatch.setattr(rounds, "LISTING", 0.5)
+    monkeypatch.setattr(audit, "DEAD_AFTER", 0.2)
+    for turn in range(10):
+        server.put(raw.ingress("back", NS, f"back-{turn}.test"))
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.watches("ingresses"), "the watch")
+        server.delete("Ingress", NS, "back")
+        await mirror.wait(lambda: "back" not in mirror.of("Ingress", NS), "its end")
+        server.rewind()
+        server.put(raw.service("other", NS))
+        server.put(raw.ingress("back", NS, "back.test"))
+        await mirror.wait(lambda: "back" in mirror.of("Ingress", NS), "it to come back")
+
+
+async def test_lists_without_end_do_not_keep_the_audit_from_its_work(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "LONGEST_PEACE", 1.0)
+    server.put(raw.ingress("goes", NS, "goes.test"))
+
+    async def forget() -> None:
+        while True:
+            server.say("ingresses", {"type": "ERROR", "object": {"code": 410}})
+            await asyncio.sleep(0.1)
+
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.watches("ingresses"), "the watch")
+        forgetting = asyncio.create_task(forget())
+        try:
+            server.delete("Ingress", NS, "goes", silently=True)
+            await mirror.wait(lambda: "goes" not in mirror.of("Ingress", NS), "the ghost to go")
+        finally:
+            forgetting.cancel()
+
+
+async def test_what_is_refused_for_long_is_said_once_a_minute(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A load balancer's 503 while the API servers behind it are away: for every kind, every few seconds."""
+    monkeypatch.setattr(rounds, "SOON", 0.1)
+
+    async def away(_: web.Request) -> web.Response | None:
+        return web.Response(status=503)
+
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.watches("ingresses"), "the watch")
+        server.misbehave = away
+        await mirror.wait(lambda: mirror.figure("store_audit_failures_total") > 30, "failures")
+        assert 1 <= caplog.messages.count(log.AUDIT_FAILED) <= 7
