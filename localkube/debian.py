@@ -26,6 +26,12 @@ _ADD_USER = f"""\
 ! grep -q :{USER_ID}: "$1/etc/passwd" "$1/etc/group" &&
 echo '{_PASSWD}' >>"$1/etc/passwd" && echo '{USER}:x:{USER_ID}:' >>"$1/etc/group"
 """
+# vfs_cap_data, version 2: CAP_NET_BIND_SERVICE as permitted. Were it effective, too, the kernel would refuse to start
+# the program in every container that may not have it.
+_CAPABILITY = "0000000200040000000000000000000000000000"
+_PROGRAM = f"/usr/bin/{PYTHON}"
+_SET_CAPABILITY = f'os.setxattr("{_PROGRAM}", "security.capability", bytes.fromhex("{_CAPABILITY}"))'
+_PERMIT_LOW_PORTS = f"""chroot "$1" {_PROGRAM} -c 'import os; {_SET_CAPABILITY}'"""
 _CLEAN = 'rm -rf "$1"/var/cache/* "$1"/var/lib/apt/* "$1"/var/log/* "$1"/etc/hostname "$1"/etc/resolv.conf'
 
 
@@ -43,7 +49,7 @@ def base(folder: Path, say: Say) -> Path:
         raise LocalKubeError(told)
     release = _RELEASES[_VERSION]
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
-    hooks = [_MERGED, f"--customize-hook={_ADD_USER}", f"--customize-hook={_CLEAN}"]
+    hooks = [_MERGED, *(f"--customize-hook={each}" for each in (_ADD_USER, _PERMIT_LOW_PORTS, _CLEAN))]
     options = ["--variant=essential", f"--include={','.join(_PACKAGES)}", *excluded, *hooks]
     digest = hashlib.sha256(json.dumps([release, options]).encode()).hexdigest()[:8]
     made = folder / f"{release}-{digest}.tar"

@@ -23,6 +23,7 @@ from serin.dataplane.figures import Figures, dataplane_figures
 from serin.dataplane.generation import GenerationWatch
 from serin.dataplane.health import make_app, serve
 from serin.dataplane.lookup import SystemLookup
+from serin.dataplane.low_ports import low_ports
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings
 from serin.dataplane.readiness import View, WorkerView, reasons
 from serin.dataplane.resolver import Resolver
@@ -67,9 +68,10 @@ async def run(
     """
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock.hold(settings.run_dir))
-        listeners = open_listeners(settings.bind, settings.http_port, settings.https_port, settings.workers)
-        held.callback(listeners.close)
-        probes = _probe_sockets(settings)
+        with low_ports():
+            listeners = open_listeners(settings.bind, settings.http_port, settings.https_port, settings.workers)
+            held.callback(listeners.close)
+            probes = _probe_sockets(settings)
         for sock in probes:
             held.callback(sock.close)
         state = _prepare(settings.run_dir, make_state)
