@@ -78,10 +78,12 @@ async def test_changes_and_ghosts_are_found_while_kopf_lists_anew(
 
 async def test_it_ends_while_another_run_of_the_watch_begins(server: FakeServer) -> None:
     async with asyncio.timeout(20):
-        for _ in range(5):
+        for turns in range(1, 6):
             async with connected(lambda: server.connection) as mirror:
+                await mirror.wait(lambda: server.watches("ingresses"), "the watch")
                 mirror.source._supervisor.restart("to end it at that moment")
-                await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(
