@@ -42,7 +42,8 @@ class Where(StrEnum):
 class Rule:
     """`why` ends the sentence "without it …". `flag` says when it is needed at all, empty for always.
 
-    `optional`: without it something is missing, but what is served is right.
+    `optional`: without it something is missing, but what is served is right. `optional_in_one`: so with
+    --watch-namespace, where it lies outside of that namespace.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Rule:
     sub: str = ""
     flag: str = ""
     optional: bool = False
+    optional_in_one: bool = False
 
 
 RULES = (
@@ -69,8 +71,8 @@ RULES = (
         kinds.INGRESS_CLASS,
         READ,
         Where.CLUSTER,
-        "only Ingresses with the annotation kubernetes.io/ingress.class, or of a class by its name, are served",
-        optional=True,
+        "only Ingresses with the annotation kubernetes.io/ingress.class are served",
+        optional_in_one=True,
     ),
     Rule(kinds.CANARY_ROUTE, READ, Where.WATCHED, "CanaryRoutes do nothing", optional=True),
     Rule(
@@ -185,7 +187,7 @@ def needs(uses: Uses) -> tuple[Need, ...]:
     """What of RULES applies, each right once: what is allowed everywhere, or for all names, is not asked again."""
     known: set[tuple[Kind, str, str, str, str]] = set()
     found: list[Need] = []
-    for need in (need for rule in RULES if _applies(rule, uses) for need in _placed(rule, uses)):
+    for need in (need for rule in _rules(uses) for need in _placed(rule, uses)):
         rule, namespace, name = need.rule, need.namespace, need.name
         places = {("", ""), (namespace, ""), (namespace, name)}
         verbs = tuple(v for v in rule.verbs if not any((rule.kind, rule.sub, v, *at) in known for at in places))
@@ -252,6 +254,14 @@ async def _is_allowed(api: Api, need: Need, verb: str) -> bool:
     }
     review = await api.create(REVIEWS, {"spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}}})
     return bool((review.get("status") or {}).get("allowed"))
+
+
+def _rules(uses: Uses) -> Iterable[Rule]:
+    """Those that apply, each as optional as it is here."""
+    within_one = bool(uses.scope.namespace)
+    for rule in RULES:
+        if _applies(rule, uses):
+            yield replace(rule, optional=True) if rule.optional_in_one and within_one else rule
 
 
 def _applies(rule: Rule, uses: Uses) -> bool:
