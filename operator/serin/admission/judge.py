@@ -15,6 +15,8 @@ from serin.admission.whatif import Brought, WhatIf, brought_by, compile_both
 from serin.admission.wording import denial, holder_of, other_warning, own_warnings
 from serin.compile.canaries import CheckPattern
 from serin.compile.compiler import Compiled
+from serin.compile.near import Near
+from serin.objects.fields import shorten
 from serin.objects.store import Snapshot
 from serin.objects.views import Ingress, View
 from serin.problems import Problem, Severity
@@ -80,7 +82,7 @@ def judge(
 ) -> Verdict:
     what_if = compile_both(candidate, snapshot, compiled, check, secrets)
     if isinstance(candidate.view, Ingress) and candidate.ref not in what_if.after.ingresses:
-        return ALLOWED
+        return _of_another(candidate.view, snapshot)
     brought = brought_by(candidate, what_if)
     named = named_by(candidate, compiled)
     unknown = missing(named, snapshot, compiled) - secrets.keys()
@@ -93,6 +95,17 @@ def judge(
         message=message_of(denial(p, candidate.view, what_if.after) for p in denied),
         codes=tuple(dict.fromkeys(p.code for p in denied)),
     )
+
+
+def _of_another(ingress: Ingress, snapshot: Snapshot) -> Verdict:
+    """None of our business, but a class that nobody has is a slip that nobody else would tell of."""
+    name, known = ingress.class_name, [key[1] for key in snapshot.ingress_classes]
+    if name is None or not known or name in known:
+        return ALLOWED
+    near = Near(known).find(name)
+    hint = f" (did you mean {near}?)" if near else ""
+    text = f"class-unknown: spec.ingressClassName: there is no IngressClass {shorten(name)}{hint}; nobody serves it"
+    return Verdict(warnings_of([text]))
 
 
 def _denies(problem: Problem, candidate: Candidate, brought: Brought, what_if: WhatIf) -> bool:

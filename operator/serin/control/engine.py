@@ -154,9 +154,19 @@ class Engine:
             self._compile(snapshot)
         plan, first = self.plan, self._publisher.plan is None
         if plan is not None and self._publisher.at_once(plan):
+            served = 0 if first or self._publisher.plan is None else len(self._publisher.plan.hosts)
             self._publisher.batch(plan)
             self.counts.publications += 1
-            log.event(_log, log.PLAN_PUBLISHED, hosts=len(plan.hosts), revision=self.counts.revision)
+            # Every request meets 404 from here on: an IngressClass that was deleted looks like this.
+            level = logging.WARNING if served and not plan.hosts else logging.INFO
+            log.event(
+                _log,
+                log.PLAN_PUBLISHED,
+                level=level,
+                hosts=len(plan.hosts),
+                hosts_before=served,
+                revision=self.counts.revision,
+            )
         if first:
             self._tell()
         self._failed_at = None

@@ -90,7 +90,15 @@ def test_an_object_being_deleted_is_allowed_without_a_word() -> None:
 @pytest.mark.parametrize("class_name", ["other", None])
 def test_an_ingress_of_another_class_is_allowed_without_a_word(class_name: str | None) -> None:
     theirs = ingress("theirs", class_name=class_name, notes={"limit-rps": "many"})
-    assert world(ingress("first", created=OLD)).verdict(theirs) == ALLOWED
+    classes = ingress_class("other", "another/controller")
+    assert world(ingress("first", created=OLD), classes).verdict(theirs) == ALLOWED
+
+
+def test_a_class_that_nobody_has_is_told() -> None:
+    found = warned(world().verdict(ingress("lost", class_name="ngnix", notes={"limit-rps": "many"})))
+    assert found.startswith(
+        "class-unknown: spec.ingressClassName: there is no IngressClass ngnix (did you mean nginx?)"
+    )
 
 
 def test_an_ingress_that_comes_into_our_class_is_judged_as_a_new_one() -> None:

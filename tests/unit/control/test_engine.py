@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from harness.manifests import canary, endpoint_slice, ingress, service
+from harness.manifests import NAMESPACE, canary, endpoint_slice, ingress, service
 
 import serin.control.engine as module
 from serin.compile.compiler import Compiled
@@ -147,6 +147,16 @@ def test_a_new_host_goes_out_soon_after_peace(world: World) -> None:
     assert world.engine.due == world.now + FIRST
     world.pass_time(FIRST)
     assert set(world.documents[-1].hosts) == {HOST, "more.example"}
+
+
+def test_a_plan_that_serves_nobody_any_more_is_a_warning(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for name in ("main", "canary"):
+            world.store.delete(Ref("Ingress", NAMESPACE, name))
+        world.engine.changed()
+        world.pass_time(FIRST)
+    said = {record.getMessage(): record.levelno for record in caplog.records}
+    assert said["plan-published"] == logging.WARNING
 
 
 def test_a_crowd_of_changes_goes_out_together(world: World) -> None:
