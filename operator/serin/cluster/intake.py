@@ -46,7 +46,8 @@ class Intake:
                     self._gone(ref)
             elif self.inventory.put(told.feed, ref, told.uid, told.version):
                 self.inventory.describe(ref, told.parsed.problems, told.addresses)
-                self._pending[ref] = told.parsed.view
+                if not told.failed:
+                    self._pending[ref] = told.parsed.view
                 self.news.set()
         for listener in self.told:
             listener(told)

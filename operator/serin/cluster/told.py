@@ -3,18 +3,23 @@
 Total, and the only place of the watch that holds a raw object, which is dropped at once.
 """
 
+import logging
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from serin.cluster.scope import Feed, Interest
 from serin.objects.parse import Parsed, parse_object
-from serin.refs import Ref
+from serin.problems import Problem, Severity
+from serin.refs import Ref, Source
+from serin.telemetry import log
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 DELETED = "DELETED"
 READ = "READ"
 """Not of the API: the object was read by ourselves."""
+_log = logging.getLogger("serin.cluster.watch")
 _ADDRESS_FIELDS = ("ip", "hostname")
 
 Address = tuple[tuple[str, str], ...]
@@ -26,7 +31,7 @@ class Told:
     """One event about one object.
 
     `parsed` is None when the object was deleted, or is `known` in that version. `listed`: it came out of a list, not as
-    a change.
+    a change. `failed`: it could not be read for a fault of ours, and stays what it was.
     """
 
     feed: Feed
@@ -37,6 +42,7 @@ class Told:
     listed: bool = False
     addresses: tuple[Address, ...] = ()
     known: bool = False
+    failed: bool = False
 
 
 IsKnown = Callable[[Ref, str, str], bool]
@@ -78,10 +84,25 @@ def read_object(feed: Feed, ref: Ref, raw: dict[str, Any], kind_of_event: str | 
     if isinstance(annotations, dict):
         # kubectl's copy of the whole object, often the larger part of it.
         annotations.pop(LAST_APPLIED, None)
-    parsed = parse_object(raw)
+    try:
+        parsed = parse_object(raw)
+    except Exception as error:
+        log.event(_log, log.OBJECT_UNREADABLE, level=logging.ERROR, object=str(ref), error=_where(error))
+        return Told(feed, ref, uid, version, _fault(ref), kind_of_event is None, failed=True)
     addresses = _addresses(raw) if ref.kind == "Ingress" else ()
     # The view's own name, so that memory holds one and not two.
     return Told(feed, parsed.ref or ref, uid, version, parsed, kind_of_event is None, addresses)
+
+
+def _fault(ref: Ref) -> Parsed:
+    text = "cannot be read, which is a fault of Serin's: what was read of it before stays in force; the log says more"
+    return Parsed(None, (Problem(Source(ref), "object-unreadable", Severity.ERROR, text),), ref)
+
+
+def _where(error: Exception) -> str:
+    """Without its text, which may quote a Secret."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return f"{type(error).__name__} at " + " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
 
 
 def identity_of(raw: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serin.cluster import told
+from serin.cluster.intake import Intake
 from serin.cluster.kinds import CONFIG_MAP, INGRESS, INGRESS_CLASS, NAMESPACE, SECRET, SERVICE
 from serin.cluster.scope import Feed, Interest, Scope, by_name_feed, watched_feeds
-from serin.cluster.told import LAST_APPLIED, read_event
+from serin.cluster.told import LAST_APPLIED, read_event, read_object
 from serin.objects.views import Ingress
 from serin.refs import Ref
 
@@ -126,3 +128,31 @@ def test_feeds_of_what_is_read_by_name() -> None:
     assert by_name_feed(Scope(), outside) == Feed(SECRET, fields="type!=kubernetes.io/tls")
     assert by_name_feed(Scope(namespace="shop"), inside) == Feed(CONFIG_MAP, "shop")
     assert by_name_feed(Scope(namespace="shop"), outside) == Feed(SECRET, "other", fields="metadata.name=x")
+
+
+def test_what_a_fault_of_ours_keeps_from_being_read_stays_what_it_was(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the watch ends nor the audit calls it dead, and the log does not say what is in it."""
+    feed, intake = Feed(SECRET), Intake()
+    ref = Ref("Secret", "a", "x")
+
+    def raw(version: str) -> dict[str, Any]:
+        meta = {"name": "x", "namespace": "a", "uid": "u", "resourceVersion": version}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"tls.key": "c2VjcmV0"}}
+
+    def fail(found: dict[str, Any]) -> None:
+        raise RuntimeError(str(found))
+
+    intake.apply(read_object(feed, ref, raw("1")))
+    assert [view.meta.ref for view in intake.take().applied] == [ref]
+    monkeypatch.setattr(told, "parse_object", fail)
+    intake.apply(read_object(feed, ref, raw("2")))
+    assert not intake.take()
+    assert intake.inventory.knows(ref, "u", "2")
+    assert [problem.code for problem in intake.inventory.problems] == ["object-unreadable"]
+    assert "c2VjcmV0" not in str([vars(record) for record in caplog.records])
+    monkeypatch.undo()
+    intake.apply(read_object(feed, ref, raw("3")))
+    assert intake.take()
+    assert not intake.inventory.problems
