@@ -7,7 +7,7 @@ from serin.cluster.api import Api, ApiError
 from serin.cluster.intake import Intake
 from serin.cluster.kinds import NAMESPACE
 from serin.cluster.scope import Feed
-from serin.cluster.told import Told, read_object, ref_of
+from serin.cluster.told import READ, Told, read_object, ref_of
 from serin.cluster.waits import Waits
 from serin.errors import SerinError
 from serin.refs import Ref
@@ -92,7 +92,7 @@ class Selection:
                 for raw in page.items:
                     ref = ref_of(feed, raw)
                     if ref is not None:
-                        self._intake.apply(read_object(feed, ref, raw))
+                        self._intake.apply(read_object(feed, ref, raw, READ))
         except ApiError as error:
             if not (feed.optional and error.status in ABSENT):
                 raise

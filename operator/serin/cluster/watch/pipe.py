@@ -97,6 +97,7 @@ class Pipe:
         finally:
             # Not by asyncio.run, which waits for every task to end: kopf leaves some that do not.
             loop.close()
+            self._inbox.ring()  # for what waited for a ring that will not come
         with contextlib.suppress(RuntimeError):
             self._main.call_soon_threadsafe(self._ended.set)
 
