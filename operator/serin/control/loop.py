@@ -124,8 +124,9 @@ class Control:
 
     async def _follow(self) -> None:
         async for changes in self._source.changes():
-            self.take(changes)
+            # First: should a compile fail, the batch that is due brings into force what it can.
             self._changed.set()
+            self.take(changes)
 
     def take(self, changes: Changes) -> None:
         """The source has handed the changes over and will not again: one that fails must not take others with it."""
