@@ -77,6 +77,8 @@ class Engine:
         self._problems: tuple[Problem, ...] = ()
         self._joined_from: tuple[tuple[Problem, ...], tuple[Problem, ...]] = ((), ())
         self._failed_at: float | None = None
+        self._behind = True
+        """Some endpoints or weights may not be in force, and nobody knows which: the last attempt ended early."""
 
     @property
     def plan(self) -> Plan | None:
@@ -126,11 +128,13 @@ class Engine:
         # Whatever fails from here on, the batch that comes next brings everything into force.
         previous, self._seen = self._seen, snapshot
         self._holdoff.changed(self._clock())
+        behind, self._behind = self._behind, True
         try:
             if refs is not None:
                 self._endpoints(previous, snapshot, refs)
             if refs is None or any(ref.kind not in ENDPOINT_KINDS for ref in refs):
                 self._compile(snapshot)
+            self._behind = behind
         except OSError as error:
             self._publication_failed(error)
 
@@ -150,10 +154,13 @@ class Engine:
     def publish(self) -> None:
         """Bring everything known into force now."""
         snapshot = self._store.snapshot()
+        behind, self._behind = self._behind, True
         if self._compiled is None or self.counts.revision != snapshot.revision:
             self._compile(snapshot)
         plan, first = self.plan, self._publisher.plan is None
-        if plan is not None and self._publisher.at_once(plan):
+        if plan is not None and behind:
+            self._publisher.at_once(plan)
+        if plan is not None and self._publisher.is_due(plan):
             served = 0 if first or self._publisher.plan is None else len(self._publisher.plan.hosts)
             self._publisher.batch(plan)
             self.counts.publications += 1
@@ -169,7 +176,7 @@ class Engine:
             )
         if first:
             self._tell()
-        self._failed_at = None
+        self._failed_at, self._behind = None, False
         self._holdoff.published(self._clock())
 
     def _compile(self, snapshot: Snapshot) -> None:

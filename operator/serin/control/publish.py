@@ -79,9 +79,12 @@ class Publisher:
                 self._put_split(split)
                 _tell_weights(split)
 
-    def at_once(self, plan: Plan) -> bool:
-        """All endpoints and weights of `plan`, as `blocks` does; whether anything is left for `batch`."""
+    def at_once(self, plan: Plan) -> None:
+        """All endpoints and weights of `plan`, as `blocks` does."""
         self.blocks(plan.pools.values(), plan.splits.values())
+
+    def is_due(self, plan: Plan) -> bool:
+        """Whether `plan` has something for `batch`."""
         return self._plan is None or not same_documents(self._plan, plan)
 
     def batch(self, plan: Plan) -> None:

@@ -182,6 +182,18 @@ def test_a_full_disk_is_tried_again(world: World, caplog: pytest.LogCaptureFixtu
     assert world.engine.due is None
 
 
+def test_weights_that_found_no_room_are_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(World, "put_split", full)
+        world.apply(canary("canary", HOST, "next", weight="70"))
+        assert world.weights()[1] == 10
+    world.pass_time(RETRY)
+    assert world.weights()[1] == 70
+
+
 def test_a_compile_that_fails_leaves_the_last_plan_and_recovers(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -123,7 +123,8 @@ def test_weights_alone_go_out_at_once_and_need_no_documents(
     calls.taken()
     assert [record.getMessage() for record in caplog.records] == []
     changed = plan(*FIRST.pools.values(), split("s1", ("p1", 0), ("p2", 50)))
-    assert publisher.at_once(changed) is False
+    publisher.at_once(changed)
+    assert not publisher.is_due(changed)
     assert calls.taken() == [("split", "s1")]
     assert [(r.getMessage(), r.serin_fields["weights"]) for r in caplog.records] == [  # type: ignore[attr-defined]
         ("weights-changed", "0 50")
@@ -141,7 +142,8 @@ def test_split_with_another_list_of_versions_waits_for_the_documents(publisher: 
     publisher.batch(FIRST)
     calls.taken()
     grown = plan(*FIRST.pools.values(), pool("p3", 3), split("s1", ("p1", 0), ("p2", 10), ("p3", 5)), host="more")
-    assert publisher.at_once(grown) is True
+    publisher.at_once(grown)
+    assert publisher.is_due(grown)
     assert calls.taken() == [("pool", "p3")]
     publisher.batch(grown)
     assert calls.taken() == [("split", "s1"), ("publish", "")]
@@ -150,7 +152,9 @@ def test_split_with_another_list_of_versions_waits_for_the_documents(publisher: 
 def test_equal_plan_touches_nothing(publisher: Publisher, calls: Calls) -> None:
     publisher.batch(FIRST)
     calls.taken()
-    assert publisher.at_once(dataclasses.replace(FIRST, hosts=dict(FIRST.hosts))) is False
+    equal = dataclasses.replace(FIRST, hosts=dict(FIRST.hosts))
+    publisher.at_once(equal)
+    assert not publisher.is_due(equal)
     assert calls.taken() == []
 
 
@@ -228,6 +232,7 @@ def test_full_disk_keeps_the_plan_in_force_and_can_be_tried_again(publisher: Pub
         publisher.batch(more)
     assert publisher.plan is FIRST
     calls.full = False
-    assert publisher.at_once(more) is True
+    publisher.at_once(more)
+    assert publisher.is_due(more)
     publisher.batch(more)
     assert publisher.plan is more
