@@ -61,7 +61,6 @@ def test_the_canary_is_one_that_the_api_server_would_take(noted: Chart) -> None:
         ({"controller.scope.namespaceSelector": "a=b"}, "in namespaces with a=b."),
         ({"controller.scope.enabled": True, "rbac.scope": True}, "IngressClasses cannot be read"),
         ({S + "enabled": False}, "Ingresses show addresses of nodes"),
-        ({"controller.hostNetwork": True, "controller.containerPort.http": 80}, "Ports below 1024"),
     ],
 )
 def test_what_to_know_is_said(noted: Chart, values: dict[str, Any], said: str) -> None:

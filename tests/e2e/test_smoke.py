@@ -1,8 +1,9 @@
-"""The whole way once: helm install, the course notes' canary, requests through the Service, uninstall."""
+"""The whole way once: helm install, the course notes' canary, requests through the Service, upgrade, uninstall."""
 
 import contextlib
 import http.client
 import json
+import socket
 from collections import Counter
 
 import pytest
@@ -17,6 +18,13 @@ STAYS = {
     "<none> apiregistration.k8s.io/v1 APIService v1alpha1.serin.dev",
     f"{NAMESPACE} coordination.k8s.io/v1 Lease serin-leader",
 }
+LOW_PORTS = {
+    "controller.hostNetwork": "true",
+    "controller.containerPort.http": "80",
+    "controller.containerPort.https": "443",
+}
+NONE, NET_BIND_SERVICE = f"{0:016x}", f"{1 << 10:016x}"
+RIGHTS = r"grep -hsE '^(Name|CapPrm|CapEff|CapBnd):' /proc/[0-9]*/task/*/status; true"
 ADDRESS = ["get", "ingress", "demo-canary-main", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]
 
 
@@ -30,6 +38,15 @@ def ask(place: str, region: str | None) -> str:
         return str(json.loads(text)["backend"]) if answer.status == 200 else f"{answer.status} {text[:200]}"
     finally:
         connection.close()
+
+
+def rights(release: Release, address: str, container: str) -> set[tuple[str, ...]]:
+    """Name, permitted, effective and possible capabilities of each thread in the pod at `address`."""
+    pods = ["get", "pods", f"--field-selector=status.podIP={address}", "--output=name"]
+    [pod] = release.kubectl("--namespace", NAMESPACE, *pods).split()
+    told = release.kubectl("--namespace", NAMESPACE, "exec", pod, "-c", container, "--", "sh", "-c", RIGHTS).split()
+    values = iter(told[1::2])
+    return {each for each in zip(values, values, values, values, strict=True) if each[0] not in ("sh", "grep")}
 
 
 def everything(release: Release) -> set[str]:
@@ -60,6 +77,18 @@ def installed(release: Release, before: set[str]) -> Release:
 def test_region_chooses_the_version(installed: Release, way: str, region: str | None, version: str) -> None:
     place = installed.address() if way == "service" else installed.node_address()
     assert Counter(ask(place, region) for _ in range(REQUESTS)) == {version: REQUESTS}
+
+
+def test_low_ports_of_the_node_leave_nobody_a_right(installed: Release) -> None:
+    installed.install(print, LOW_PORTS)
+    node = installed.cluster.nodes[0].address
+    assert ask(f"{node}:80", "cd") == "v2"
+    socket.create_connection((node, 443), timeout=10).close()
+    assert rights(installed, node, "data-plane") == {
+        ("serin", NONE, NONE, NET_BIND_SERVICE),
+        ("python3", NONE, NONE, NET_BIND_SERVICE),
+    }
+    assert {each[1:] for each in rights(installed, node, "controller")} == {(NONE, NONE, NONE)}
 
 
 def test_status_shows_the_address_while_a_replica_runs(installed: Release) -> None:
