@@ -16,7 +16,7 @@ from serin.cluster.follow import RECONNECT, Step, pages, steps
 from serin.cluster.intake import Intake
 from serin.cluster.kinds import SECRET, path_of
 from serin.cluster.scope import READ_BY_NAME, TLS_TYPE, Feed, Scope, by_name_feed
-from serin.cluster.told import Told, read_object, ref_of
+from serin.cluster.told import READ, Told, read_object, ref_of
 from serin.cluster.waits import Waits
 from serin.errors import SerinError
 from serin.objects.views import View
@@ -146,7 +146,7 @@ class Referred:
         feed = self._feed_of(ref, raw)
         if ref_of(feed, raw) != ref:
             raise ApiUnreachableError(f"asked for {ref}, the answer is no such object")
-        told = read_object(feed, ref, raw)
+        told = read_object(feed, ref, raw, READ)
         if ref in self.wanted:
             self._intake.apply(told)
         return told

@@ -137,7 +137,7 @@ class Rounds:
         self._soon.clear()
 
     def _told(self, told: Told) -> None:
-        if not told.listed:
+        if not told.listed or told.feed not in self._auditors:
             return
         now, before = self._clock(), self._listed.get(told.feed, float("-inf"))
         self._listed[told.feed] = self._listed_at = now

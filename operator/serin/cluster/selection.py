@@ -40,7 +40,7 @@ class Selection:
             ref = ref_of(self._namespaces, raw)
             if ref is not None:
                 self._select(ref.name)
-                self._intake.apply(read_object(self._namespaces, ref, raw))
+                self._intake.apply(read_object(self._namespaces, ref, raw, READ))
         while not self._entered.empty():
             self._entered.get_nowait()
 

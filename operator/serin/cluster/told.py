@@ -76,7 +76,8 @@ def ref_of(feed: Feed, raw: object) -> Ref | None:
     return Ref(feed.kind.name, _text(metadata, "namespace") if feed.kind.namespaced else "", name) if name else None
 
 
-def read_object(feed: Feed, ref: Ref, raw: dict[str, Any], kind_of_event: str | None = None) -> Told:
+def read_object(feed: Feed, ref: Ref, raw: dict[str, Any], kind_of_event: str | None) -> Told:
+    """`kind_of_event`: None when the watch listed it, READ when we read it ourselves."""
     uid, version = identity_of(raw)
     if kind_of_event == DELETED:
         return Told(feed, ref, uid, version, None)

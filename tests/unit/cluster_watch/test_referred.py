@@ -43,6 +43,29 @@ async def test_read_once_and_told(server: FakeServer) -> None:
         assert server.asked["get", "configmaps"] == 2
 
 
+async def test_read_by_name_is_no_re_list_of_the_watch(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else each change of a ConfigMap would begin the watch of everything anew."""
+    monkeypatch.setattr("serin.cluster.rounds.EVERY", 0.2)
+    monkeypatch.setattr("serin.cluster.rounds.AFTER_RELIST", 0.0)
+    caplog.set_level("INFO")
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.watches("ingresses"), "the watch")
+        mirror.source.want(frozenset((OPTIONS, USERS)))
+        await mirror.wait(lambda: OPTIONS in mirror.views and USERS in mirror.views, "both")
+        seen = mirror.figure("store_audits_total")
+        await mirror.wait(lambda: mirror.figure("store_audits_total") > seen + 2, "audits")
+        await appears_in_the_watch(server, mirror)
+    assert caplog.messages.count(log.WATCH_STARTED) == 1
+
+
+async def appears_in_the_watch(server: FakeServer, mirror: Mirror) -> None:
+    """Of this run, or of the next one."""
+    server.put(raw.ingress("later", NS, "later.test"))
+    await mirror.wait(lambda: mirror.of("Ingress", NS), "the Ingress")
+
+
 async def test_nothing_is_followed_while_nothing_is_wanted(server: FakeServer) -> None:
     async with connected(lambda: server.connection) as mirror:
         await mirror.wait(lambda: server.watches("secrets"), "the watch of TLS Secrets")

@@ -144,15 +144,15 @@ def test_what_a_fault_of_ours_keeps_from_being_read_stays_what_it_was(
     def fail(found: dict[str, Any]) -> None:
         raise RuntimeError(str(found))
 
-    intake.apply(read_object(feed, ref, raw("1")))
+    intake.apply(read_object(feed, ref, raw("1"), "MODIFIED"))
     assert [view.meta.ref for view in intake.take().applied] == [ref]
     monkeypatch.setattr(told, "parse_object", fail)
-    intake.apply(read_object(feed, ref, raw("2")))
+    intake.apply(read_object(feed, ref, raw("2"), "MODIFIED"))
     assert not intake.take()
     assert intake.inventory.knows(ref, "u", "2")
     assert [problem.code for problem in intake.inventory.problems] == ["object-unreadable"]
     assert "c2VjcmV0" not in str([vars(record) for record in caplog.records])
     monkeypatch.undo()
-    intake.apply(read_object(feed, ref, raw("3")))
+    intake.apply(read_object(feed, ref, raw("3"), "MODIFIED"))
     assert intake.take()
     assert not intake.inventory.problems
