@@ -17,6 +17,7 @@ SLICE_COUNT = 500
 ENDPOINTS = 5
 """In each slice."""
 CLIENTS = 16
+WRITES_AT_ONCE = 16
 LOOK_AGAIN = 0.25
 """Of the lag so far: whoever looks more often takes the time from those who work."""
 LONGEST = 30.0
@@ -28,8 +29,9 @@ class Storm:
     api: Api
     controller: Controller
     lags: list[float] = field(default_factory=list)
-    written: dict[str, int] = field(default_factory=dict)
     late: int = 0
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITES_AT_ONCE))
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def run(self, rate: int, seconds: int) -> None:
         clients: asyncio.Queue[Client] = asyncio.Queue()
@@ -41,12 +43,16 @@ class Storm:
         async with asyncio.TaskGroup() as tasks:
             for n, name in zip(range(rate * seconds), itertools.cycle(names), strict=False):
                 await asyncio.sleep(max(0.0, began + n / rate - time.monotonic()))
+                await self._room.acquire()
                 tasks.create_task(self._change(name, 1 + n, clients))
 
     async def _change(self, name: str, version: int, clients: "asyncio.Queue[Client]") -> None:
         """A later version will do as well: each is larger than those before."""
-        moment = await self.api.patch(f"{SLICES}/{name}-1", {"endpoints": endpoints(version, ENDPOINTS)})
-        self.written[name] = max(version, self.written.get(name, 0))
+        try:
+            async with self._turns.setdefault(name, asyncio.Lock()):  # the last version has to be the largest
+                moment = await self.api.patch(f"{SLICES}/{name}-1", {"endpoints": endpoints(version, ENDPOINTS)})
+        finally:
+            self._room.release()
         while True:
             client = await clients.get()
             asked = time.monotonic()
