@@ -28,7 +28,9 @@ FORBIDDEN = 403
 READERS = 8
 """Objects read at once."""
 FORBIDDEN_AGAIN = 60.0
-"""Seconds until what the API server forbids to read is asked for again."""
+"""Longest pause in seconds until what the API server forbids to read is asked for again."""
+LONGEST = 15.0
+"""The same for what fails otherwise."""
 
 _log = logging.getLogger("serin.cluster.watch")
 
@@ -158,17 +160,23 @@ class Referred:
         return self._tls if of_tls and within else by_name_feed(self._scope, ref)
 
     def _failed(self, ref: Ref, error: SerinError) -> None:
-        if isinstance(error, ApiError) and error.status == FORBIDDEN:
+        """What was read before stays: roles that are made anew forbid everything for a moment."""
+        if not isinstance(error, ApiError) or error.status != FORBIDDEN:
+            self._unreadable(ref, str(error))
+        elif self._intake.inventory.find(ref) is not None:
+            self._unreadable(ref, str(error), FORBIDDEN_AGAIN)
+        else:
             text = f"the API server does not let this controller read it, so it counts as missing: {error.text}"
             self._intake.absent(ref, (Problem(Source(ref), "read-forbidden", Severity.ERROR, text),))
-            self._later(ref, FORBIDDEN_AGAIN)
-            return
-        self._unreadable(ref, str(error))
+            self._later(ref, self._wait(ref, FORBIDDEN_AGAIN))
 
-    def _unreadable(self, ref: Ref, why: str) -> None:
-        wait = self._waits.setdefault(ref, Waits(self._random)).next()
+    def _unreadable(self, ref: Ref, why: str, longest: float = LONGEST) -> None:
+        wait = self._wait(ref, longest)
         log.event(_log, log.OBJECT_UNREADABLE, level=logging.WARNING, object=str(ref), error=why, again_seconds=wait)
         self._later(ref, wait)
+
+    def _wait(self, ref: Ref, longest: float) -> float:
+        return min(self._waits.setdefault(ref, Waits(self._random, longest=FORBIDDEN_AGAIN)).next(), longest)
 
     def _later(self, ref: Ref, seconds: float) -> None:
         """One timer for each: there are other reasons to ask, and each answer sets another one."""
@@ -209,7 +217,7 @@ class Referred:
             self._following[feed] = self._tasks.create_task(self._follow(feed))
 
     async def _follow(self, feed: Feed) -> None:
-        waits = Waits(self._random)
+        waits = Waits(self._random, longest=FORBIDDEN_AGAIN)
         while True:
             try:
                 began = self._intake.inventory.sequence
@@ -222,7 +230,7 @@ class Referred:
                 await asyncio.sleep(RECONNECT)
             except SerinError as error:
                 forbidden = isinstance(error, ApiError) and error.status == FORBIDDEN
-                wait = FORBIDDEN_AGAIN if forbidden else waits.next()
+                wait = min(waits.next(), FORBIDDEN_AGAIN if forbidden else LONGEST)
                 log.event(
                     _log, log.WATCH_FAILED, level=logging.WARNING, feed=str(feed), error=str(error), again_seconds=wait
                 )

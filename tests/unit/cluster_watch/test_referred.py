@@ -134,6 +134,20 @@ async def test_forbidden_until_allowed(server: FakeServer, monkeypatch: pytest.M
         assert not mirror.source.problems
 
 
+async def test_what_was_read_stays_while_it_is_forbidden(server: FakeServer) -> None:
+    async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
+        await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
+        server.misbehave = refuses("/configmaps/")
+        before = server.asked["get", "configmaps"]
+        server.put(raw.config_map("options", NS, key="two"))
+        await mirror.wait(lambda: server.asked["get", "configmaps"] > before, "another reading")
+        server.put(raw.service("later", NS))
+        await mirror.wait(lambda: mirror.of("Service", NS), "something that came after it")
+        assert value(mirror) == "one"
+        server.misbehave = None
+        await mirror.wait(lambda: value(mirror) == "two", "what it is now")
+
+
 async def test_not_wanted_any_more(server: FakeServer) -> None:
     async with connected(lambda: server.connection, want=[OPTIONS, USERS]) as mirror:
         await mirror.wait(lambda: OPTIONS in mirror.views and USERS in mirror.views, "both")
@@ -250,7 +264,7 @@ async def test_an_overloaded_server_keeps_nobody_deaf_for_a_minute(server: FakeS
 
     server.misbehave = busy
     async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
-        await mirror.wait(lambda: server.watches("configmaps"), "the watch", seconds=30)
+        await mirror.wait(lambda: server.watches("configmaps"), "the watch")
 
 
 async def test_data_of_a_backup(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
