@@ -54,23 +54,31 @@ class DataPlane:
         delay, settled = FIRST_DELAY, False
         while not self._ending:
             started = loop.time()
-            before_exec = None if self._lasting else partial(die_with, os.getpid(), signal.SIGTERM)
-            process = await asyncio.create_subprocess_exec(
-                *self._command, process_group=0, preexec_fn=before_exec, env=self._environment
-            )
-            self._process = process
-            if self._ending:  # asked to while it was being started
-                self.end()
-            code = await process.wait()
-            settled = settled or self._settled(process.pid)
-            if self._ending or not settled:
-                return code
-            delay = FIRST_DELAY if loop.time() - started > STEADY else min(delay * 2, LONGEST_DELAY)
-            log.event(
-                _log, log.DATA_PLANE_DIED, level=logging.ERROR, pid=process.pid, status=code, restart_seconds=delay
-            )
+            try:
+                pid, code = await self._one()
+            except OSError as error:  # no memory or no process left for another one, for now
+                if not settled:
+                    raise
+                delay = min(delay * 2, LONGEST_DELAY)
+                log.event(_log, log.DATA_PLANE_DIED, level=logging.ERROR, error=error.strerror, restart_seconds=delay)
+            else:
+                settled = settled or self._settled(pid)
+                if self._ending or not settled:
+                    return code
+                delay = FIRST_DELAY if loop.time() - started > STEADY else min(delay * 2, LONGEST_DELAY)
+                log.event(_log, log.DATA_PLANE_DIED, level=logging.ERROR, pid=pid, status=code, restart_seconds=delay)
             await asyncio.sleep(delay)
         return 0
+
+    async def _one(self) -> tuple[int, int]:
+        """One child from its start to its end: its id and its exit code. OSError when it cannot be started."""
+        before_exec = None if self._lasting else partial(die_with, os.getpid(), signal.SIGTERM)
+        process = self._process = await asyncio.create_subprocess_exec(
+            *self._command, process_group=0, preexec_fn=before_exec, env=self._environment
+        )
+        if self._ending:  # asked to while it was being started
+            self.end()
+        return process.pid, await process.wait()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ask the child to drain; a second time it cuts."""

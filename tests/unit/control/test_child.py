@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,29 @@ async def test_one_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -
     plane.end()
     assert await running == -signal.SIGTERM
     assert second != first
+
+
+async def test_one_that_cannot_be_started_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has no process left for us: the controller goes on, and so does the trying."""
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.001)
+    real, starts = asyncio.create_subprocess_exec, 0
+
+    async def start(*command: str, **how: Any) -> asyncio.subprocess.Process:
+        nonlocal starts
+        starts += 1
+        if starts in (2, 3):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return await real(*command, **how)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    plane = DataPlane(SLEEPER, lambda pid: True)
+    running = asyncio.create_task(plane.run())
+    first = await started(plane)
+    os.kill(first, signal.SIGKILL)
+    await started(plane, other_than=first)
+    assert starts == 4
+    plane.end()
+    assert await running == -signal.SIGTERM
 
 
 async def test_one_that_is_asked_to_end_while_it_starts_ends() -> None:
