@@ -106,7 +106,7 @@ class ClusterSource:
         await self._rounds.covered()
 
     async def settled(self) -> None:
-        """Until everything wanted has been read, or tried in vain, once; it comes through `changes` or `take`."""
+        """Until everything wanted has been read, or tried in vain, once; it comes through `changes`."""
         await self._referred.settled()
 
     async def close(self) -> None:
@@ -117,10 +117,6 @@ class ClusterSource:
 
     def load(self) -> Changes:
         """Everything that is there. TLS Secrets all come until `want` says which are wanted."""
-        return self._intake.take()
-
-    def take(self) -> Changes:
-        """What changed since the last taking, without waiting."""
         return self._intake.take()
 
     async def changes(self) -> AsyncIterator[Changes]:

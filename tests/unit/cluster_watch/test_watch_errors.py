@@ -30,7 +30,7 @@ def is_watch(request: web.Request, plural: str) -> bool:
 
 async def appears(server: FakeServer, mirror: Mirror, name: str) -> None:
     server.put(raw.ingress(name, NS, f"{name}.test"))
-    await mirror.wait(lambda: name in mirror.of("Ingress", NS), name, seconds=20)
+    await mirror.wait(lambda: name in mirror.of("Ingress", NS), name)
 
 
 async def test_changes_arrive(server: FakeServer) -> None:
@@ -46,7 +46,7 @@ async def test_error_in_the_stream_other_than_410(server: FakeServer, status: An
     async with connected(lambda: server.connection) as mirror:
         await mirror.wait(lambda: server.watches("ingresses"), "the watch")
         server.say("ingresses", {"type": "ERROR", "object": status})
-        await mirror.wait(lambda: mirror.figure("watch_restarts_total") == 1, "another run", seconds=20)
+        await mirror.wait(lambda: mirror.figure("watch_restarts_total") >= 1, "another run")
         assert "first" in mirror.of("Ingress", NS)
         await appears(server, mirror, "second")
 
@@ -59,8 +59,8 @@ async def test_history_is_forgotten(server: FakeServer) -> None:
         listed = server.asked["list", "ingresses"]
         server.delete("Ingress", NS, "goes", silently=True)
         server.say("ingresses", {"type": "ERROR", "object": {"code": 410}})
-        await mirror.wait(lambda: server.asked["list", "ingresses"] > listed, "another list", seconds=20)
-        await mirror.wait(lambda: "goes" not in mirror.of("Ingress", NS), "the ghost to go", seconds=20)
+        await mirror.wait(lambda: server.asked["list", "ingresses"] > listed, "another list")
+        await mirror.wait(lambda: "goes" not in mirror.of("Ingress", NS), "the ghost to go")
         await appears(server, mirror, "second")
         assert mirror.figure("watch_restarts_total") == 0
         assert mirror.figure("store_ghosts_removed_total") == 1
@@ -106,9 +106,9 @@ async def test_an_answer_that_is_no_list(server: FakeServer, body: str) -> None:
         await mirror.wait(lambda: server.watches("services"), "the watch")
         server.misbehave, listing = page, True
         server.say("services", {"type": "ERROR", "object": {"code": 410}})
-        await mirror.wait(lambda: not left, "the page", seconds=20)
+        await mirror.wait(lambda: not left, "the page")
         server.put(raw.service("second", NS))
-        await mirror.wait(lambda: "second" in mirror.of("Service", NS), "the Service", seconds=20)
+        await mirror.wait(lambda: "second" in mirror.of("Service", NS), "the Service")
 
 
 async def test_refused_for_ever_is_asked_slowly(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,11 +126,11 @@ async def test_refused_for_ever_is_asked_slowly(server: FakeServer, monkeypatch:
         server.misbehave, refusing = refuse, True
         before = server.asked.total()
         server.cut()
-        await mirror.wait(lambda: server.asked.total() >= before + 6, "refusals", seconds=20)
+        await mirror.wait(lambda: server.asked.total() >= before + 6, "refusals")
         asked, began = server.asked.total(), asyncio.get_running_loop().time()
-        await mirror.wait(lambda: asyncio.get_running_loop().time() - began > 2, "two seconds", seconds=20)
-        # Six watches, twice a second each, and the audits.
-        assert server.asked.total() - asked < 80
+        await mirror.wait(lambda: asyncio.get_running_loop().time() - began > 2, "two seconds")
+        # Six watches, twice a second each, and the audits; a loaded machine takes longer to look.
+        assert server.asked.total() - asked < 40 * (asyncio.get_running_loop().time() - began)
         refusing = False
         await appears(server, mirror, "second")
         assert mirror.figure("watch_restarts_total") == 0
@@ -169,7 +169,8 @@ async def test_watch_that_ends_at_once(server: FakeServer) -> None:
         server.cut()
         began, asked = asyncio.get_running_loop().time(), server.asked["watch", "ingresses"]
         await mirror.wait(lambda: asyncio.get_running_loop().time() - began > 2, "two seconds")
-        assert 2 <= server.asked["watch", "ingresses"] - asked <= 6
+        await mirror.wait(lambda: server.asked["watch", "ingresses"] - asked >= 2, "the watch, again and again")
+        assert server.asked["watch", "ingresses"] - asked <= 2 + 2 * (asyncio.get_running_loop().time() - began)
         server.misbehave = None
         await appears(server, mirror, "second")
 
@@ -179,7 +180,7 @@ async def test_object_that_is_none(server: FakeServer) -> None:
     async with connected(lambda: server.connection) as mirror:
         await mirror.wait(lambda: server.watches("ingresses"), "the watch")
         server.say("ingresses", {"type": "ADDED", "object": {"kind": "Ingress"}})
-        await mirror.wait(lambda: mirror.figure("watch_restarts_total") == 1, "another run", seconds=20)
+        await mirror.wait(lambda: mirror.figure("watch_restarts_total") >= 1, "another run")
         await appears(server, mirror, "second")
 
 

@@ -61,7 +61,7 @@ START = batch(service("main"), endpoint_slice("main", ["127.0.0.1"]), ingress("m
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 
