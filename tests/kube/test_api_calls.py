@@ -43,9 +43,12 @@ async def test_a_list_comes_in_pages_with_the_kind_of_each(api_server: Kube, nam
     async with calling(api_server.kubeconfig) as api:
         folder = CONFIG_MAP.path(namespace)
 
+        at_once = asyncio.Semaphore(20)  # hundreds of handshakes in the same moment last longer than one may
+
         async def make(number: int) -> None:
             labels = {"half": str(number % 2)}
-            await api.create(folder, {"metadata": {"name": f"c{number:04}", "labels": labels}})
+            async with at_once:
+                await api.create(folder, {"metadata": {"name": f"c{number:04}", "labels": labels}})
 
         await asyncio.gather(*(make(number) for number in range(620)))
         listing = await api.list(folder, label_selector="half=1")
