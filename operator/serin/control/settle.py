@@ -2,7 +2,7 @@
 
 A plan that was made while its certificates were still on the way would be half a plan, and replace the whole one that
 an earlier controller left. What is referred to is known only by compiling, so this goes round until nothing new is
-wanted. What the API server refuses to give counts as absent; while it does not answer, nothing is decided.
+wanted. What the API server refuses to give counts as absent; while it does not answer, or is busy, nothing is decided.
 """
 
 import asyncio
@@ -21,8 +21,10 @@ AT_ONCE = 16
 """Objects asked for at the same time."""
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
-TRIES = 5
-"""How often an object is asked for that the API server fails on (5xx) before it counts as absent."""
+TRIES = 10
+"""How often an object is asked for that the API server fails on (5xx) before it counts as absent: about a minute."""
+BUSY = (401, 408, 425, 429)
+"""Refusals that say nothing about the object: a token that is being replaced, a server with too much to do."""
 
 _log = logging.getLogger("serin.control")
 
@@ -66,8 +68,8 @@ async def _fetched(ref: Ref, fetch: Fetch, gate: asyncio.Semaphore) -> View | No
         except ApiUnreachableError as error:
             level, text = logging.WARNING, str(error)
         except ApiError as error:
-            failures += 1
-            if error.status < 500 or failures >= TRIES:
+            failures += error.status not in BUSY
+            if error.status not in BUSY and (error.status < 500 or failures >= TRIES):
                 log.event(_log, log.OBJECT_UNREADABLE, level=logging.WARNING, object=str(ref), error=str(error))
                 return None
             level, text = logging.INFO, str(error)

@@ -57,6 +57,7 @@ class Api:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.01)
 
 
 async def test_goes_round_until_nothing_new_is_looked_at() -> None:
@@ -82,6 +83,12 @@ async def test_what_may_not_be_read_counts_as_absent() -> None:
 async def test_while_nobody_answers_nothing_is_decided() -> None:
     table = Table({"": ("a",)})
     api = Api(a=[ApiUnreachableError("connection refused") for _ in range(2 * TRIES)])
+    await settle(table, api.fetch)
+    assert table.known == {"a"}
+
+
+async def test_while_the_server_is_busy_nothing_is_decided() -> None:
+    table, api = Table({"": ("a",)}), Api(a=[ApiError(429, "TooManyRequests", "later") for _ in range(2 * TRIES)])
     await settle(table, api.fetch)
     assert table.known == {"a"}
 
