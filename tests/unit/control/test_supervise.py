@@ -54,15 +54,15 @@ def supervised(tmp_path: pathlib.Path) -> Iterator[Supervised]:
 
 def test_a_command_that_ends_is_run_again(supervised: Supervised) -> None:
     process = supervised.start("echo $$ >> marks; exit 3")
-    until(lambda: len(supervised.marks()) == 2, "a second run")
-    assert '"exit_code": 3' in supervised.log()
+    until(lambda: supervised.log().count('"exit_code": 3') >= 2, "the end of a second run")
+    assert len(supervised.marks()) >= 2
     process.terminate()
-    assert process.wait(10) == 0, "nothing was running when it was asked to end"
+    assert process.wait(30) == 0, "nothing was running when it was asked to end"
 
 
 def test_wrong_flags_are_said_and_tried_again(supervised: Supervised) -> None:
     supervised.start("echo run >> marks; exit 2")
-    until(lambda: len(supervised.marks()) == 2, "a second run")
+    until(lambda: len(supervised.marks()) >= 2, "a second run")
     assert "its flags need a change" in supervised.log()
 
 
@@ -85,7 +85,7 @@ def test_a_signal_goes_on_to_the_command_and_its_code_is_ours(supervised: Superv
     process = supervised.start(f'trap "exit 7" {number.name[3:]}; echo up >> marks; while :; do sleep 0.02; done')
     until(supervised.marks, "the command")
     process.send_signal(number)
-    assert process.wait(10) == 7
+    assert process.wait(30) == 7
     assert supervised.marks() == ["up"], "it is not started again"
 
 
@@ -93,7 +93,7 @@ def test_one_that_a_signal_ended_is_told_as_shells_do(supervised: Supervised) ->
     process = supervised.start("echo up >> marks; exec sleep 60")
     until(supervised.marks, "the command")
     process.terminate()
-    assert process.wait(10) == 128 + signal.SIGTERM
+    assert process.wait(30) == 128 + signal.SIGTERM
 
 
 def test_one_that_hangs_is_aborted_killed_and_run_again(supervised: Supervised) -> None:
@@ -103,15 +103,16 @@ def test_one_that_hangs_is_aborted_killed_and_run_again(supervised: Supervised) 
     os.utime(old, (0, 0))
     script = 'trap "echo asked >> marks" ABRT; echo run >> marks; while :; do sleep 0.02; done'
     supervised.start(script, "--heartbeat", "beat", "--heartbeat-limit", "1s")
-    until(lambda: supervised.marks() == ["run", "asked", "run"], "the second run", seconds=30)
+    until(lambda: len(supervised.marks()) >= 3, "the second run", seconds=60)
+    assert supervised.marks()[:3] == ["run", "asked", "run"]
     assert "command-hung" in supervised.log()
     assert "killed by SIGKILL" in supervised.log()
 
 
 def test_one_whose_heart_beats_lives(supervised: Supervised) -> None:
     script = "while :; do echo . > beat; echo . >> marks; sleep 0.1; done"
-    supervised.start(script, "--heartbeat", "beat", "--heartbeat-limit", "1")
-    until(lambda: len(supervised.marks()) > 25, "two and a half times the limit")
+    supervised.start(script, "--heartbeat", "beat", "--heartbeat-limit", "3")
+    until(lambda: len(supervised.marks()) > 40, "more than the limit")
     assert "command-hung" not in supervised.log()
 
 
@@ -133,7 +134,7 @@ def test_orphans_are_reaped_by_the_first_process() -> None:
         zombies = process.stdout.readline().strip()
         (inner,) = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(inner), signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM, "a signal reaches it although it is the first process"
+        assert process.wait(30) == 128 + signal.SIGTERM, "a signal reaches it although it is the first process"
     assert zombies == "0"
 
 
