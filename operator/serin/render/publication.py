@@ -45,6 +45,8 @@ class Publication:
         self._hosts: dict[str, tuple[Host, str]] = {}
         self._checked: dict[str, bool] = {}
         self._unused: dict[str, tuple[int, float]] = {}
+        for half in plan.glob(".*.new"):
+            half.unlink(missing_ok=True)
         for folder in ("hosts", "tls", "users"):
             for path in (plan / folder).iterdir():
                 if path.name.startswith("."):

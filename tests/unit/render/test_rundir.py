@@ -108,6 +108,7 @@ def test_the_next_controller_counts_on_and_repairs(directory: RunDirectory, cloc
     digest = directory.read_index().hosts["a.example"]
     (directory.plan / "hosts" / f"{digest}.json").write_bytes(b"half a docu")
     (directory.plan / "hosts" / ".half.new").write_bytes(b"")
+    (directory.plan / ".metrics.4711.new").write_bytes(b"")
     directory.unlock()
     successor = RunDirectory(directory.path, clock)
     successor.lock()
@@ -116,6 +117,7 @@ def test_the_next_controller_counts_on_and_repairs(directory: RunDirectory, cloc
         assert successor.read_generation() == 1_700_000_000_502
         assert successor.read_host(digest) == A
         assert not (directory.plan / "hosts" / ".half.new").exists()
+        assert not (directory.plan / ".metrics.4711.new").exists()
     finally:
         successor.unlock()
 
