@@ -14,6 +14,7 @@ from aiohttp import web
 
 from serin.cluster.kinds import CONFIG_MAP, ENDPOINT_SLICE, ENDPOINTS, INGRESS, INGRESS_CLASS, KINDS, SECRET, SERVICE
 from serin.cluster.server import Connection
+from serin.cluster.watch.login import AGENT
 
 JSON = dict[str, Any]
 SERVED = (INGRESS, INGRESS_CLASS, SERVICE, ENDPOINT_SLICE, ENDPOINTS, SECRET, CONFIG_MAP)
@@ -27,12 +28,13 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.asked: Counter[tuple[str, str]] = Counter()
-        """Requests by (list, watch or get, plural)."""
+        """Requests by (list, watch, bridge or get, plural); a bridge is a watch of whole objects that is not kopf's."""
         self.misbehave: Misbehave | None = None
         self._objects: dict[str, dict[tuple[str, str], JSON]] = {kind.plural: {} for kind in SERVED}
         self._versions = itertools.count(1)
         self._version = 0
         self._watches: dict[str, set[asyncio.Queue[JSON | None]]] = {kind.plural: set() for kind in SERVED}
+        self._bridges: set[asyncio.Queue[JSON | None]] = set()
         self._events: dict[str, list[tuple[int, JSON]]] = {kind.plural: [] for kind in SERVED}
 
     @property
@@ -42,7 +44,7 @@ class FakeServer:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -76,8 +78,11 @@ class FakeServer:
             queue.put_nowait(event)
 
     def watches(self, plural: str) -> int:
-        """Open ones, now."""
-        return len(self._watches[plural])
+        """Open ones, now, without bridges."""
+        return len(self._watches[plural] - self._bridges)
+
+    def bridges(self, plural: str) -> int:
+        return len(self._watches[plural] & self._bridges)
 
     def cut(self) -> None:
         """End all watches."""
@@ -105,7 +110,8 @@ class FakeServer:
         watches = "watch" in request.query
         named = bool(plural) and request.path.rpartition("/")[2] != plural
         if plural:
-            self.asked["get" if named else "watch" if watches else "list", plural] += 1
+            watch = "bridge" if _is_bridge(request) else "watch"
+            self.asked["get" if named else watch if watches else "list", plural] += 1
         if self.misbehave is not None and (instead := await self.misbehave(request)) is not None:
             return instead
         if not plural:
@@ -145,6 +151,8 @@ class FakeServer:
             if version > since:
                 queue.put_nowait(event)
         self._watches[plural].add(queue)
+        if _is_bridge(request):
+            self._bridges.add(queue)
         try:
             while (told := await queue.get()) is not None:
                 if _is_after(told["object"], since) and _selected(
@@ -153,7 +161,13 @@ class FakeServer:
                     await response.write(json.dumps(told).encode() + b"\n")
         finally:
             self._watches[plural].discard(queue)
+            self._bridges.discard(queue)
         return response
+
+
+def _is_bridge(request: web.Request) -> bool:
+    metadata_only = "PartialObjectMetadata" in request.headers.get("Accept", "")
+    return not metadata_only and request.headers.get("User-Agent") != AGENT
 
 
 def _is_after(raw: JSON, version: int) -> bool:

@@ -57,7 +57,9 @@ class Counts:
 
 
 class Rounds:
-    """`supervisor` runs the watch; `rewound` is called when the API server's data went back in time."""
+    """`supervisor` runs the watch; `read` is called with each feed of which all was read, and the list's version;
+    `rewound` when the API server's data went back in time.
+    """
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Rounds:
         feeds: tuple[Feed, ...],
         intake: Intake,
         supervisor: Supervisor,
+        read: Callable[[Feed, str], None],
         rewound: Callable[[], None],
         clock: Callable[[], float],
         random: Callable[[], float],
@@ -75,6 +78,7 @@ class Rounds:
         self._feeds = feeds
         self._intake = intake
         self._supervisor = supervisor
+        self._tell_read = read
         self._rewound = rewound
         self._clock = clock
         self._random = random
@@ -235,6 +239,8 @@ class Rounds:
             if feed.optional and error.status in ABSENT:
                 return None, ""
             raise
+        if read:
+            self._tell_read(feed, version)
         return comparison.difference(began, self._entries(feed)), version
 
     def _entries(self, feed: Feed) -> Mapping[Ref, Entry]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serin.cluster.api import Api, ApiError
+from serin.cluster.bridge import Bridge
 from serin.cluster.inbox import Inbox
 from serin.cluster.intake import Changes, Intake
 from serin.cluster.kinds import KINDS
@@ -79,9 +80,9 @@ class ClusterSource:
         self._supervisor = Supervisor(self._serve, connection, intake.interest, inbox, known, clock, random)
         tls = next(feed for feed in self._feeds if feed.kind.name == "Secret")
         self._referred = Referred(api, scope, tls, self._intake, random)
-        self._rounds = Rounds(
-            api, self._feeds, self._intake, self._supervisor, self._referred.read_all_again, clock, random
-        )
+        self._bridge = Bridge(api, intake, clock)
+        begin, read_again = self._bridge.begin, self._referred.read_all_again
+        self._rounds = Rounds(api, self._feeds, intake, self._supervisor, begin, read_again, clock, random)
         api.recovered.append(self._rounds.recovered)
         self._selection = Selection(api, self._feeds, self._intake, Waits(random)) if scope.selector else None
         self._selected = False
@@ -96,7 +97,7 @@ class ClusterSource:
     async def start(self) -> None:
         """Begin to watch; does not wait for the API server."""
         works = [self._take_in, self._supervisor.run, self._rounds.run, self._referred.run]
-        works += [self._look, self._look_for_kinds]
+        works += [self._bridge.run, self._look, self._look_for_kinds]
         if self._selection is not None:
             works.append(self._selection.run)
         self._tasks = [asyncio.create_task(self._lasting(work)) for work in works]

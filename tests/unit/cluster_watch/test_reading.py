@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -44,12 +45,29 @@ def hosts(mirror: Mirror) -> set[str]:
     return {view.rules[0].host for view in mirror.of("Ingress", NS).values()}
 
 
-async def test_everything_is_known_before_kopf_lists(server: FakeServer) -> None:
+async def test_nobody_waits_until_kopf_lists(server: FakeServer) -> None:
     may_go = asyncio.Event()
     server.misbehave = kopf_waits(may_go, first_page=True)
     async with connected(lambda: server.connection) as mirror:
         assert hosts(mirror) == {"a.test", "b.test", "c.test"}
-        # What changes until kopf looks is told by its list.
+        server.put(raw.ingress("b", NS, "changed.test"))
+        server.delete("Ingress", NS, "c")
+        await mirror.wait(lambda: hosts(mirror) == {"a.test", "changed.test"}, "the changes")
+        assert not server.watches("ingresses")
+        may_go.set()
+        await mirror.wait(lambda: server.watches("ingresses") and not server.bridges("ingresses"), "kopf alone")
+        server.put(raw.ingress("c", NS, "again.test"))
+        await mirror.wait(lambda: hosts(mirror) == {"a.test", "changed.test", "again.test"}, "a change by the watch")
+        assert mirror.figure("store_ghosts_removed_total") == 0
+
+
+@pytest.mark.parametrize("event", [{"type": "ERROR", "object": {"code": 410}}, {"type": "BOOKMARK"}, {}, None, 7])
+async def test_a_bridge_that_fails_is_no_loss(server: FakeServer, event: Any) -> None:
+    may_go = asyncio.Event()
+    server.misbehave = kopf_waits(may_go, first_page=True)
+    async with connected(lambda: server.connection) as mirror:
+        await mirror.wait(lambda: server.bridges("ingresses"), "the bridge")
+        server.say("ingresses", event)
         server.put(raw.ingress("b", NS, "changed.test"))
         may_go.set()
         await mirror.wait(lambda: hosts(mirror) == {"a.test", "changed.test", "c.test"}, "the change")
