@@ -77,7 +77,7 @@ e2e: setup
 	$(BIN)/pytest tests/e2e
 
 soak: setup
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak tests/kube/test_drill_outages.py
 
 clean:
 	rm -rf $(VENV) build dist operator/*.egg-info operator/serin/native/_ffi.*

@@ -120,6 +120,10 @@ class SickServer:
     async def _end(self) -> None:
         await self._cut()
         await self._runner.cleanup()
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
         await self._admin.close()
         await self._others.close()
 
