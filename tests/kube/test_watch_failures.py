@@ -112,11 +112,12 @@ async def test_token_is_refused_and_replaced(api_server: Kube, relay: Relay, nam
     kubeconfig, token = relay.kubeconfig(original), original.with_suffix(".token")
     good = token.read_text()
     async with mirrored(kubeconfig, Scope(namespace=namespace)) as mirror:
+        put(api_server, raw.service("before", namespace))
+        await mirror.wait(lambda: "before" in mirror.of("Service", namespace), "a change")
         token.write_text("refused")
         relay.cut()
-        put(api_server, raw.service("shop", namespace))
         await mirror.wait(lambda: _refused(api_server), "a refusal")
-        assert "shop" not in mirror.of("Service", namespace)
+        put(api_server, raw.service("shop", namespace))
         token.write_text(good)
         await mirror.wait(lambda: "shop" in mirror.of("Service", namespace), "the Service")
 
