@@ -39,6 +39,8 @@ SILENCE = 30.0
 """Seconds in which a watch that has objects to tell of may say nothing since it began."""
 LONGEST_WAIT = 5.0
 """Seconds between two attempts to read everything at the start."""
+LONGEST_TRY = 2.0
+"""Seconds between two attempts to read what was listed anew, or changed while the API server was away."""
 LISTING = 10.0
 """Seconds since listed objects were told of, or since the watch began, before it can count as dead."""
 COMPLAIN_EVERY = 60.0
@@ -89,6 +91,7 @@ class Rounds:
         self._relisted: list[Feed] = []
         self._listed_at = float("-inf")
         self._recovered_at = float("-inf")
+        self._waits = Waits(random, longest=LONGEST_TRY)
         self._complained_at: dict[str, float] = {}
         self._soon = asyncio.Event()
         intake.told.append(self._told)
@@ -165,8 +168,13 @@ class Rounds:
         """kopf begins to list anew what it lost sight of, and takes its time: nobody has to wait for it."""
         try:
             await self._audit(feed, read=True)
+            self._waits.reset()
         except SerinError as error:
             self._failed(feed, error)
+            if isinstance(error, ApiUnreachableError):
+                await asyncio.sleep(self._waits.next())
+                if feed not in self._relisted:
+                    self._relisted.append(feed)
 
     async def _round(self) -> bool:
         """Whether another one is wanted soon."""

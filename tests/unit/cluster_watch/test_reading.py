@@ -30,13 +30,22 @@ async def server() -> AsyncIterator[FakeServer]:
         yield made
 
 
-def kopf_waits(may_go: asyncio.Event, *, first_page: bool) -> Callable[[web.Request], Awaitable[None]]:
-    """kopf's lists are held back, at the first page or after it."""
+def kopf_waits(
+    may_go: asyncio.Event, *, first_page: bool, failures: int = 0
+) -> Callable[[web.Request], Awaitable[web.Response | None]]:
+    """kopf's lists are held back, at the first page or after it; of others so many of Ingresses break off."""
+    left = failures
 
-    async def hold(request: web.Request) -> None:
-        lists = "limit" in request.query and request.headers.get("User-Agent") == AGENT
-        if lists and (first_page or "continue" in request.query):
+    async def hold(request: web.Request) -> web.Response | None:
+        nonlocal left
+        if "limit" in request.query and request.headers.get("User-Agent") != AGENT:
+            if left and request.path.endswith("/ingresses"):
+                left -= 1
+                assert request.transport is not None
+                request.transport.abort()
+        elif "limit" in request.query and (first_page or "continue" in request.query):
             await may_go.wait()
+        return None
 
     return hold
 
@@ -73,8 +82,9 @@ async def test_a_bridge_that_fails_is_no_loss(server: FakeServer, event: Any) ->
         await mirror.wait(lambda: hosts(mirror) == {"a.test", "changed.test", "c.test"}, "the change")
 
 
+@pytest.mark.parametrize("failures", [0, 3])
 async def test_changes_and_ghosts_are_found_while_kopf_lists_anew(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     monkeypatch.setattr(settings, "CHUNK", 1)
     monkeypatch.setattr(rounds, "FRESH", 0.0)
@@ -82,7 +92,7 @@ async def test_changes_and_ghosts_are_found_while_kopf_lists_anew(
     async with connected(lambda: server.connection) as mirror:
         await mirror.wait(lambda: server.watches("ingresses"), "the watch")
         watched = server.asked["watch", "ingresses"]
-        server.misbehave = kopf_waits(may_go, first_page=False)
+        server.misbehave = kopf_waits(may_go, first_page=False, failures=failures)
         server.delete("Ingress", NS, "b", silently=True)
         server.say("ingresses", {"type": "ERROR", "object": {"code": 410}})
         server.put(raw.ingress("c", NS, "changed.test"))
