@@ -25,3 +25,5 @@ class Options:
     disable_catch_all: bool = False
     disable_svc_external_name: bool = False
     https_redirect_port: int = 0
+    plane: str = "proxy"
+    """The data plane that serves the plan, proxy or nginx: some annotations are honoured by one of them alone."""

@@ -260,14 +260,59 @@ class Affinity:
     source: Source | None = None
 
 
+class Protocol(StrEnum):
+    """What endpoints speak. AUTO_HTTP: HTTP, with TLS exactly when the client uses it. GRPC is of the nginx plane."""
+
+    HTTP = "http"
+    GRPC = "grpc"
+    AUTO_HTTP = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """TLS towards endpoints (proxy-ssl-*). `certificate` (ours, with its key) and `authorities` are digests of it.
+
+    Both may be empty. `verify`: the endpoint's certificate must be of `authorities`, over at most `depth` steps, for
+    `name`. `send_name`: SNI. Empty `name`: the Host sent to the endpoint. Words of nginx in `protocols`, e.g. TLSv1.2.
+    """
+
+    certificate: str = ""
+    authorities: str = ""
+    verify: bool = False
+    depth: int = 1
+    ciphers: str = ""
+    protocols: tuple[str, ...] = ()
+    name: str = ""
+    send_name: bool = False
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buffering:
+    """How nginx holds bodies (proxy-buffering and kin); the proxy streams always. Sizes in bytes, None: nginx's own."""
+
+    answers: bool = False
+    requests: bool = True
+    size: int = 4096
+    number: int = 4
+    busy: int | None = None
+    max_temp_file: int | None = None
+    request_size: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """How to speak to the endpoints. Times in seconds; `tries` counts the first attempt too, 0 for no bound.
 
     `next_upstream` holds nginx's words of `proxy_next_upstream`; ingress-nginx's default is error and timeout.
+    `http10`: HTTP/1.0, without keep-alive (nginx plane).
     """
 
     tls: bool = False
+    protocol: Protocol = Protocol.HTTP
+    verification: UpstreamTls | None = None
+    buffering: Buffering = Buffering()
+    http10: bool = False
     connect_timeout: float = 5.0
     send_timeout: float = 60.0
     read_timeout: float = 60.0
@@ -294,6 +339,10 @@ class Policy:
     forwarded_prefix: str = ""
     max_body: int = 1048576
     upstream: Upstream = field(default_factory=Upstream)
+    client_match: str = ""
+    """PCRE that the subject of the client's certificate must match, else 403 (auth-tls-match-cn)."""
+    pass_client_certificate: bool = False
+    """The endpoint gets the client's certificate in ssl-client-cert (auth-tls-pass-certificate-to-upstream)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +375,29 @@ class WwwRedirect:
     source: Source
 
 
+class ClientVerify(StrEnum):
+    """nginx's words of `ssl_verify_client`. OPTIONAL_NO_CA: a certificate is asked for, and not checked."""
+
+    ON = "on"
+    OPTIONAL = "optional"
+    OPTIONAL_NO_CA = "optional_no_ca"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuth:
+    """Certificates of clients (auth-tls-*), for the whole host. `authorities` (PEM), `revoked` (CRLs): digests.
+
+    `depth`: longest chain. `error_page`: URL to be sent to when the certificate is refused, or empty: 400 (or 403).
+    """
+
+    authorities: str
+    verify: ClientVerify
+    source: Source
+    depth: int = 1
+    revoked: str = ""
+    error_page: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """One server. `name` is a host, `*.` and a domain for exactly one label, or empty for what no other host takes.
@@ -340,11 +412,12 @@ class Host:
     certificate: str | None = None
     www: WwwRedirect | None = None
     uncertified: tuple[str, ...] = ()
+    client_auth: ClientAuth | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """`digest` is 32 hex digits over `pem` (chain, then key)."""
+    """`digest` is 32 hex digits over `pem`: chain, then key; or authorities, or lists of revoked certificates."""
 
     digest: str
     pem: bytes = field(repr=False)
@@ -367,6 +440,8 @@ class Globals:
     https_port: int = 0
     www_http_port: int = 80
     www_https_port: int = 443
+    reject_handshake: bool = False
+    """TLS for a name that no host has is refused in the handshake (ssl-reject-handshake)."""
 
 
 @dataclass(frozen=True, slots=True)
