@@ -15,6 +15,7 @@ EXAMPLES = {
     "serve": """
         serin serve examples/                        serve a folder on 127.0.0.1:8080
         serin serve app.yaml canary.yaml --workers 2
+        serin serve examples/ --plane nginx          by an nginx that is installed here
         sudo serin serve examples/ --http-port 80 --https-port 443
         curl -H 'Host: canary.example.com' -H 'Region: cd' http://127.0.0.1:8080/
     """,
@@ -22,6 +23,7 @@ EXAMPLES = {
     "data-plane": """
         serin data-plane --run-dir /run/serin        serve the plan that a controller leaves there
         serin data-plane --run-dir /run/serin --workers 4 --access-log json
+        serin data-plane --run-dir /run/serin --plane nginx --nginx-lua off
     """,
     "supervise": """
         serin supervise -- serin controller --plane none --run-dir /run/serin
@@ -150,12 +152,17 @@ def _explain(parser: Parser) -> None:
         help="address of the client (default: 127.0.0.1)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
-    flags.selection(parser)
+    _what_counts(parser)
 
 
 def _lint(parser: Parser) -> None:
     _paths_or_cluster(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
+    _what_counts(parser)
+
+
+def _what_counts(parser: Parser) -> None:
+    flags.plane(parser)
     flags.selection(parser)
 
 

@@ -11,6 +11,7 @@ from serin.errors import UsageError
 EXAMPLES = """
     serin controller --kubeconfig ~/.kube/config             controller and data plane on this machine
     serin controller --plane none --run-dir /run/serin       in a pod, beside `serin data-plane --run-dir /run/serin`
+    serin controller --plane none --other-plane nginx --run-dir /run/serin     the other container runs nginx
     serin controller --ingress-class canary --controller-class serin.dev/canary --watch-namespace shop
     serin controller --publish-service ingress/serin --configmap ingress/serin-options --election-ttl 15s
     serin controller --validating-webhook :9443 --validating-webhook-certificate a.crt --validating-webhook-key a.key
@@ -126,3 +127,8 @@ def check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--validating-webhook-{flag} needs --validating-webhook, the address to listen on")
     if arguments.plane == "none" and arguments.run_dir is None:
         raise UsageError("--plane none needs --run-dir, the folder that `serin data-plane --run-dir` serves from")
+    if arguments.plane == "none" and arguments.nginx_lua != "auto":
+        raise UsageError("--nginx-lua belongs to the data plane; with --plane none that is `serin data-plane`")
+    if arguments.plane != "none" and arguments.other_plane is not None:
+        text = f"expected --plane none beside it, or --plane {arguments.other_plane} alone"
+        raise UsageError(f"--other-plane is about the data plane of another process; {text}")

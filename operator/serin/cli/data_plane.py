@@ -2,13 +2,17 @@
 
 import argparse
 import asyncio
+import importlib
+from types import MappingProxyType
 
 from serin.cli.plane import check
-from serin.dataplane import parent
 from serin.dataplane.settings import DataPlaneSettings, processors
 from serin.native import state
 from serin.telemetry import log
 from serin.telemetry.access_log import LogFormat
+
+PLANES = MappingProxyType({"proxy": "serin.dataplane.parent", "nginx": "serin.dataplane.nginx.supervisor"})
+"""The module whose `run` is a plane; the other one is not loaded."""
 
 
 def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
@@ -17,6 +21,7 @@ def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
     return DataPlaneSettings(
         run_dir=arguments.run_dir,
         plane=arguments.plane,
+        nginx_lua=arguments.nginx_lua,
         bind=arguments.bind,
         http_port=arguments.http_port,
         https_port=arguments.https_port,
@@ -29,5 +34,8 @@ def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    told = settings(arguments)
     log.configure()
-    return asyncio.run(parent.run(settings(arguments), state.create))
+    plane = importlib.import_module(PLANES[told.plane])
+    code: int = asyncio.run(plane.run(told, state.create))
+    return code

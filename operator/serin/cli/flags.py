@@ -15,12 +15,14 @@ def paths(parser: Parser, *, needed: bool = True) -> None:
 
 def listening(parser: Parser, *, bind: str, planes: tuple[str, ...] = ("proxy", "nginx")) -> None:
     group = parser.add_argument_group("listening")
-    group.add_argument(
-        "--plane",
-        choices=planes,
-        default="proxy",
-        help="data plane (default: proxy)" + ("; none: another process is it" if "none" in planes else ""),
-    )
+    plane(group, planes)
+    if "none" in planes:
+        group.add_argument(
+            "--other-plane",
+            choices=("proxy", "nginx"),
+            help="with --plane none: which data plane the other process is (default: proxy)",
+        )
+    nginx_lua(group)
     group.add_argument(
         "--bind", default=bind, metavar="A", help=f"addresses to listen on, by commas (default: {bind or 'all'})"
     )
@@ -43,6 +45,27 @@ def listening(parser: Parser, *, bind: str, planes: tuple[str, ...] = ("proxy", 
         default=240.0,
         metavar="S",
         help="seconds that requests in flight get after SIGTERM (default: 240)",
+    )
+
+
+def plane(group: "argparse._ActionsContainer", planes: tuple[str, ...] = ("proxy", "nginx")) -> None:
+    """Some annotations are honoured by one of the planes alone; for commands that only look, that is all it says."""
+    group.add_argument(
+        "--plane",
+        choices=planes,
+        default="proxy",
+        help="data plane: the built-in proxy, or nginx (default: proxy)"
+        + ("; none: another process is it" if "none" in planes else ""),
+    )
+
+
+def nginx_lua(group: "argparse._ActionsContainer") -> None:
+    group.add_argument(
+        "--nginx-lua",
+        choices=("auto", "off"),
+        default="auto",
+        help="with --plane nginx: whether its Lua module is used where it is installed; without it weights and "
+        "endpoints are in nginx.conf, and a change of them reloads nginx (default: auto)",
     )
 
 

@@ -11,14 +11,16 @@ from pathlib import Path
 from serin.errors import UsageError
 from serin.render.rundir import default_path
 
-HANDED_ON = ("plane", "bind", "http_port", "https_port", "healthz_port", "access_log", "shutdown_grace")
+HANDED_ON = (
+    *("plane", "nginx_lua", "bind", "http_port", "https_port", "healthz_port", "access_log", "shutdown_grace"),
+)
 """Flags that the data plane gets as they are."""
 
 
 def check(arguments: argparse.Namespace) -> None:
     """UsageError when the flags cannot stand together. Of a port shared by two, each would get some connections."""
-    if arguments.plane != "proxy":
-        raise UsageError(f"--plane {arguments.plane}: not in this version; the built-in one is --plane proxy")
+    if arguments.plane != "nginx" and arguments.nginx_lua != "auto":
+        raise UsageError(f"--nginx-lua {arguments.nginx_lua} is about nginx; expected --plane nginx beside it")
     ports: dict[int, str] = {}
     for flag in ("--http-port", "--https-port", "--healthz-port"):
         port: int = getattr(arguments, flag[2:].replace("-", "_"))

@@ -20,4 +20,12 @@ def options(arguments: argparse.Namespace, *, standalone: bool) -> Options:
         disable_catch_all=arguments.disable_catch_all,
         disable_svc_external_name=arguments.disable_svc_external_name,
         https_redirect_port=getattr(arguments, "https_redirect_port", 0),
+        plane=serving_plane(arguments),
     )
+
+
+def serving_plane(arguments: argparse.Namespace) -> str:
+    """The data plane that serves what is compiled: with --plane none the one that the other process is."""
+    if arguments.plane != "none":
+        return str(arguments.plane)
+    return arguments.other_plane or "proxy"

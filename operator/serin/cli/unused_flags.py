@@ -11,7 +11,7 @@ from typing import Any
 from serin.cli import values
 from serin.cli.parser import Parser
 
-_NGINX = "it is about nginx's processes, which this data plane does not run"
+_NGINX = "it is about a port inside ingress-nginx's pod that neither data plane has"
 _STREAMS = "streams of TCP and UDP are not proxied"
 _GEO = "there is no GeoIP database"
 _METRICS = "what is counted, and its buckets, are fixed (docs/observability.md)"

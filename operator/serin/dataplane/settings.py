@@ -11,7 +11,8 @@ from pathlib import Path
 from serin.errors import UsageError
 from serin.telemetry.access_log import LogFormat
 
-PLANES = ("proxy",)
+PLANES = ("proxy", "nginx")
+LUA = ("auto", "off")
 MAX_WORKERS = 60
 """The shared memory has 64 rows; some are for successors while the workers are replaced."""
 
@@ -28,6 +29,8 @@ class DataPlaneSettings:
     run_dir: Path
     plane: str = "proxy"
     """Which data plane; one of PLANES."""
+    nginx_lua: str = "auto"
+    """`off`: nginx without its Lua module, also where it is there. One of LUA; of the nginx plane alone."""
     bind: str = ""
     """Addresses to listen on, separated by commas; empty: all, of IPv4 and IPv6."""
     http_port: int = 8080
@@ -51,6 +54,8 @@ class DataPlaneSettings:
     def __post_init__(self) -> None:
         if self.plane not in PLANES:
             raise UsageError(f"--plane {self.plane}: expected one of {', '.join(PLANES)}")
+        if self.nginx_lua not in LUA:
+            raise UsageError(f"--nginx-lua {self.nginx_lua}: expected one of {', '.join(LUA)}")
         if not 1 <= self.workers <= MAX_WORKERS:
             raise UsageError(f"--workers {self.workers}: expected a number from 1 to {MAX_WORKERS}")
         for name in ("http_port", "https_port", "healthz_port"):

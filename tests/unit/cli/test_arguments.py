@@ -1,5 +1,6 @@
 """The command line's grammar: what it takes, what it refuses, and how."""
 
+import pathlib
 import shlex
 import socket
 
@@ -7,6 +8,8 @@ import pytest
 
 from serin.cli import main
 from serin.cli.arguments import EXAMPLES, build_parser
+from serin.cli.data_plane import settings
+from serin.cli.plane import child_command
 from serin.cli.selection import options
 from serin.compile.options import Options
 
@@ -110,6 +113,40 @@ def test_a_port_that_echo_cannot_have_is_one_clear_line(capsys: pytest.CaptureFi
     assert said == f"serin echo: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
 
-def test_the_nginx_plane_is_refused_for_now(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", str(tmp_path), "--plane", "nginx"]) == 2
-    assert "--plane nginx: not in this version" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("serve {} --nginx-lua off", "--nginx-lua off is about nginx; expected --plane nginx beside it"),
+        ("data-plane --run-dir {} --nginx-lua off", "--nginx-lua off is about nginx"),
+        ("controller --run-dir {} --other-plane nginx", "expected --plane none beside it, or --plane nginx alone"),
+        ("controller --run-dir {} --plane none --nginx-lua off", "with --plane none that is `serin data-plane`"),
+    ],
+)
+def test_flags_of_nginx_without_nginx_are_refused(
+    line: str, said: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(shlex.split(line.format(tmp_path / "run"))) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "plane"),
+    [
+        ("serve x", "proxy"),
+        ("serve x --plane nginx", "nginx"),
+        ("controller --plane nginx", "nginx"),
+        ("controller --plane none", "proxy"),
+        ("controller --plane none --other-plane nginx", "nginx"),
+        ("lint x --plane nginx", "nginx"),
+        ("explain x --url http://a/ --plane nginx", "nginx"),
+    ],
+)
+def test_the_compiler_knows_which_plane_serves(line: str, plane: str) -> None:
+    assert options(build_parser().parse_args(shlex.split(line)), standalone=False).plane == plane
+
+
+def test_a_child_gets_the_flags_of_its_plane(tmp_path: pathlib.Path) -> None:
+    given = build_parser().parse_args(shlex.split("serve x --plane nginx --nginx-lua off --workers 2"))
+    command = child_command(given, tmp_path, standalone=True)
+    told = settings(build_parser().parse_args(command[command.index("data-plane") :]))
+    assert (told.plane, told.nginx_lua, told.workers) == ("nginx", "off", 2)

@@ -181,7 +181,7 @@ def test_flags_that_need_each_other(line: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["--kubeconfig nowhere.yaml", "--apiserver-host ftp://h", "--kubeconfig . ", "--plane nginx"]
+    "line", ["--kubeconfig nowhere.yaml", "--apiserver-host ftp://h", "--kubeconfig . ", "--nginx-lua off"]
 )
 def test_what_cannot_be_connected_to_is_one_sentence_and_code_two(
     line: str, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
