@@ -8,7 +8,7 @@ BENCHES = $(filter-out bench/plain_proxy.py,$(shell grep -l __main__ bench/*.py)
 SOAK_SECONDS ?= 600
 
 .PHONY: setup demo run test check lint format golden bench soak kube cluster cluster-down e2e clean
-.PHONY: chart
+.PHONY: chart nginx
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -33,6 +33,7 @@ run: setup
 
 test: lint
 	@$(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'
+	@$(BIN)/python -m localnginx >/dev/null || echo 'test: those that need nginx are skipped'
 	$(BIN)/pytest tests
 
 check: lint
@@ -65,6 +66,10 @@ bench: setup
 # The programs of a Kubernetes API server: found, or built once from Go modules (docs/local-cluster.md).
 kube: setup
 	@$(BIN)/python -m localkube build
+
+# nginx with Lua: found, or Debian's packages unpacked below ~/.cache (docs/nginx.md). Prints what SERIN_NGINX is to be.
+nginx: setup
+	@$(BIN)/python -m localnginx
 
 # A cluster with a node on this machine (root), Serin installed by the chart, the course notes' canary to try.
 cluster: setup
