@@ -102,16 +102,28 @@ static bool take_exact(const srn_pick *p, uint64_t ident, uint32_t *at) {
     return false;
 }
 
+static uint32_t endpoints_of(const srn_worker *w, const srn_pool *pool, srn_endpoint names[SRN_NAME_ADDRESSES],
+                             const srn_endpoint **list) {
+    bool external = pool->flags & SRN_POOL_EXTERNAL;
+    *list = external ? names : pool->endpoints;
+    return external ? resolved(w, pool, names) : bounded(w, pool->endpoints, sizeof **list, pool->count);
+}
+
+/* The pool of a choice made earlier; another file may be in force since, whose slots are others. */
+static const srn_pool *pool_of(srn_worker *w, const srn_choice *c) {
+    int why;
+    const srn_pool *pool = pool_at(w, c->pool_slot, c->pool, &why);
+    return pool == NULL && why == SRN_GONE ? pool_at(w, srn_find(w, c->pool, SRN_SLOT_POOL), c->pool, &why) : pool;
+}
+
+static bool hashes(const srn_pool *pool) {
+    return pool->algorithm == SRN_HASH || pool->algorithm == SRN_HASH_SUBSET || (pool->flags & SRN_POOL_BY_CLIENT);
+}
+
 static int choose_endpoint(srn_worker *w, const srn_pool *pool, uint64_t now_us, srn_choice *c) {
     srn_endpoint list[SRN_NAME_ADDRESSES];
     srn_pick p = {.w = w, .now_us = now_us, .tried = c->tried, .tried_count = c->tried_count};
-    if (pool->flags & SRN_POOL_EXTERNAL) {
-        p.list = list;
-        p.count = resolved(w, pool, list);
-    } else {
-        p.list = pool->endpoints;
-        p.count = bounded(w, pool->endpoints, sizeof *p.list, pool->count);
-    }
+    p.count = endpoints_of(w, pool, list, &p.list);
     srn_how how = {.algorithm = pool->algorithm, .subset = pool->subset, .counter = pool->counter, .key = c->key};
     how.keyed = (c->flags & (SRN_KEYED | SRN_STICKY)) != 0;
     if ((c->flags & SRN_STICKY) || (how.keyed && (pool->flags & SRN_POOL_BY_CLIENT)))
@@ -188,6 +200,8 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     const srn_pool *pool = pool_at(w, v->pool_slot, v->pool, &why);
     if (pool == NULL)
         return why == SRN_GONE ? SRN_NO_ENDPOINT : why;
+    if ((flags & SRN_ASK_KEY) && hashes(pool))
+        return SRN_KEY_WANTED;
     out->stats_cell = v->stats_cell;
     out->pool = v->pool;
     out->pool_slot = v->pool_slot;
@@ -208,7 +222,6 @@ int srn_decide_plain(const srn_ref *ref, srn_choice *out) {
 }
 
 int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c) {
-    int why;
     (void)slot;
     (void)split_id;
     srn_announce(w);
@@ -223,8 +236,23 @@ int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, 
     if (c->tried_count >= SRN_MAX_TRIED)
         return SRN_NO_ENDPOINT;
     c->tried[c->tried_count++] = c->endpoint;
-    const srn_pool *pool = pool_at(w, c->pool_slot, c->pool, &why);
-    if (pool == NULL && why == SRN_GONE) /* another file may be in force since: its slots are others */
-        pool = pool_at(w, srn_find(w, c->pool, SRN_SLOT_POOL), c->pool, &why);
+    const srn_pool *pool = pool_of(w, c);
     return pool == NULL ? SRN_NO_ENDPOINT : choose_endpoint(w, pool, now_us, c);
+}
+
+uint32_t srn_untried(srn_worker *w, const srn_choice *c) {
+    srn_endpoint names[SRN_NAME_ADDRESSES];
+    srn_announce(w);
+    const srn_pool *pool = c->open && c->tried_count < SRN_MAX_TRIED ? pool_of(w, c) : NULL;
+    if (pool == NULL)
+        return 0;
+    const srn_endpoint *list;
+    uint32_t count = endpoints_of(w, pool, names, &list), left = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool tried = list[i].ident == c->endpoint;
+        for (uint32_t t = 0; t < c->tried_count && !tried; t++)
+            tried = c->tried[t] == list[i].ident;
+        left += !tried;
+    }
+    return left;
 }

@@ -12,6 +12,8 @@ typedef struct {
     int fd;
 } srn_map;
 
+typedef struct srn_requests srn_requests;
+
 struct srn_worker {
     char *dir;
     /* pools.bin */
@@ -42,6 +44,8 @@ struct srn_worker {
     srn_stats_cell *stats_cells;
     uint32_t stats_limit;
     uint64_t random;
+    srn_requests *requests; /* NULL until the first one */
+    bool leaving;
 };
 
 /* hash.c */
@@ -76,6 +80,13 @@ void srn_back_cells(srn_worker *w);
 static inline void srn_announce(srn_worker *w) {
     uint64_t epoch = atomic_load_explicit(&w->pools->epoch, memory_order_acquire);
     atomic_store_explicit(&w->row->epoch, epoch, memory_order_release);
+    if (w->leaving) /* the row said that nothing is held: it must be seen to say otherwise before a slot is read */
+        atomic_thread_fence(memory_order_seq_cst);
+}
+/* An ending process holds nothing between its calls: no epoch of the controller's is later than this. */
+static inline void srn_rest(srn_worker *w) {
+    if (w->leaving)
+        atomic_store_explicit(&w->row->epoch, UINT64_MAX, memory_order_release);
 }
 static inline bool srn_has_moved(const srn_worker *w) {
     uint64_t moved = atomic_load_explicit(&w->pools->moved, memory_order_relaxed);
@@ -85,6 +96,12 @@ uint32_t srn_find(const srn_worker *w, uint64_t id, uint32_t kind);
 bool srn_verify(const srn_worker *w, uint64_t word, uint64_t id);
 /* The block in force of slot and id, or NULL and *why. */
 const srn_block *srn_block_at(srn_worker *w, uint32_t slot, uint64_t id, uint32_t kind, int *why);
+
+/* request.c */
+void srn_forget_requests(srn_worker *w);
+
+/* decide.c: endpoints that srn_retry could still choose from */
+uint32_t srn_untried(srn_worker *w, const srn_choice *c);
 
 /* draw.c */
 typedef struct {

@@ -25,6 +25,8 @@
 #define SRN_GONE (-3)        /* the slot does not hold this split (any more) */
 #define SRN_CORRUPT (-4)     /* a block failed its checks */
 #define SRN_MOVED (-5)       /* pools.bin was replaced: srn_remap, srn_find_split, and ask again */
+#define SRN_KEY_WANTED (-6)  /* SRN_ASK_KEY: the version is known, its pool hashes; go on with srn_request_endpoint */
+#define SRN_FULL (-7)        /* more requests at once than there are places for (131072): answer 503 */
 
 /* reason: who decided the version */
 #define SRN_BY_DEFAULT 0 /* only one version was possible: main has all the weight, or is out of this request */
@@ -36,6 +38,7 @@
 #define SRN_STICKY 2u       /* `key` chooses the endpoint whatever the pool's algorithm (cookie affinity) */
 #define SRN_VERSION_ONLY 4u /* stop after the version: `out->version` and `out->reason` only, nothing counted in flight */
 #define SRN_EXACT 8u        /* with SRN_STICKY: `key` is the endpoint's ident (persistent affinity); absent: hashed */
+#define SRN_ASK_KEY 16u     /* a key can be had, but has its price: SRN_KEY_WANTED where the pool would use it */
 
 typedef struct srn_worker srn_worker; /* the mapped files and this process's row in them */
 typedef struct srn_pattern srn_pattern;
@@ -112,6 +115,47 @@ uint64_t srn_hash(const uint8_t *data, size_t len);
 uint64_t srn_hash_more(uint64_t seed, const uint8_t *data, size_t len);
 /* Upper bounds (inclusive, µs) of the latency buckets; the last bucket has none. Their number without that one. */
 uint32_t srn_bucket_bounds(uint64_t *out, uint32_t max);
+
+/* --- for nginx: what Lua would have to keep between phases is kept here, under the request's own address --- */
+
+#define SRN_ANY_ROW UINT32_MAX /* index for srn_attach: any row that no process has */
+
+/* A split as a location of nginx.conf knows it; follows a replaced pools.bin and versions in another order by itself. */
+typedef struct srn_route {
+    srn_ref ref;
+    uint32_t count;
+    uint32_t mapped; /* 1: the block's versions are not ours; the two tables translate, -1 for none */
+    uint32_t left_out;
+    uint64_t idents[SRN_MAX_VERSIONS];
+    int32_t to_block[SRN_MAX_VERSIONS];
+    int32_t from_block[SRN_MAX_VERSIONS];
+} srn_route;
+
+void srn_route_init(srn_route *route, srn_worker *w, uint64_t split_id, const uint64_t *idents, uint32_t count);
+/* srn_decide_at for a request; `key` is text (hashed here; with SRN_EXACT the ident in 16 lower-case hex digits, any other
+ * text is hashed), NULL: no key. An earlier choice of the same address, whose end was never seen, is ended first. Versions
+ * are the route's. GONE, MOVED and STALE are followed here; what is left of them says that the split is not there. */
+int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int32_t forced, uint32_t excluded,
+                       const uint8_t *key, size_t key_len, uint32_t flags);
+/* After SRN_VERSION_ONLY or SRN_KEY_WANTED: an endpoint of that version, by this key; the reason stays. */
+int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, const uint8_t *key, size_t key_len,
+                         uint32_t flags);
+/* The choice of a request (or only its version), NULL when it has none; good until its end. */
+const srn_choice *srn_request_choice(const srn_worker *w, const void *request);
+int srn_request_retry(srn_worker *w, const void *request);
+/* A kept connection turned out dead: 1 when the same endpoint may be asked once more, no failure is counted. */
+int srn_request_renew(srn_worker *w, const void *request);
+/* Endpoints of the chosen version that srn_request_retry can still give. */
+uint32_t srn_request_left(srn_worker *w, const void *request);
+/* Note that we answer ourselves with `status` (no endpoint: 503; a pattern failed: 500); srn_request_refused: 0 without. */
+void srn_request_refuse(srn_worker *w, const void *request, int status);
+int srn_request_refused(const srn_worker *w, const void *request);
+/* The end: srn_done for its choice, srn_count where it had none. */
+void srn_request_done(srn_worker *w, const void *request, int status, int failed);
+/* `1.2.3.4` or `[::1]`, not ended by 0; its length. */
+size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
+/* The process is ending (an old nginx worker): between calls of srn_request_* it holds no block. */
+void srn_leaving(srn_worker *w);
 
 /* For the writers of the files: one atomic 64-bit word. */
 uint64_t srn_load(const void *base, size_t offset);

@@ -38,7 +38,7 @@ static void use_pools(srn_worker *w, srn_map map, uint64_t *verified) {
     w->remap_refused = 0;
 }
 
-static bool map_state(srn_worker *w, uint32_t index, char *err, size_t err_len) {
+static bool map_state(srn_worker *w, char *err, size_t err_len) {
     if (!srn_map_file(&w->state_map, w->dir, "state/state.bin", true, err, err_len))
         return false;
     if (!srn_check_state(&w->state_map)) {
@@ -46,14 +46,8 @@ static bool map_state(srn_worker *w, uint32_t index, char *err, size_t err_len) 
         return false;
     }
     w->state = (void *)w->state_map.base;
-    if (index >= w->state->rows) {
-        srn_say(err, err_len, "no row of this index", "state/state.bin");
-        return false;
-    }
     uint8_t *base = w->state_map.base;
-    w->index = index;
     w->rows = (void *)(base + w->state->rows_offset);
-    w->row = w->rows + index;
     w->counters = (void *)(base + w->state->counters_offset);
     w->names = (void *)(base + w->state->names_offset);
     w->endpoints = (void *)(base + w->state->endpoints_offset);
@@ -63,26 +57,59 @@ static bool map_state(srn_worker *w, uint32_t index, char *err, size_t err_len) 
     return true;
 }
 
-static bool map_stats(srn_worker *w, uint32_t index, char *err, size_t err_len) {
+static bool map_stats(srn_worker *w, char *err, size_t err_len) {
     if (!srn_map_file(&w->stats_map, w->dir, "state/stats.bin", true, err, err_len))
         return false;
     w->stats = (void *)w->stats_map.base;
-    if (!srn_check_stats(&w->stats_map) || index >= w->stats->rows) {
+    if (!srn_check_stats(&w->stats_map)) {
         srn_say(err, err_len, "header does not check", "state/stats.bin");
         return false;
     }
-    w->stats_row = (srn_stats_row *)(void *)(w->stats_map.base + w->stats->rows_offset) + index;
     w->stats_cells = (void *)(w->stats_map.base + w->stats->cells_offset);
     return true;
 }
 
-static void take_row(srn_worker *w) {
+/* A free row becomes this process's, whoever else looks for one just now. Its epoch is 0 from its release on, so nothing
+ * is given free before we have shown ours. */
+static bool claim_row(srn_worker *w, uint32_t rows, uint32_t *index) {
+    for (*index = 0; *index < rows; ++*index) {
+        uint64_t nobody = 0;
+        if (atomic_compare_exchange_strong(&w->rows[*index].pid, &nobody, (uint64_t)getpid()))
+            return true;
+    }
+    return false;
+}
+
+static bool take_row(srn_worker *w, uint32_t index, char *err, size_t err_len) {
+    uint32_t rows = w->state->rows < w->stats->rows ? w->state->rows : w->stats->rows;
+    if (index == SRN_ANY_ROW) {
+        if (!claim_row(w, rows, &index)) {
+            srn_say(err, err_len, "every row is taken", "state/state.bin");
+            return false;
+        }
+    } else if (index >= rows) {
+        srn_say(err, err_len, "no row of this index", "state/state.bin");
+        return false;
+    }
+    w->index = index;
+    w->row = w->rows + index;
+    w->stats_row = (srn_stats_row *)(void *)(w->stats_map.base + w->stats->rows_offset) + index;
     uint64_t used = atomic_load(&w->state->rows_used);
     while (used <= w->index && !atomic_compare_exchange_weak(&w->state->rows_used, &used, (uint64_t)w->index + 1))
         ;
     srn_announce(w);
     atomic_store(&w->row->pid, (uint64_t)getpid());
     atomic_thread_fence(memory_order_seq_cst);
+    return true;
+}
+
+/* The row as the parent's release leaves it, for a process that ends in an orderly way; the pid last. */
+static void leave_row(srn_worker *w) {
+    srn_word *flight = w->flight + (uint64_t)w->index * w->state->endpoints;
+    for (uint32_t cell = 0; cell < w->flight_limit; cell++)
+        atomic_store_explicit(&flight[cell], 0, memory_order_relaxed);
+    atomic_store(&w->row->epoch, 0);
+    atomic_store(&w->row->pid, 0);
 }
 
 srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err, size_t err_len) {
@@ -94,14 +121,16 @@ srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err
     w->pools_map.fd = w->state_map.fd = w->stats_map.fd = -1;
     w->random = seed;
     w->dir = strdup(dir);
-    if (w->dir == NULL || !map_state(w, index, err, err_len) || !map_stats(w, index, err, err_len) ||
+    if (w->dir == NULL || !map_state(w, err, err_len) || !map_stats(w, err, err_len) ||
         !map_pools(dir, &pools, &verified, err, err_len)) {
-        w->row = NULL;
         srn_detach(w);
         return NULL;
     }
     use_pools(w, pools, verified);
-    take_row(w);
+    if (!take_row(w, index, err, err_len)) {
+        srn_detach(w);
+        return NULL;
+    }
     srn_back_cells(w);
     return w;
 }
@@ -109,8 +138,9 @@ srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err
 void srn_detach(srn_worker *w) {
     if (w == NULL)
         return;
+    srn_forget_requests(w);
     if (w->row != NULL)
-        atomic_store(&w->row->pid, 0);
+        leave_row(w);
     srn_unmap(&w->pools_map);
     srn_unmap(&w->state_map);
     srn_unmap(&w->stats_map);

@@ -1,0 +1,373 @@
+/* Requests of nginx by their address: the choice is kept here from the balancer's first call to the log phase.
+ *
+ * A table from address to entry with open addressing. Entries come from chunks and never move, so that a choice may be
+ * pointed at; chunks and table grow by doubling, seldom, and are kept. More than MAX_REQUESTS at once get SRN_FULL. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define CHUNK 256u
+#define MAX_CHUNKS 512u
+#define MAX_REQUESTS (CHUNK * MAX_CHUNKS)
+#define FIRST_SLOTS 1024u
+
+enum { UNDECIDED, VERSION_KNOWN, CHOSEN };
+
+typedef struct srn_entry {
+    struct srn_entry *next; /* of the free ones */
+    srn_choice choice;
+    int32_t refused;
+    uint8_t stage;
+    uint8_t renewed; /* the present endpoint was asked a second time */
+} srn_entry;
+
+typedef struct {
+    const void *request; /* NULL: free */
+    srn_entry *entry;
+} srn_place;
+
+struct srn_requests {
+    srn_place *places;
+    uint32_t mask;
+    uint32_t count;
+    uint32_t chunks;
+    srn_entry *free;
+    srn_entry *chunk[MAX_CHUNKS];
+};
+
+static uint32_t place_of(const srn_requests *t, const void *request) {
+    return (uint32_t)(((uint64_t)(uintptr_t)request * SRN_GOLDEN) >> 40) & t->mask;
+}
+
+/* The request's place, or the free one where it would go. There is always a free one. */
+static uint32_t look_up(const srn_requests *t, const void *request) {
+    uint32_t at = place_of(t, request);
+    while (t->places[at].request != NULL && t->places[at].request != request)
+        at = (at + 1) & t->mask;
+    return at;
+}
+
+static srn_entry *find(const srn_worker *w, const void *request) {
+    const srn_requests *t = w->requests;
+    return t == NULL || request == NULL ? NULL : t->places[look_up(t, request)].entry;
+}
+
+static bool widen(srn_requests *t, uint32_t slots) {
+    srn_place *old = t->places;
+    uint32_t old_slots = old == NULL ? 0 : t->mask + 1;
+    srn_place *places = calloc(slots, sizeof *places);
+    if (places == NULL)
+        return false;
+    t->places = places;
+    t->mask = slots - 1;
+    for (uint32_t i = 0; i < old_slots; i++)
+        if (old[i].request != NULL)
+            places[look_up(t, old[i].request)] = old[i];
+    free(old);
+    return true;
+}
+
+static bool add_chunk(srn_requests *t) {
+    if (t->chunks == MAX_CHUNKS)
+        return false;
+    srn_entry *entries = calloc(CHUNK, sizeof *entries);
+    if (entries == NULL)
+        return false;
+    t->chunk[t->chunks++] = entries;
+    for (uint32_t i = 0; i < CHUNK; i++) {
+        entries[i].next = t->free;
+        t->free = &entries[i];
+    }
+    return true;
+}
+
+/* Half of the places stay free. */
+static bool has_room(srn_worker *w) {
+    srn_requests *t = w->requests;
+    if (t == NULL) {
+        t = w->requests = calloc(1, sizeof *t);
+        if (t == NULL)
+            return false;
+    }
+    if (t->places == NULL && !widen(t, FIRST_SLOTS))
+        return false;
+    if (t->free == NULL && !add_chunk(t))
+        return false;
+    return (t->count + 1) * 2 <= t->mask + 1 || widen(t, (t->mask + 1) * 2);
+}
+
+static srn_entry *insert(srn_worker *w, const void *request) {
+    srn_entry *e = find(w, request);
+    if (e != NULL || request == NULL || !has_room(w))
+        return e;
+    srn_requests *t = w->requests;
+    e = t->free;
+    t->free = e->next;
+    e->refused = 0;
+    e->stage = UNDECIDED;
+    e->renewed = 0;
+    t->places[look_up(t, request)] = (srn_place){request, e};
+    t->count++;
+    return e;
+}
+
+/* Take a place out; later ones of the same run move up, so that no run has a gap. */
+static void erase(srn_requests *t, uint32_t at) {
+    for (uint32_t next = (at + 1) & t->mask; t->places[next].request != NULL; next = (next + 1) & t->mask) {
+        uint32_t wanted = place_of(t, t->places[next].request);
+        if (((next - wanted) & t->mask) < ((next - at) & t->mask))
+            continue;
+        t->places[at] = t->places[next];
+        at = next;
+    }
+    t->places[at] = (srn_place){NULL, NULL};
+}
+
+void srn_forget_requests(srn_worker *w) {
+    srn_requests *t = w->requests;
+    if (t == NULL)
+        return;
+    for (uint32_t i = 0; i < t->chunks; i++)
+        free(t->chunk[i]);
+    free(t->places);
+    free(t);
+    w->requests = NULL;
+}
+
+/* --- the split of a location --- */
+
+void srn_route_init(srn_route *route, srn_worker *w, uint64_t split_id, const uint64_t *idents, uint32_t count) {
+    memset(route, 0, sizeof *route);
+    route->count = count < SRN_MAX_VERSIONS ? count : SRN_MAX_VERSIONS;
+    memcpy(route->idents, idents, route->count * sizeof *idents);
+    route->ref.worker = w;
+    route->ref.split = split_id;
+    route->ref.slot = srn_find_split(w, split_id);
+    route->ref.shape = srn_shape(route->idents, route->count);
+}
+
+static int32_t index_of(uint64_t ident, const uint64_t *list, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == ident)
+            return (int32_t)i;
+    return -1;
+}
+
+/* Learn the block's versions. Those that the route does not know are left out. */
+static bool map_versions(srn_route *route) {
+    uint64_t block[SRN_MAX_VERSIONS];
+    uint32_t shape;
+    int found = srn_versions(route->ref.worker, route->ref.slot, route->ref.split, block, &shape);
+    if (found <= 0)
+        return false;
+    uint32_t count = (uint32_t)found;
+    route->ref.shape = shape;
+    route->left_out = 0;
+    route->mapped = count != route->count || memcmp(block, route->idents, count * sizeof *block) != 0;
+    for (uint32_t v = 0; v < route->count; v++)
+        route->to_block[v] = index_of(route->idents[v], block, count);
+    for (uint32_t at = 0; at < count; at++) {
+        route->from_block[at] = index_of(block[at], route->idents, route->count);
+        if (route->from_block[at] < 0)
+            route->left_out |= 1u << at;
+    }
+    return true;
+}
+
+static int decide_mapped(srn_route *route, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *c) {
+    if (!route->mapped)
+        return srn_decide_at(&route->ref, forced, excluded, key, flags, c);
+    uint32_t out = route->left_out;
+    for (uint32_t v = 0; v < route->count; v++)
+        if (route->to_block[v] >= 0 && ((excluded >> v) & 1u))
+            out |= 1u << (uint32_t)route->to_block[v];
+    if (forced >= 0) {
+        forced = (uint32_t)forced < route->count ? route->to_block[forced] : -1;
+        if (forced < 0)
+            return SRN_NO_ENDPOINT;
+    }
+    int result = srn_decide_at(&route->ref, forced, out, key, flags, c);
+    if (result == 0 || result == SRN_KEY_WANTED)
+        c->version = route->from_block[c->version];
+    return result;
+}
+
+/* Follow what changed under the route: another pools.bin, another slot, versions in another order. */
+static int decide(srn_route *route, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *c) {
+    int result = SRN_STALE;
+    for (int tries = 0; tries < 5; tries++) {
+        result = decide_mapped(route, forced, excluded, key, flags, c);
+        if (result == SRN_MOVED)
+            srn_remap(route->ref.worker, NULL, 0);
+        if (result == SRN_MOVED || result == SRN_GONE) {
+            uint32_t slot = srn_find_split(route->ref.worker, route->ref.split);
+            if (slot == route->ref.slot && result == SRN_GONE)
+                return result;
+            route->ref.slot = slot;
+        } else if (result != SRN_STALE || !map_versions(route))
+            return result;
+    }
+    return result;
+}
+
+/* --- requests --- */
+
+static bool read_ident(const uint8_t *text, size_t len, uint64_t *out) {
+    uint64_t value = 0;
+    if (len != 16)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = text[i];
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            value = value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+static uint64_t key_of(const uint8_t *key, size_t len, uint32_t *flags) {
+    uint64_t ident = 0;
+    if (key == NULL) {
+        *flags &= ~(SRN_KEYED | SRN_STICKY | SRN_EXACT);
+        return 0;
+    }
+    if ((*flags & SRN_EXACT) && read_ident(key, len, &ident))
+        return ident;
+    *flags &= ~SRN_EXACT;
+    return srn_hash(key, len);
+}
+
+static void settle(srn_worker *w, srn_entry *e, int result, uint32_t flags) {
+    bool version_only = result == SRN_KEY_WANTED || (result == 0 && (flags & SRN_VERSION_ONLY));
+    e->stage = version_only ? VERSION_KNOWN : result == 0 ? CHOSEN : UNDECIDED;
+    e->renewed = 0;
+    srn_rest(w);
+}
+
+int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int32_t forced, uint32_t excluded,
+                       const uint8_t *key, size_t key_len, uint32_t flags) {
+    srn_entry *e = insert(w, request);
+    if (e == NULL)
+        return SRN_FULL;
+    if (e->stage == CHOSEN)
+        srn_done(w, &e->choice, 0, 0, 0);
+    uint64_t hash = key_of(key, key_len, &flags);
+    int result = decide(route, forced, excluded, hash, flags, &e->choice);
+    settle(w, e, result, flags);
+    return result;
+}
+
+int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, const uint8_t *key, size_t key_len,
+                         uint32_t flags) {
+    srn_entry *e = find(w, request);
+    if (e == NULL || e->stage != VERSION_KNOWN)
+        return SRN_NO_ENDPOINT;
+    int32_t reason = e->choice.reason;
+    flags &= ~(SRN_VERSION_ONLY | SRN_ASK_KEY);
+    uint64_t hash = key_of(key, key_len, &flags);
+    int result = decide(route, e->choice.version, 0, hash, flags, &e->choice);
+    e->choice.reason = reason;
+    settle(w, e, result, flags);
+    return result;
+}
+
+const srn_choice *srn_request_choice(const srn_worker *w, const void *request) {
+    const srn_entry *e = find(w, request);
+    return e == NULL || e->stage == UNDECIDED ? NULL : &e->choice;
+}
+
+int srn_request_retry(srn_worker *w, const void *request) {
+    srn_entry *e = find(w, request);
+    if (e == NULL || e->stage != CHOSEN)
+        return SRN_NO_ENDPOINT;
+    e->renewed = 0;
+    int result = srn_retry(w, 0, 0, 0, &e->choice);
+    srn_rest(w);
+    return result;
+}
+
+int srn_request_renew(srn_worker *w, const void *request) {
+    srn_entry *e = find(w, request);
+    if (e == NULL || e->stage != CHOSEN || !e->choice.open || e->renewed)
+        return 0;
+    e->renewed = 1;
+    return 1;
+}
+
+uint32_t srn_request_left(srn_worker *w, const void *request) {
+    const srn_entry *e = find(w, request);
+    if (e == NULL || e->stage != CHOSEN)
+        return 0;
+    uint32_t left = srn_untried(w, &e->choice);
+    srn_rest(w);
+    return left;
+}
+
+void srn_request_refuse(srn_worker *w, const void *request, int status) {
+    srn_entry *e = insert(w, request);
+    if (e != NULL)
+        e->refused = status;
+}
+
+int srn_request_refused(const srn_worker *w, const void *request) {
+    const srn_entry *e = find(w, request);
+    return e == NULL ? 0 : e->refused;
+}
+
+void srn_request_done(srn_worker *w, const void *request, int status, int failed) {
+    srn_entry *e = find(w, request);
+    if (e == NULL || e->stage != CHOSEN)
+        srn_count(w, status);
+    else
+        srn_done(w, &e->choice, status, failed, 0);
+    if (e != NULL) {
+        srn_requests *t = w->requests;
+        erase(t, look_up(t, request));
+        t->count--;
+        e->next = t->free;
+        t->free = e;
+    }
+    srn_rest(w);
+}
+
+void srn_leaving(srn_worker *w) {
+    w->leaving = true;
+    srn_rest(w);
+}
+
+/* --- an address as nginx reads it --- */
+
+static size_t put_decimal(char *out, uint32_t n) {
+    size_t len = n >= 100 ? 3 : n >= 10 ? 2 : 1;
+    for (size_t i = len; i > 0; i--, n /= 10)
+        out[i - 1] = (char)('0' + n % 10);
+    return len;
+}
+
+size_t srn_peer_text(const srn_choice *c, char *out, size_t len) {
+    char text[INET6_ADDRSTRLEN + 2];
+    size_t at = 0;
+    if (c->family == 6) {
+        text[0] = '[';
+        if (inet_ntop(AF_INET6, c->address, text + 1, INET6_ADDRSTRLEN) == NULL)
+            return 0;
+        at = strlen(text);
+        text[at++] = ']';
+    } else {
+        for (uint32_t i = 0; i < 4; i++) {
+            if (i > 0)
+                text[at++] = '.';
+            at += put_decimal(text + at, c->address[i]);
+        }
+    }
+    if (at > len)
+        return 0;
+    memcpy(out, text, at);
+    return at;
+}
