@@ -11,6 +11,10 @@ from serin.dataplane.certificate import default_certificate
 RENEW_BEFORE = dt.timedelta(days=30)
 
 
+def certificate_path(run_dir: Path) -> Path:
+    return run_dir / "state" / "default.pem"
+
+
 def keep_certificate(path: Path, now: dt.datetime | None = None) -> None:
     """Leave a valid certificate at `path` (mode 0640); make another when it is missing, unreadable or ends soon."""
     moment = now or dt.datetime.now(dt.UTC)

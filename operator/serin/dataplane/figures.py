@@ -1,13 +1,12 @@
 """Gathers what the metrics page shows: counts of the shared memory, names of the plan, the parent's own view."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from serin.dataplane.plane import PlaneFigures
 from serin.dataplane.readiness import View, reasons
 from serin.dataplane.resolver import Name
-from serin.dataplane.workers import Workers
 from serin.native import stats
 from serin.render.rundir import RunDirectory
 from serin.telemetry.metrics import Controller, DataPlane, ExternalName, metrics_page
@@ -37,21 +36,18 @@ class Figures:
         return Controller(text, max(0.0, time.time() - written))
 
 
-def dataplane_figures(view: View, workers: Workers, external: Mapping[str, Name]) -> DataPlane:
+def dataplane_figures(view: View, plane: PlaneFigures, external: Mapping[str, Name]) -> DataPlane:
     """The parent's view as figures; generations that are no numbers count as 0."""
-    connections: Counter[str] = Counter({"active": 0, "waiting": 0, "upstream_idle": 0})
-    for worker in workers.alive:
-        active, waiting, upstream = worker.connections
-        connections.update({"active": active, "waiting": waiting, "upstream_idle": upstream})
     return DataPlane(
         ready=not reasons(view),
         generation=_number(view.generation),
         workers=tuple(_number(w.generation) if w is not None else None for w in view.workers),
-        processes=len(workers.alive),
-        died=workers.died,
-        replaced=workers.replaced,
-        connections=connections,
+        processes=plane.processes,
+        died=plane.died,
+        replaced=plane.replaced,
+        connections=plane.connections,
         external={text: ExternalName(len(n.addresses or ()), n.failures) for text, n in external.items()},
+        nginx=plane.nginx,
     )
 
 

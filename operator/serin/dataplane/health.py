@@ -16,7 +16,10 @@ def make_app(view: Callable[[], View], metrics: Callable[[], Awaitable[bytes]]) 
     """`view` is asked at each probe; `metrics` makes the whole page."""
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if alive(view()) else web.Response(status=500, text="no worker is running\n")
+        now = view()
+        return (
+            web.Response(text="ok\n") if alive(now) else web.Response(status=500, text=f"no {now.subject} is running\n")
+        )
 
     async def readyz(_: web.Request) -> web.Response:
         now = view()

@@ -11,13 +11,17 @@ LAG_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """A place's process. `generation` is the plan it serves, empty when none; `kept` one that it could not take."""
+    """A place's process. `generation` is the plan it serves, empty when none; `kept` one that it could not take.
+
+    `why` is why it could not, where that is known.
+    """
 
     pid: int
     generation: str
     kept: str = ""
     connections: tuple[int, int, int] = (0, 0, 0)
     leaving: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class View:
     """The data plane at one moment. `workers` has None for a place whose process is being replaced.
 
     `generation` is the newest plan's, empty when there is none yet; `since` how many seconds it has been the newest.
+    `subject` is what serves: `worker`, of which there may be many, or `nginx`.
     """
 
     workers: tuple[WorkerView | None, ...]
@@ -32,6 +37,7 @@ class View:
     since: float
     draining: bool = False
     ever_ready: bool = False
+    subject: str = "worker"
 
 
 def alive(view: View) -> bool:
@@ -52,22 +58,27 @@ def reasons(view: View) -> tuple[str, ...]:
     found = []
     for number, worker in enumerate(view.workers):
         if worker is None:
-            found.append(f"worker {number} is being restarted")
+            found.append(f"{_called(view, number)} is being restarted")
         elif not worker.generation:
-            found.append(f"worker {number} (process {worker.pid}) is starting")
+            found.append(f"{_called(view, number)} (process {worker.pid}) is starting")
         elif _behind(worker, view):
             serves = f"serves plan {worker.generation}, the newest is {view.generation}"
-            found.append(f"worker {number} (process {worker.pid}) {serves}")
+            found.append(f"{_called(view, number)} (process {worker.pid}) {serves}")
     return tuple(found)
 
 
 def warnings(view: View) -> tuple[str, ...]:
     """What is wrong although the data plane is ready."""
     return tuple(
-        f"worker {number} (process {worker.pid}) could not take plan {worker.kept} and keeps plan {worker.generation}"
+        f"{_called(view, number)} (process {worker.pid}) could not take plan {worker.kept} and keeps plan "
+        f"{worker.generation}{f': {worker.why}' if worker.why else ''}"
         for number, worker in enumerate(view.workers)
         if worker is not None and worker.kept
     )
+
+
+def _called(view: View, number: int) -> str:
+    return f"worker {number}" if view.subject == "worker" else view.subject
 
 
 def _behind(worker: WorkerView, view: View) -> bool:

@@ -18,15 +18,18 @@ from serin.native.words import MappedWords
 _CHUNK = 1 << 20
 
 
-def create(run_dir: Path, workers: int) -> "StateFiles":
-    """Make RUN_DIR/state/state.bin and stats.bin anew for up to `workers` rows at least. The parent calls it once."""
-    return StateFiles(run_dir / "state", max(workers, layout.WORKER_ROWS))
+def create(run_dir: Path, workers: int, *, keep: bool = False) -> "StateFiles":
+    """Make RUN_DIR/state/state.bin and stats.bin anew for up to `workers` rows at least. The parent calls it once.
+
+    `keep`: files that are there, whole and as large are gone on with, since processes may still have them mapped.
+    """
+    return StateFiles(run_dir / "state", max(workers, layout.WORKER_ROWS), keep=keep)
 
 
 class StateFiles:
     """Both files, open in the parent. A row (`index`, from 0) is one worker process's; the parent gives rows out."""
 
-    def __init__(self, directory: Path, rows: int) -> None:
+    def __init__(self, directory: Path, rows: int, *, keep: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._rows = rows
         head_size = layout.HEADER_SIZE
@@ -36,6 +39,7 @@ class StateFiles:
         self._endpoints_offset = align(self._names_offset + layout.NAMES * layout.NAME_SIZE, 4096)
         self._flight_offset = self._endpoints_offset + layout.ENDPOINTS * layout.ENDPOINT_CELL.size
         self._stats_cells_offset = align(head_size + rows * layout.STATS_ROW.size, 4096)
+        self._keep = keep
         self._state_fd = self._make_state(directory / "state.bin")
         self._stats_fd = self._make_stats(directory / "stats.bin")
         self._words = MappedWords(self._state_fd, self._endpoints_offset)
@@ -58,6 +62,8 @@ class StateFiles:
             self._endpoints_offset,
             self._flight_offset,
         )
+        if self._keep and (kept := _same(path, length, head)) is not None:
+            return kept
         counters = _old_region(path, layout.STATE_MAGIC, self._counters_offset, self._names_offset)
         with _fresh(path, length, self._endpoints_offset) as fd:
             os.pwrite(fd, head + hash_more(0, head).to_bytes(8, "little"), 0)
@@ -77,6 +83,8 @@ class StateFiles:
             layout.HEADER_SIZE,
             self._stats_cells_offset,
         )
+        if self._keep and (kept := _same(path, length, head)) is not None:
+            return kept
         backed = _old_backed(path)
         end = self._stats_cells_offset + backed * layout.STATS_CELL.size
         counts = _old_region(path, layout.STATS_MAGIC, layout.HEADER_SIZE, end)
@@ -84,6 +92,11 @@ class StateFiles:
             os.pwrite(fd, head + hash_more(0, head).to_bytes(8, "little") + backed.to_bytes(8, "little"), 0)
             os.pwrite(fd, counts, layout.HEADER_SIZE)
         return fd
+
+    def pids(self) -> tuple[int, ...]:
+        """The process of each row, 0 where it is free."""
+        rows = range(self._rows_offset, self._rows_offset + self._rows * layout.ROW.size, layout.ROW.size)
+        return tuple(self._words.load(row) for row in rows)
 
     def release_worker(self, index: int) -> None:
         """The process of this row has ended: nothing of its is in flight, its row is free, its epoch counts no more.
@@ -163,6 +176,30 @@ def _fresh(path: Path, length: int, allocated: int) -> Iterator[int]:
     except BaseException:
         os.close(fd)
         raise
+
+
+def _same(path: Path, length: int, head: bytes) -> int | None:
+    """The file that is there, open and locked, when it is whole and of the same making; `head` as of a new one."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    found = os.pread(fd, len(head) + 8, 0)
+    whole = found[len(head) :] == hash_more(0, found[: len(head)]).to_bytes(8, "little")
+    if whole and os.fstat(fd).st_size == length and _without_instance(found[: len(head)]) == _without_instance(head):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+    os.close(fd)
+    return None
+
+
+def _without_instance(head: bytes) -> bytes:
+    """Magic, layout, header size and length are the same in both files, and then comes what is drawn for each."""
+    return head[:24] + head[32:]
 
 
 def _old_region(path: Path, magic: int, start: int, end: int) -> bytes:

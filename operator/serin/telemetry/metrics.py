@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from serin import __version__
 from serin.native.stats import BOUNDS_US, Totals
 from serin.telemetry.exposition import Page, label_text
+from serin.telemetry.nginx_figures import NginxFigures, nginx_families
 from serin.telemetry.route_names import Key, Names
 
 CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
@@ -43,6 +44,7 @@ class DataPlane:
     replaced: int
     connections: Mapping[str, int]
     external: Mapping[str, ExternalName] = field(default_factory=dict)
+    nginx: NginxFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def _dataplane(page: Page, d: DataPlane) -> None:
     )
     for state, count in d.connections.items():
         page.sample("serin_connections", f'state="{state}"', count)
+    if d.nginx is not None:
+        nginx_families(page, d.nginx)
     if d.external:
         page.family("serin_external_name_addresses", "gauge", "Addresses in force of an ExternalName")
         for name, external in sorted(d.external.items()):

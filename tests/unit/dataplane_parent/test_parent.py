@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from unit.dataplane_parent.dataplane_driver import DataPlane, until
 
-from serin.dataplane import lock, parent
+from serin.dataplane import lock
+from serin.dataplane.ending import SAME_SIGNAL
 from serin.errors import RunDirectoryError
 
 MakeDataPlane = Callable[..., DataPlane]
@@ -209,7 +210,7 @@ async def test_a_second_sigterm_cuts_at_once(dataplane: DataPlane) -> None:
     await until(lambda: _established(dataplane.ports["http"]) >= 1)
     dataplane.send(signal.SIGTERM)
     await dataplane.has("draining")
-    another = time.monotonic() + parent.SAME_SIGNAL
+    another = time.monotonic() + SAME_SIGNAL
     await until(lambda: time.monotonic() > another)
     dataplane.send(signal.SIGTERM)
     assert await dataplane.end() == 1
