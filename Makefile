@@ -37,7 +37,7 @@ test: lint
 	$(BIN)/pytest tests
 
 check: lint
-	$(BIN)/pytest tests/unit tests/golden tests/cases tests/test_architecture.py
+	$(BIN)/pytest -m 'not nginx' tests/unit tests/golden tests/cases tests/test_architecture.py
 
 lint: setup
 	$(BIN)/ruff format --check .

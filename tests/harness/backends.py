@@ -1,7 +1,7 @@
 """Echo backends of a run: one thread, many loopback addresses, answers in JSON of what was received.
 
 Unlike `serin echo` these also do what a test must see handled: plain requests to a TLS port get 400, an upgraded
-connection echoes bytes as they are, and connections can be counted or cut.
+connection echoes bytes as they are, HTTP/2 is spoken too (http2.py), and connections can be counted or cut.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
+from harness import http2
 from harness.casefile import Network, self_signed
 
 PLAIN_PORTS = (8080, 8081)
@@ -47,6 +48,7 @@ class Backends:
     def __init__(self, names: Mapping[str, str], network: Network | None = None) -> None:
         self.network, self._held = free_network() if network is None else (network, socket.socket())
         self.requests = 0
+        self.connections = 0
         self._names = {self.network.loopback(address): name for address, name in names.items()}
         self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
@@ -123,6 +125,7 @@ class Backends:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address, port = writer.get_extra_info("sockname")[:2]
         tls = writer.get_extra_info("ssl_object") is not None
+        self.connections += 1
         try:
             while await self._exchange(reader, writer, (address, port, tls)):
                 pass
@@ -137,6 +140,9 @@ class Backends:
         """One request and its answer; whether another may follow."""
         line = await reader.readline()
         if not line:
+            return False
+        if line == http2.PREFACE:
+            await self._speak_http2(reader, writer, place)
             return False
         self.requests += 1
         method, target, version = line.decode("latin-1").split()
@@ -165,6 +171,19 @@ class Backends:
         writer.write(_answer(method, name, received, query))
         await writer.drain()
         return version == "HTTP/1.1" and lower.get("connection", "").lower() != "close"
+
+    async def _speak_http2(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: tuple[str, int, bool]
+    ) -> None:
+        """Cleartext by prior knowledge, or after ALPN."""
+        name = self._names.get(place[0], place[0])
+
+        def describe(*, method: str, target: str, host: str, headers: list[list[str]], size: int) -> dict[str, Any]:
+            self.requests += 1
+            told = {"backend": name, "pod": place[0], "port": str(place[1]), "proto": "HTTP/2.0", "tls": place[2]}
+            return told | {"method": method, "host": host, "uri": target, "headers": headers, "body_len": size}
+
+        await http2.EchoConnection(reader, writer, name, describe).run(http2.PREFACE)
 
 
 async def _read_headers(reader: asyncio.StreamReader) -> list[tuple[str, str]]:
@@ -232,4 +251,5 @@ def _tls_context() -> ssl.SSLContext:
             file.write(part)
         file.flush()
         context.load_cert_chain(file.name)
+    context.set_alpn_protocols(["h2", "http/1.1"])
     return context

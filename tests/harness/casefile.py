@@ -16,6 +16,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from harness.authorities import authority
 from harness.manifests import encoded
 from passlib.hash import apr_md5_crypt
 
@@ -63,6 +64,11 @@ class Case:
     @property
     def alone(self) -> bool:
         return bool(self.spec.get("alone"))
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """The planes that the case is about; empty: all of them."""
+        return tuple(self.spec.get("planes", ()))
 
     @property
     def backends(self) -> dict[str, str]:
@@ -158,12 +164,19 @@ def extra_manifest(case: Case, extra: dict[str, Any]) -> Manifest:
         case {"authmap_secret": name, "users": users}:
             data = {user: encoded(apache_hash(password).encode()) for user, password in users.items()}
             return manifest("v1", "Secret", case.ident, name, data=data)
+        case {"ca_secret": name, "authority": signer}:
+            return manifest("v1", "Secret", case.ident, name, data={"ca.crt": encoded(authority_named(signer))})
         case {"configmap": name, "data": data}:
             namespace, _, name = name.partition("/")
             return manifest("v1", "ConfigMap", namespace, name, data=data)
         case {"manifest": dict(whole)}:
             return whole
     raise ValueError(f"case {case.ident}: unknown extra {sorted(extra)}")
+
+
+def authority_named(name: str) -> bytes:
+    """`backend`: the echo backends' own certificate, which nobody else signed."""
+    return self_signed("backend.test")[0] if name == "backend" else authority(name)
 
 
 @functools.cache

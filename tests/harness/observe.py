@@ -2,12 +2,14 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from cryptography import x509
+from harness.http2 import grpc_message
 from harness.wire import Door, Jar, Reply, Request, request_of
 
 Seen = dict[str, Any]
@@ -112,7 +114,32 @@ def tls_info(door: Door, spec: dict[str, Any]) -> Seen:
         connection.close()
 
 
+def grpc(door: Door, spec: dict[str, Any]) -> Seen:
+    """A call with one message over HTTP/2 and TLS; what came back in headers, body and trailers."""
+    headers = (*request_of(spec).headers, ("content-type", "application/grpc"), ("te", "trailers"))
+    request = dataclasses.replace(
+        request_of(spec), http2=True, method="POST", headers=headers, body=grpc_message(b"asked")
+    )
+    reply = door.send(request)
+    seen: Seen = {"status": reply.status, "grpc_status": grpc_status(reply)}
+    if reply.error:
+        seen["error"] = reply.error
+    if (name := reply.first("x-echo-backend")) is not None:
+        seen["backend"] = name
+        received = json.loads(reply.body[5:])
+        seen |= {"uri": received["uri"], "proto": received["proto"], "upstream_tls": received["tls"]}
+        if received["host"] != spec.get("host"):
+            seen["backend_host"] = received["host"]
+    return seen
+
+
+def grpc_status(reply: Reply) -> str | None:
+    """Of the trailers, or of the headers where an answer has no body."""
+    return reply.first("trailer:grpc-status") or reply.first("grpc-status")
+
+
 KINDS = {
+    "grpc": grpc,
     "plain": plain,
     "counted": counted,
     "concurrent": concurrent_requests,

@@ -36,8 +36,17 @@ class Serving:
         return self.get("/readyz")[0] == 200
 
     def workers(self) -> list[int]:
-        """Process ids of the proxy workers."""
+        """Process ids of the workers that take new connections."""
+        if master := self.master():
+            return [pid for pid in descendants(master) if command_line(pid).rstrip(b"\0 ").endswith(b"worker process")]
         return [pid for pid in descendants(self.process.pid) if b"serin.dataplane.proxy" in command_line(pid)]
+
+    def master(self) -> int:
+        """Process id of nginx's master; 0 where there is none."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            pid = int((self.run_dir / "state" / "nginx" / "nginx.pid").read_text())
+            return pid if is_running(pid) else 0
+        return 0
 
     def data_plane(self) -> int:
         """Process id of the data plane's parent; 0 while it has not told its ports."""
@@ -137,6 +146,12 @@ def ask_healthz(port: int, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
     except OSError:
         return 0, ""
+
+
+def figure(page: str, name: str) -> float:
+    """The sum of a metric's samples on a page of /metrics; 0 when it has none."""
+    lines = [line for line in page.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def descendants(pid: int) -> list[int]:

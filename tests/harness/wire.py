@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client that sends exactly the bytes a test names and hides nothing of the answer.
+"""A client (HTTP/1.1, HTTP/2 where a request asks for it) that sends exactly what a test names and hides nothing.
 
 One connection for each request, so that no answer depends on what came before it.
 """
@@ -8,8 +8,12 @@ import http.client
 import re
 import socket
 import ssl
+import tempfile
 from dataclasses import dataclass, field
 from typing import Any
+
+from harness import http2
+from harness.authorities import certificate_of
 
 CLOSED = "closed"
 
@@ -45,7 +49,10 @@ class Door:
     https: tuple[str, int] = ("127.0.0.1", 0)
     timeout: float = 15.0
 
-    def connect(self, *, tls: bool = False, server_name: str | None = None) -> socket.socket:
+    def connect(
+        self, *, tls: bool = False, server_name: str | None = None, certificate: str = "", alpn: str = ""
+    ) -> socket.socket:
+        """`certificate`: the name of the authority that signed the client's own one; empty: it has none."""
         connection = socket.create_connection(self.https if tls else self.http, timeout=self.timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not tls:
@@ -53,15 +60,32 @@ class Door:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        if alpn:
+            context.set_alpn_protocols([alpn])
+        if certificate:
+            with tempfile.NamedTemporaryFile() as file:
+                file.write(certificate_of(certificate))
+                file.flush()
+                context.load_cert_chain(file.name)
         return context.wrap_socket(connection, server_hostname=server_name or None)
 
     def send(self, request: "Request") -> Reply:
         try:
-            with contextlib.closing(self.connect(tls=request.tls, server_name=request.server_name)) as connection:
+            with contextlib.closing(self._connect_for(request)) as connection:
+                if request.http2:
+                    return ask_http2(connection, request)
                 connection.sendall(request.encode())
                 return read_reply(connection, request)
         except (OSError, ssl.SSLError, http.client.HTTPException) as error:
             return Reply(0, error=type(error).__name__)
+
+    def _connect_for(self, request: "Request") -> socket.socket:
+        return self.connect(
+            tls=request.tls or request.http2,
+            server_name=request.sni or request.server_name,
+            certificate=request.certificate,
+            alpn="h2" if request.http2 else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +98,11 @@ class Request:
     tls: bool = False
     raw: bytes | None = None
     websocket_payload: str = ""
+    http2: bool = False
+    sni: str = ""
+    """Where the handshake names another host than the request does."""
+    certificate: str = ""
+    """The authority that signed the client's certificate; empty: it has none."""
 
     @property
     def server_name(self) -> str:
@@ -89,6 +118,22 @@ class Request:
         if self.body is not None:
             lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join([*lines, "", ""]).encode() + (self.body or b"")
+
+
+def ask_http2(connection: socket.socket, request: Request) -> Reply:
+    """One stream; trailers come after the headers, as `trailer:NAME`."""
+    client = http2.Client(connection)
+    headers = [(name.lower(), value) for name, value in request.headers]
+    body = request.body
+    stream = client.open(request.host or "", request.path, method=request.method, headers=headers, end=body is None)
+    if body is not None:
+        client.send(stream, body, end=True)
+    data = client.finish(stream)
+    if stream in client.reset:
+        return Reply(0, error="Reset")
+    trailers = tuple((f"trailer:{name}", value) for name, value in client.trailers.get(stream, ()))
+    regular = tuple(pair for pair in client.headers[stream] if not pair[0].startswith(":"))
+    return Reply(client.status(stream), regular + trailers, data)
 
 
 def read_reply(connection: socket.socket, request: Request) -> Reply:
@@ -145,4 +190,7 @@ def request_of(spec: dict[str, Any], **changes: Any) -> Request:
         body=None if body is None else body.encode(),
         tls=spec.get("scheme") == "https",
         websocket_payload=spec.get("ws_payload", ""),
+        http2=bool(spec.get("http2")),
+        sni=spec.get("sni", ""),
+        certificate=spec.get("certificate", ""),
     )

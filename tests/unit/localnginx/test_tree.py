@@ -64,15 +64,15 @@ def test_every_reason_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.Monkey
 
 def test_packages_are_unpacked_by_apts_answers(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an apt and a dpkg of our own: named by files, missing libraries added, done once."""
-    calls = tmp_path / "calls"
+    calls, sums = tmp_path / "calls", "SHA256:0"
     folder = tmp_path / "bin"
     program(
         folder / "apt-get",
         f"""#!/bin/sh
 echo "$@" >>{calls}
 case "$*" in
-*install*) printf "'http://x/l.deb' libz9_1_all.deb 5 SHA256:0\\n'http://x/c.deb' tool-common_1_all.deb 5 SHA256:0\\n" ;;
-*--print-uris*) shift; printf "'http://x/t.deb' tool_1%%3a2_all.deb 5 SHA256:0\\n" ;;
+*install*) printf "'http://x/l.deb' libz9_1_all.deb 5 {sums}\\n'http://x/c.deb' tool-common_1_all.deb 5 {sums}\\n" ;;
+*--print-uris*) shift; printf "'http://x/t.deb' tool_1%%3a2_all.deb 5 {sums}\\n" ;;
 *download*) touch tool_2_all.deb libz9_1_all.deb ;;
 esac
 """,
