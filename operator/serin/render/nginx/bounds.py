@@ -1,0 +1,66 @@
+"""How much work a pattern of a user can make for a backtracking engine without a limit, judged by its text alone.
+
+nginx runs patterns of `location` and `map` with no bound on their time, so only those may get there whose work is
+bounded for every subject. The judgement is conservative: syntax that is not fully understood counts as unbounded, and
+a bound counts every way that a match can be tried. Whether a pattern compiles is not asked here.
+
+The work is counted in steps of a backtracking search as a polynomial in the subject's length (`serin.render.nginx.work`
+has the sums, `serin.render.nginx.syntax` the reading).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from serin.render.nginx.syntax import UnknownSyntaxError, parse
+from serin.render.nginx.work import Work, search_work, takes_empty
+
+
+class Cost(StrEnum):
+    """LINEAR: well below 1 ms for 8 KiB. QUADRATIC: up to some 100 ms. UNBOUNDED: more, or not known."""
+
+    LINEAR = "linear"
+    QUADRATIC = "quadratic"
+    UNBOUNDED = "unbounded"
+
+
+MAX_STEPS_PER_BYTE = 24.0
+MAX_STEPS = 4096.0
+MAX_STEPS_PER_SQUARE = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`takes_empty`: the empty text may match (it surely does not when False)."""
+
+    cost: Cost
+    takes_empty: bool = True
+
+
+UNKNOWN = Bounds(Cost.UNBOUNDED)
+
+
+def bounds(pattern: str, anchored: bool, *, ignore_case: bool = False) -> Bounds:
+    """The bounds of a search for `pattern`; `anchored`: a match can only begin at the subject's start."""
+    try:
+        node = parse(pattern, ignore_case=ignore_case)
+    except UnknownSyntaxError:
+        return UNKNOWN
+    return Bounds(_class(search_work(node, anchored=anchored)), takes_empty(node))
+
+
+def cost(pattern: str, anchored: bool, *, ignore_case: bool = False) -> Cost:
+    """The class alone."""
+    return bounds(pattern, anchored, ignore_case=ignore_case).cost
+
+
+def path_cost(path: str) -> Cost:
+    """Of a regex path as `location ~* "^path"` runs it; an alternative outside a group is not anchored there."""
+    return cost("^" + path, False, ignore_case=True)
+
+
+def _class(work: Work | None) -> Cost:
+    if work is None or work.degree > 2 or work.constant > MAX_STEPS or work.square > MAX_STEPS_PER_SQUARE:
+        return Cost.UNBOUNDED
+    if work.square > 0 or work.linear > MAX_STEPS_PER_BYTE:
+        return Cost.QUADRATIC
+    return Cost.LINEAR
