@@ -1,0 +1,90 @@
+"""`nginx -t` over one file: whether nginx would take it, and if not, what it says and which line it means.
+
+It inherits the listening sockets, so that it binds nothing itself and needs no right to low ports; the running master
+never notices. A test that does not end counts as refused.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 20.0
+"""Seconds for one test; 5,000 hosts take about one."""
+ERROR_LENGTH = 300
+
+_MESSAGE = re.compile(r"^(?:nginx: |\S+ \S+ )\[(?:emerg|alert|crit|error)\](?: \d+#\d+:)? (.*)$", re.MULTILINE)
+_PLACE = re.compile(r" in (/\S+):(\d+)$")
+_PATH = re.compile(r"(?<![\w.])/(?:[\w.@:+-]+/)*(?:hosts/[0-9a-f]{32}\.conf|[\w.-]+\.conf)(?::\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """`error` is one line without paths of ours, empty when nginx takes the file. `file` and `line`: what it names."""
+
+    __test__ = False  # not a test of pytest's
+
+    error: str = ""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.error
+
+
+Test = Callable[[Path], TestResult]
+"""Given the main file's path. OSError when nginx cannot be run at all."""
+
+
+class NginxTest:
+    """`prefix` is nginx's folder; `fds` are listening sockets that its configurations name, open in this process."""
+
+    def __init__(self, binary: str, prefix: Path, fds: Sequence[int] = (), timeout: float = TIMEOUT) -> None:
+        self._binary = binary
+        self._prefix = prefix
+        self._fds = tuple(fds)
+        self._timeout = timeout
+
+    def __call__(self, main: Path) -> TestResult:
+        environment = {name: value for name, value in os.environ.items() if name != "NGINX"}
+        if self._fds:
+            environment["NGINX"] = "".join(f"{fd};" for fd in self._fds)
+        line = (self._binary, "-t", "-e", "stderr", "-p", f"{self._prefix}/", "-c", str(main))
+        try:
+            done = subprocess.run(
+                line,
+                env=environment,
+                pass_fds=self._fds,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=self._timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return TestResult(f"nginx -t did not end within {self._timeout:g} s")
+        if done.returncode == 0:
+            return TestResult()
+        return refusal(done.stderr.decode("utf-8", "replace"), str(self._prefix), done.returncode)
+
+
+def refusal(said: str, prefix: str, status: int) -> TestResult:
+    """What nginx said on standard error when it refused; `status` is its exit status, negative for a signal."""
+    messages = _MESSAGE.findall(said)
+    if not messages:
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        return TestResult(f"nginx -t {how}")
+    message = messages[0]
+    place = _PLACE.search(message)
+    error = one_line(message[: place.start()] if place else message, prefix) or "refused"
+    return TestResult(error, place[1], int(place[2])) if place else TestResult(error)
+
+
+def one_line(text: str, prefix: str) -> str:
+    """Printable, without paths of ours, at most 300 characters."""
+    text = _PATH.sub("nginx.conf", text.replace(prefix, ""))
+    text = "".join(c if c.isprintable() else " " for c in text).strip()
+    return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 2] + " …"
