@@ -9,7 +9,7 @@ from serin.refs import Ref, Source
 from serin.render.nginx.spec import (
     ByLua,
     ByVariable,
-    LuaPattern,
+    HeaderLine,
     Row,
     Spec,
     SpecRules,
@@ -41,7 +41,9 @@ specs = st.builds(
     ),
     st.integers(0, 9),
     st.just("") | variables,
-    st.lists(st.builds(LuaPattern, st.integers(1, 15), variables, texts), max_size=3).map(tuple),
+    st.lists(st.builds(HeaderLine, st.integers(1, 15), variables, st.sampled_from("vxab"), texts), max_size=3).map(
+        tuple
+    ),
     st.lists(
         st.builds(
             Row,
@@ -97,7 +99,7 @@ def test_the_form_that_lua_reads() -> None:
     )
     rules = SpecRules(
         letters="serin_r_1",
-        patterns=(LuaPattern(1, "http_x_a", "^(a|b.c)$"),),
+        headers=(HeaderLine(1, "x_a", "x", "^(a|b.c)$"),),
         rows=(
             Row(
                 1,
@@ -109,7 +111,7 @@ def test_the_form_that_lua_reads() -> None:
     )
     assert spec_text(route, rules) == (
         "0123456789abcdef v=1111111111111111:shop-web-80:1:,2222222222222222:shop-web-v2-http:0:serin_key_1 t=0 "
-        "r=serin_r_1 p=1:http_x_a:%5E%28a%7Cb.c%29%24 m=1:h:v.serin_m_1+e.Q.a%2Eb.x%3D1 "
+        "r=serin_r_1 h=1:x_a:x:%5E%28a%7Cb.c%29%24 m=1:h:v.serin_m_1+e.Q.a%2Eb.x%3D1 "
         "a=INGRESSCOOKIE ap=/ am=60 ax=0"
     )
     assert spec_of(route, SpecRules()).text().endswith("ap=/ am=60 ax=0")

@@ -33,12 +33,16 @@ class SpecVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class LuaPattern:
-    """A header pattern of the canary with this index that Lua has to search in an nginx variable (no `$`)."""
+class HeaderLine:
+    """A canary's header rule as Lua takes it where a map cannot tell (an empty header, a pattern, repeated headers).
+
+    `kind`: v equal to `value`, x the pattern `value` is found, a always/never, b a pattern that does not compile.
+    """
 
     canary: int
-    variable: str
-    pattern: str
+    name: str
+    kind: Literal["v", "x", "a", "b"]
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`letters`: the nginx variable (no `$`) with the effects of canary Ingresses' rules, empty without rules."""
+    """`letters`: the nginx variable (no `$`) with the effects of canary Ingresses' rules, empty without rules.
+
+    They are 2·(n-1) for n versions: headers of canaries 1 to n-1, then their cookies. T takes the request, O is out of
+    it, P passes, L: ask Lua, which has the header rules in `headers`.
+    """
 
     split: str
     versions: tuple[SpecVersion, ...]
     tries: int = DEFAULT_TRIES
     letters: str = ""
-    patterns: tuple[LuaPattern, ...] = ()
+    headers: tuple[HeaderLine, ...] = ()
     rows: tuple[Row, ...] = ()
     affinity: Affinity | None = None
 
@@ -104,7 +112,7 @@ class SpecRules:
     """What `rules` found out about a route; `keys` has a variable or an empty text for each version."""
 
     letters: str = ""
-    patterns: tuple[LuaPattern, ...] = ()
+    headers: tuple[HeaderLine, ...] = ()
     rows: tuple[Row, ...] = ()
     keys: tuple[str, ...] = ()
 
@@ -122,7 +130,7 @@ def spec_of(route: Route, rules: SpecRules) -> Spec:
         versions,
         route.policy.upstream.tries,
         rules.letters,
-        rules.patterns,
+        rules.headers,
         rules.rows,
         route.policy.affinity,
     )
@@ -153,6 +161,10 @@ def decode(text: str) -> str:
 
 def _version(version: SpecVersion) -> str:
     return f"{version.ident}:{encode(version.name)}:{int(version.sticky)}:{encode(version.key)}"
+
+
+def _header(line: HeaderLine) -> str:
+    return f"{line.canary}:{encode(line.name)}:{line.kind}:{encode(line.value)}"
 
 
 def _row(row: Row) -> str:
@@ -201,7 +213,7 @@ def read_spec(text: str) -> Spec:
         tuple(_read_version(part) for part in values["v"].split(",")),
         int(values.get("t", DEFAULT_TRIES)),
         decode(values.get("r", "")),
-        tuple(_read_pattern(part) for part in _list(values.get("p", ""))),
+        tuple(_read_header(part) for part in _list(values.get("h", ""))),
         tuple(_read_row(part) for part in _list(values.get("m", ""))),
         _read_affinity(values) if "a" in values else None,
     )
@@ -216,9 +228,11 @@ def _read_version(text: str) -> SpecVersion:
     return SpecVersion(ident, decode(name), sticky == "1", decode(key))
 
 
-def _read_pattern(text: str) -> LuaPattern:
-    canary, variable, pattern = text.split(":")
-    return LuaPattern(int(canary), decode(variable), decode(pattern))
+def _read_header(text: str) -> HeaderLine:
+    canary, name, kind, value = text.split(":")
+    if kind not in ("v", "x", "a", "b"):
+        raise ValueError(text)
+    return HeaderLine(int(canary), decode(name), kind, decode(value))  # type: ignore[arg-type]
 
 
 def _read_row(text: str) -> Row:
