@@ -19,7 +19,7 @@ def answers_since(running: Load, moment: float, at_least: int = 100) -> set[str]
 def test_canary_file_added_changed_and_removed(world: World) -> None:
     serving = world.serve()
     file = world.folder / "canary.yaml"
-    with load(serving.door, HOST) as running:
+    with load(serving.door, HOST, again=world.plane.is_nginx) as running:
         assert answers_since(running, time.monotonic()) == {"200 main"}
         put(file, canary("canary", HOST, "canary", weight="100"))
         world.settle(serving, "canary")
@@ -39,7 +39,7 @@ def test_file_written_in_place_is_taken_when_it_is_closed(world: World) -> None:
     whole = canary("canary", HOST, "canary", weight="100")
     put(world.folder / "elsewhere.txt", whole)
     text = (world.folder / "elsewhere.txt").read_bytes()
-    with load(serving.door, HOST) as running:
+    with load(serving.door, HOST, again=world.plane.is_nginx) as running:
         descriptor = os.open(world.folder / "canary.yaml", os.O_WRONLY | os.O_CREAT)
         os.write(descriptor, text[:40])
         assert answers_since(running, time.monotonic()) == {"200 main"}
@@ -53,6 +53,7 @@ def test_hundred_weight_changes_lose_nothing(world: World) -> None:
     file = world.folder / "canary.yaml"
     put(file, canary("canary", HOST, "canary", weight="0"))
     serving = world.serve()
+    reloads = world.reloads(serving)
     with load(serving.door, HOST) as running:
         for change in range(1, 101):
             wanted = "canary" if change % 2 else "main"
@@ -63,6 +64,7 @@ def test_hundred_weight_changes_lose_nothing(world: World) -> None:
             assert set(running.since(seen)) <= {f"200 {wanted}"}
     assert not running.lost()
     assert {result.status for result in running.results} == {200}
+    assert world.reloads(serving) == reloads
 
 
 def test_endpoint_churn_loses_nothing(world: World) -> None:
@@ -70,6 +72,7 @@ def test_endpoint_churn_loses_nothing(world: World) -> None:
     serving = world.serve()
     file = world.folder / "slice-main.yaml"
     names = {11: "main", 21: "canary", 22: "canary2"}
+    reloads = world.reloads(serving)
     rounds = [(11,), (21, 22), (22,), (11, 22), (21,), (11, 21, 22), (22, 11), (11,)] * 6
     with load(serving.door, HOST) as running:
         for numbers in rounds:
@@ -86,6 +89,7 @@ def test_endpoint_churn_loses_nothing(world: World) -> None:
             assert not {f"200 {name}" for name in gone} & set(running.since(moment))
     assert not running.lost()
     assert {result.status for result in running.results} == {200}
+    assert world.reloads(serving) == reloads
 
 
 def test_endpoints_and_service_gone_and_back(world: World) -> None:
@@ -118,7 +122,7 @@ GARBAGE = {
 def test_garbage_dropped_into_the_folder_changes_nothing_else(name: str, world: World) -> None:
     put(world.folder / "canary.yaml", canary("canary", HOST, "canary", by_header="X-Try"))
     serving = world.serve()
-    with load(serving.door, HOST) as running:
+    with load(serving.door, HOST, again=world.plane.is_nginx) as running:
         beside = world.folder / f".{name}"
         beside.write_bytes(GARBAGE[name])
         beside.rename(world.folder / name)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from harness.wire import Door
 
+CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -28,11 +30,24 @@ class Result:
 
 
 class Load:
-    """`connections` clients, each with a kept-alive connection, one request after the other with `pause` between."""
+    """`connections` clients, each with a kept-alive connection, one request after the other with `pause` between.
+
+    `again`: a request for which a kept connection was closed without a byte of an answer is sent anew, as clients do
+    with GET (RFC 9112, 9.3.1): nginx closes idle connections when it is reloaded, and the two may cross.
+    """
 
     def __init__(
-        self, door: Door, host: str, *, path: str, headers: Mapping[str, str], connections: int, pause: float
+        self,
+        door: Door,
+        host: str,
+        *,
+        path: str,
+        headers: Mapping[str, str],
+        connections: int,
+        pause: float,
+        again: bool = False,
     ) -> None:
+        self._again = again
         self._pause = pause
         self._door = door
         self._headers = {"Host": host, **headers}
@@ -68,6 +83,7 @@ class Load:
         connection = self._connect()
         while not self._stop.is_set():
             sent = time.monotonic()
+            used = connection.sock is not None
             try:
                 connection.request("GET", self._path, headers=self._headers)
                 answer = connection.getresponse()
@@ -78,7 +94,8 @@ class Load:
                     connection.close()
                     connection = self._connect()
             except (OSError, http.client.HTTPException) as error:
-                mine.append(Result(sent, time.monotonic(), 0, "-", repr(error)))
+                if not (self._again and used and isinstance(error, CLOSED)):
+                    mine.append(Result(sent, time.monotonic(), 0, "-", repr(error)))
                 connection.close()
                 connection = self._connect()
             if self._pause:
@@ -98,8 +115,9 @@ def load(
     headers: Mapping[str, str] | None = None,
     connections: int = 4,
     pause: float = 0.0,
+    again: bool = False,
 ) -> Iterator[Load]:
-    running = Load(door, host, path=path, headers=headers or {}, connections=connections, pause=pause)
+    running = Load(door, host, path=path, headers=headers or {}, connections=connections, pause=pause, again=again)
     try:
         yield running
     finally:

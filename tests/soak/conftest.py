@@ -1,5 +1,5 @@
 """The soak has a world of its own."""
 
-from harness.fixtures import world
+from harness.fixtures import plane, world
 
-__all__ = ["world"]
+__all__ = ["plane", "world"]
