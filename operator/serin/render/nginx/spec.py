@@ -96,10 +96,8 @@ class Spec:
             fields.append(f"t={self.tries}")
         if self.letters:
             fields.append("r=" + encode(self.letters))
-        if self.patterns:
-            fields.append(
-                "p=" + ",".join(f"{p.canary}:{encode(p.variable)}:{encode(p.pattern)}" for p in self.patterns)
-            )
+        if self.headers:
+            fields.append("h=" + ",".join(_header(line) for line in self.headers))
         if self.rows:
             fields.append("m=" + ",".join(_row(row) for row in self.rows))
         if self.affinity is not None:
