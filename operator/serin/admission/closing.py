@@ -6,18 +6,19 @@ from serin.compile.annotations.grammar import has_control
 from serin.compile.annotations.model import OURS as OUR_PREFIX
 from serin.compile.annotations.model import Annotation, Concern, Fate
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS
+from serin.compile.options import Options
 from serin.objects.views import Meta
 from serin.refs import Source
 
 
-def closes(source: Source, meta: Meta, prefix: str) -> bool:
+def closes(source: Source, meta: Meta, options: Options) -> bool:
     """`source`: the place of an annotation of an object that has `meta`, and a value that is refused."""
     key = next((key for key in meta.annotations if meta.annotation_source(key) == source), "")
-    annotation = _annotation(key, prefix)
+    annotation = _annotation(key, options.annotations_prefix)
     if annotation is None:
         return False
     text = meta.annotations[key]
-    if annotation.supported:
+    if annotation.supported and options.plane in annotation.planes:
         readable = not has_control(text) and annotation.grammar.read(text) is not None
         return not readable and annotation.fate_of_bad is not Fate.ABSENT
     return annotation.concern is Concern.ACCESS or annotation.guards(text)

@@ -115,7 +115,7 @@ def _denies(problem: Problem, candidate: Candidate, brought: Brought, what_if: W
         case Outcome.WARN:
             return False
         case Outcome.DENY_CLOSED:
-            return closes(problem.source, candidate.view.meta, what_if.after.memo.options.annotations_prefix)
+            return closes(problem.source, candidate.view.meta, what_if.after.memo.options)
         case Outcome.DENY | Outcome.DENY_ANYWHERE:
             return not _is_repetition(problem, candidate, what_if)
 

@@ -38,6 +38,10 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "annotations-unreadable",
         "auth-secret-missing",
         "auth-secret-namespace",
+        "auth-tls-match-broken",
+        "auth-tls-match-unmet",
+        "auth-tls-secret-missing",
+        "auth-tls-secret-namespace",
         "backend-old-fields",
         "backend-resource-unsupported",
         "canary-other-namespace",
@@ -50,6 +54,8 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "path-invalid",
         "path-not-absolute",
         "port-number-and-name",
+        "proxy-ssl-secret-missing",
+        "proxy-ssl-secret-namespace",
         "wrong-type",
         # most of what follows is refused by the schema of CanaryRoute before anybody is asked
         "canaryroute-match-method",
@@ -75,6 +81,8 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.WARN: (
         # may be mended by what is applied later, or by somebody else
         "auth-secret-unusable",
+        "auth-tls-conflict",
+        "auth-tls-secret-unusable",
         "auth-users-unusable",
         "canary-overridden",
         "canary-without-main",
@@ -84,6 +92,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "certificate-unusable",
         "external-name-refused",
         "no-ready-endpoints",
+        "proxy-ssl-secret-unusable",
         "service-not-found",
         "service-port-not-found",
         # served, and in one point not as it was meant
@@ -94,7 +103,10 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "annotation-unknown",
         "annotation-without-rules",
         "auth-secret-without-type",
+        "auth-tls-unused",
+        "auth-tls-without-tls",
         "backend-protocol-unsupported",
+        "buffer-size-adjusted",
         "canary-annotations-ignored",
         "canary-header-name",
         "canary-pattern-broken",  # ingress-nginx takes it, and its own tests rest on that
@@ -123,6 +135,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "path-never-served",
         "path-taken-literally",
         "path-type-missing",
+        "proxy-ssl-unused",
         "rewrite-group-missing",
         "server-alias-unused",
         "variable-unknown",

@@ -16,7 +16,10 @@ MOST = 32
 """Secrets that are fetched for one review."""
 
 _JUDGED_BY_SECRET = frozenset(
-    ("auth-secret-unusable", "auth-users-unusable", "certificate-name-mismatch", "certificate-unusable")
+    (
+        *("auth-secret-unusable", "auth-users-unusable", "certificate-name-mismatch", "certificate-unusable"),
+        *("auth-tls-secret-unusable", "proxy-ssl-secret-unusable"),
+    )
 )
 
 Named = dict[Ref, list[Source]]
@@ -32,9 +35,8 @@ def named_by(candidate: Candidate, compiled: Compiled) -> Named:
     for entry in view.tls:
         if entry.secret:
             found.setdefault(Ref("Secret", view.meta.ref.namespace, entry.secret), []).append(entry.source)
-    auth = read_ingress(view, memo.options, memo.settings).auth
-    if auth is not None:
-        found.setdefault(Ref("Secret", auth.namespace, auth.name), []).append(auth.source)
+    for key, source in read_ingress(view, memo.options, memo.settings).secrets.items():
+        found.setdefault(Ref("Secret", *key), []).append(source)
     return found
 
 

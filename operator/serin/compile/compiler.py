@@ -160,7 +160,8 @@ def _settings(snapshot: Snapshot, options: Options, previous: Compiled | None, f
         before = None if key is None else previous.memo.snapshot.config_maps.get(key)
         if before is config_map:
             return previous.memo.settings
-    return read_settings(config_map, None if key is None else Ref("ConfigMap", *key), findings)
+    wanted = None if key is None else Ref("ConfigMap", *key)
+    return read_settings(config_map, wanted, findings, options.plane)
 
 
 def _changed(
@@ -222,6 +223,7 @@ def _globals(options: Options, settings: Settings, default: Certificate | None) 
         hsts=settings.hsts_header,
         default_certificate=None if default is None else default.digest,
         https_port=options.https_redirect_port,
+        reject_handshake=settings.reject_handshake,
     )
 
 

@@ -76,8 +76,7 @@ def _users_of(compiled: Compiled, service: Key) -> Iterable[Ref]:
 
 def _names_secret(reading: IngressReading, key: Key) -> bool:
     namespace, name = key
-    auth = reading.auth
-    if auth is not None and (auth.namespace, auth.name) == key:
+    if key in reading.secrets:
         return True
     return reading.ref.namespace == namespace and any(entry.secret == name for entry in reading.ingress.tls)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from serin.compile.canaries import Canary, bind
 from serin.compile.canaryroutes import Attached, CanaryRouteReading, attach, override
 from serin.compile.certificates import NO_TLS, TlsChoice, choose_tls
+from serin.compile.client_certificates import choose_client_certificates
 from serin.compile.context import HostContext, HostResult, wildcard_of
 from serin.compile.findings import Findings
 from serin.compile.ingresses import ClaimKind, IngressReading
@@ -44,12 +45,13 @@ def compile_host(name: str, context: HostContext) -> HostResult:
         tls = host_tls(claim.host, context, findings)
         certificate = tls.certificate if tls.names is not None and tls.names.fits(name) else None
         host = www_host(name, claim, certificate, context.settings.http_redirect_code)
-        return _result(host, RouteTable(findings, context.check), certificate, context)
+        certificates = () if certificate is None else (certificate,)
+        return _result(host, RouteTable(findings, context.check), certificates, context)
     table = RouteTable(findings, context.check)
     if name == "" and context.options.default_backend_service is not None:
         _add_fallback(table, name, None, None, context, regex=False)
     host_or_none = Host(name, tuple(table.routes)) if table.routes else None
-    return _result(host_or_none, table, None, context)
+    return _result(host_or_none, table, (), context)
 
 
 def failed_host(name: str, context: HostContext, error: str) -> HostResult:
@@ -97,7 +99,8 @@ def _served(
     table = RouteTable(findings, context.check)
     aliases = aliases_of(name, ordinary, context, findings)
     uncertified = tls.uncertified(aliases, self_made=context.options.default_ssl_certificate is None)
-    policies = HostPolicies(tls, uncertified, context.settings, context.secrets, findings)
+    clients = choose_client_certificates(name, ordinary, tls, context.secrets, context.check, findings)
+    policies = HostPolicies(tls, uncertified, clients, context.settings, context.secrets, findings)
     in_order = ordered(rules.values(), regex=regex)
     for rule in in_order:
         _add_rule(table, rule, rules, bound.get(rule.key, ()), routes.get(rule.key), policies, regex=regex)
@@ -107,8 +110,11 @@ def _served(
         table.routes.sort(key=lambda route: len(route.match.path.encode()), reverse=True)
     app_root = _app_root(name, [rule.reading for rule in in_order] + ordinary[:1])
     digest = tls.certificate.digest if tls.certificate is not None else None
-    host = Host(name, (*app_root, *table.routes), aliases, digest, uncertified=uncertified)
-    return _result(host, table, tls.certificate, context, policies, attached)
+    host = Host(name, (*app_root, *table.routes), aliases, digest, None, uncertified, clients.auth)
+    certificates = [*clients.certificates, *policies.certificates]
+    if tls.certificate is not None:
+        certificates.append(tls.certificate)
+    return _result(host, table, certificates, context, policies, attached)
 
 
 def _app_root(name: str, readings: list[IngressReading]) -> tuple[Route, ...]:
@@ -174,7 +180,7 @@ def _refuse_catch_all(readings: Sequence[IngressReading], findings: Findings) ->
 def _result(
     host: Host | None,
     table: RouteTable,
-    certificate: Certificate | None,
+    certificates: Sequence[Certificate],
     context: HostContext,
     policies: HostPolicies | None = None,
     attached: Attached | None = None,
@@ -183,7 +189,7 @@ def _result(
         host=host,
         splits=tuple(table.splits),
         pools={spec: tuple(sources) for spec, sources in table.pools.items()},
-        certificates=(certificate,) if certificate is not None else (),
+        certificates=tuple({made.digest: made for made in certificates}.values()),
         users=tuple(policies.users.values()) if policies is not None else (),
         problems=tuple(table.findings.problems),
         reads=frozenset(context.secrets.reads),

@@ -8,14 +8,26 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from serin.compile.annotations import affinity, auth, backend, balancing, canary, hosts, matching, redirects
+from serin.compile.annotations import (
+    affinity,
+    auth,
+    backend,
+    balancing,
+    canary,
+    hosts,
+    matching,
+    redirects,
+    upstream_tls,
+)
 from serin.compile.annotations.auth import AuthRequest
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.annotations.canary import CanaryRules
+from serin.compile.annotations.client_auth import ClientAuthRequest, client_auth_of
 from serin.compile.annotations.model import Annotation, Values
 from serin.compile.annotations.reader import Reading, read_annotations
+from serin.compile.annotations.upstream_tls import UpstreamTlsRequest
 from serin.compile.findings import Findings
-from serin.compile.options import Options
+from serin.compile.options import Key, Options
 from serin.compile.settings import Settings
 from serin.objects.views import Ingress, IngressPath
 from serin.problems import Problem
@@ -58,7 +70,7 @@ class IngressReading:
 
     `served`: it takes part at all (an unreadable redirect leaves it out). `rules` is set on a canary. `paths` has the
     paths of its rules by host; the catch-all host is there when it has a default backend and no rules. `app_root` is
-    not in the policy: it is the host's.
+    not in the policy: it is the host's; nor is `client_auth`, and what of `upstream_tls` is in a Secret.
     """
 
     ingress: Ingress
@@ -74,6 +86,8 @@ class IngressReading:
     app_root: AppRoot | None = None
     claims: tuple[tuple[str, NameClaim], ...] = ()
     problems: tuple[Problem, ...] = ()
+    client_auth: ClientAuthRequest | Closed | None = None
+    upstream_tls: UpstreamTlsRequest | None = None
 
     @property
     def ref(self) -> Ref:
@@ -82,6 +96,18 @@ class IngressReading:
     @property
     def is_canary(self) -> bool:
         return self.rules is not None
+
+    @property
+    def secrets(self) -> Mapping[Key, Source]:
+        """The Secrets that its annotations name, and which of them does."""
+        found: dict[Key, Source] = {}
+        if self.auth is not None:
+            found[self.auth.namespace, self.auth.name] = self.auth.source
+        if isinstance(self.client_auth, ClientAuthRequest):
+            found.setdefault(self.client_auth.secret, self.client_auth.source)
+        if self.upstream_tls is not None and self.upstream_tls.secret is not None:
+            found.setdefault(self.upstream_tls.secret, self.upstream_tls.source)
+        return found
 
     @property
     def only_default(self) -> bool:
@@ -97,10 +123,9 @@ def age_of(ingress: Ingress) -> Age:
 
 def read_ingress(ingress: Ingress, options: Options, settings: Settings) -> IngressReading:
     findings = Findings()
-    prefix = options.annotations_prefix
     if _says_canary(ingress, options):
-        return _canary(ingress, read_annotations(ingress.meta, prefix, findings, _ON_CANARY), settings, findings)
-    reading = read_annotations(ingress.meta, prefix, findings)
+        return _canary(ingress, read_annotations(ingress.meta, options, findings, _ON_CANARY), settings, findings)
+    reading = read_annotations(ingress.meta, options, findings)
     canary.canary_rules(reading.values, findings)
     return _ordinary(ingress, reading, options, settings, findings)
 
@@ -156,14 +181,20 @@ def _ordinary(
 ) -> IngressReading:
     values = reading.values
     asked = None if reading.closed else auth.auth_of(values, findings)
-    closed = reading.closed or (asked if isinstance(asked, Closed) else None)
+    upstream = backend.upstream_of(values, settings.upstream, options.plane, findings)
+    endpoints = upstream_tls.upstream_tls_of(values, upstream, findings)
+    clients = client_auth_of(values, reading.unreadable, findings)
+    closings = (reading.closed, asked, endpoints, clients)
+    request = clients if isinstance(clients, ClientAuthRequest) else None
     policy = Policy(
-        closed=closed,
+        closed=next((found for found in closings if isinstance(found, Closed)), None),
         redirect=redirects.redirect_of(values, findings),
         affinity=affinity.affinity_of(values),
         forwarded_prefix=matching.forwarded_prefix_of(values, findings),
         max_body=values.get_or(backend.BODY_SIZE, settings.max_body),
-        upstream=backend.upstream_of(values, settings.upstream, findings),
+        upstream=upstream,
+        client_match="" if request is None else request.match,
+        pass_client_certificate=request is not None and request.passed_on,
     )
     made = IngressReading(
         ingress=ingress,
@@ -177,6 +208,8 @@ def _ordinary(
         sticky=True,
         paths=_paths(ingress),
         app_root=matching.app_root_of(values),
+        client_auth=clients,
+        upstream_tls=endpoints if isinstance(endpoints, UpstreamTlsRequest) else None,
     )
     claims = _claims(made, findings) if made.served else ()
     return replace(made, claims=claims, problems=tuple(findings.problems))

@@ -5,7 +5,9 @@ from typing import Any
 
 from serin.compile.annotations import matching, redirects, tls
 from serin.compile.annotations.model import Annotation
+from serin.compile.authorities import ForEndpoints
 from serin.compile.certificates import TlsChoice
+from serin.compile.client_certificates import ClientCertificates
 from serin.compile.findings import Findings
 from serin.compile.ingresses import IngressReading
 from serin.compile.rules import Rule, rewrites
@@ -13,7 +15,7 @@ from serin.compile.secrets import SecretReader
 from serin.compile.settings import Settings
 from serin.objects.fields import shorten
 from serin.refs import Ref, Source
-from serin.routing.plan import BasicAuth, Closed, Policy, Rewrite, RuleId, TlsRedirect, UserFile
+from serin.routing.plan import BasicAuth, Certificate, Closed, Policy, Rewrite, RuleId, TlsRedirect, UserFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +33,42 @@ _NEED_RULES: tuple[Annotation[Any], ...] = (
 
 
 class HostPolicies:
-    """The policies of one host's Ingresses, each made when first asked for. `users` collects the user files."""
+    """The policies of one host's Ingresses, each made when first asked for.
 
-    __slots__ = ("_findings", "_made", "_secrets", "_settings", "_tls", "_uncertified", "users")
+    `users` collects the user files, `certificates` those that are shown to endpoints, or that theirs are checked by.
+    """
+
+    __slots__ = (
+        "_clients",
+        "_findings",
+        "_made",
+        "_secrets",
+        "_settings",
+        "_tls",
+        "_uncertified",
+        "certificates",
+        "users",
+    )
 
     def __init__(
         self,
         choice: TlsChoice,
         uncertified: tuple[str, ...],
+        clients: ClientCertificates,
         settings: Settings,
         secrets: SecretReader,
         findings: Findings,
     ) -> None:
         """`uncertified`: aliases that the certificate is not for."""
         self._tls = choice
+        self._clients = clients
         self._uncertified = uncertified
         self._settings = settings
         self._secrets = secrets
         self._findings = findings
         self._made: dict[Ref, _Held] = {}
         self.users: dict[str, UserFile] = {}
+        self.certificates: list[Certificate] = []
 
     def of_rule(self, rule: Rule) -> Policy:
         """The policy of one path. The value is shared wherever nothing depends on the path."""
@@ -99,25 +117,57 @@ class HostPolicies:
         return made
 
     def _make(self, reading: IngressReading) -> _Held:
-        base = self._with_auth(reading)
+        base = self._with_secrets(reading)
         if base.closed is not None:
             base = Policy(closed=base.closed)
             return _Held(base, base)
-        redirect = _tls_redirect(reading, self._tls, self._settings, self._uncertified)
+        redirect = self._https_only(reading) or _tls_redirect(reading, self._tls, self._settings, self._uncertified)
         return _Held(base if redirect is None else replace(base, tls_redirect=redirect), base)
 
     def _make_catch_all(self, reading: IngressReading) -> _Held:
         """An Ingress with only a default backend: its redirects have no effect, as in ingress-nginx."""
-        base = self._with_auth(reading)
+        base = self._with_secrets(reading)
         for annotation in _NEED_RULES:
             if reading.values.get(annotation):
                 text = "has no effect on an Ingress without rules; write a rule, with or without a host"
                 self._findings.warning(reading.values.source(annotation), "annotation-without-rules", text)
         if base.closed is not None:
             base = Policy(closed=base.closed)
-        elif base.redirect:
-            base = replace(base, redirect=None)
+        elif base.redirect or self._clients.https_only is not None:
+            base = replace(base, redirect=None, tls_redirect=self._https_only(reading))
         return _Held(base, base)
+
+    def _https_only(self, reading: IngressReading) -> TlsRedirect | None:
+        """Where clients need a certificate, which nobody can show without TLS. No alias is spared then."""
+        source = self._clients.https_only
+        if source is None:
+            return None
+        keep_slash = reading.values.get(tls.PRESERVE_TRAILING_SLASH)
+        return TlsRedirect(self._settings.http_redirect_code, keep_slash, source)
+
+    def _with_secrets(self, reading: IngressReading) -> Policy:
+        closed = self._clients.closing(reading.ref)
+        if closed is not None:
+            return Policy(closed=closed)
+        base = self._with_auth(reading)
+        asked = reading.upstream_tls
+        if base.closed is not None or asked is None:
+            return base
+        found = ForEndpoints() if asked.secret is None else self._secrets.for_endpoints(asked.secret)
+        error = found.error
+        if not error and asked.tls.verify and found.authorities is None:
+            error = "it has no ca.crt, which proxy-ssl-verify needs"
+        if error:
+            text = f"Secret {'/'.join(asked.secret or ())}: {error}; requests get 503"
+            self._findings.error(asked.source, "proxy-ssl-secret-unusable", text)
+            return Policy(closed=Closed(503, "proxy-ssl-secret-unusable", asked.source))
+        self.certificates += [made for made in (found.own, found.authorities) if made is not None]
+        verification = replace(
+            asked.tls,
+            certificate="" if found.own is None else found.own.digest,
+            authorities="" if found.authorities is None else found.authorities.digest,
+        )
+        return replace(base, upstream=replace(base.upstream, verification=verification))
 
     def _with_auth(self, reading: IngressReading) -> Policy:
         asked = reading.auth

@@ -3,7 +3,6 @@
 What a host looked at is recorded, also when it was not there: a Secret that appears must reach the hosts that wait.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from serin.compile.authorities import Authorities, ForEndpoints, read_authorities, read_for_endpoints
 from serin.compile.draft import Draft
+from serin.compile.pem import digest, made
 from serin.objects.fields import shorten
 from serin.objects.store import Key, Snapshot
 from serin.objects.views import Secret
@@ -50,7 +51,7 @@ class Users:
     unusable: str = ""
 
 
-Parsed = TlsSecret | Users
+Parsed = TlsSecret | Users | Authorities | ForEndpoints
 Cache = Draft[tuple[Key, str], Parsed]
 
 
@@ -74,6 +75,16 @@ class SecretReader:
         assert isinstance(found, Users)
         return found
 
+    def authorities(self, key: Key) -> Authorities:
+        found = self._read(key, "authorities")
+        assert isinstance(found, Authorities)
+        return found
+
+    def for_endpoints(self, key: Key) -> ForEndpoints:
+        found = self._read(key, "for-endpoints")
+        assert isinstance(found, ForEndpoints)
+        return found
+
     def _read(self, key: Key, kind: str) -> Parsed:
         self.reads.add(key)
         known = self._cache.get((key, kind))
@@ -83,7 +94,7 @@ class SecretReader:
         return known
 
 
-KINDS = ("tls", "auth-file", "auth-map")
+KINDS = ("tls", "auth-file", "auth-map", "authorities", "for-endpoints")
 
 
 def _read(secret: Secret | None, kind: str) -> Parsed:
@@ -91,7 +102,7 @@ def _read(secret: Secret | None, kind: str) -> Parsed:
         return _READERS[kind](secret)
     except Exception as e:  # our own fault, or the library's: the Secret counts as unusable
         error = f"Serin failed on it ({type(e).__name__})"
-        return TlsSecret(None, error=error) if kind == "tls" else Users(None, error)
+        return _FAILED[kind](error)
 
 
 def read_certificate(secret: Secret | None) -> TlsSecret:
@@ -114,7 +125,7 @@ def read_certificate(secret: Secret | None) -> TlsSecret:
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < _RSA_BITS:
         return TlsSecret(None, error=f"its RSA key of {public.key_size} bits is too short, expected {_RSA_BITS}")
     pem = chain.rstrip() + b"\n" + key.rstrip() + b"\n"
-    return TlsSecret(Certificate(_digest(pem), pem), _names(leaf))
+    return TlsSecret(made(pem), _names(leaf))
 
 
 def _names(leaf: x509.Certificate) -> frozenset[str]:
@@ -146,7 +157,7 @@ def _auth_map(secret: Secret | None) -> Users:
 def _users(text: bytes) -> Users:
     if not any(b":" in line and not line.startswith(b"#") for line in text.splitlines()):
         return Users(None, "it holds no line USER:HASH")
-    return Users(UserFile(_digest(text), text), unusable=_unusable(text))
+    return Users(UserFile(digest(text), text), unusable=_unusable(text))
 
 
 def _unusable(text: bytes) -> str:
@@ -164,12 +175,17 @@ def _unusable(text: bytes) -> str:
     return "; ".join(wrong[:_SHOWN]) + more
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
 _READERS: Mapping[str, Callable[[Secret | None], Parsed]] = {
     "tls": read_certificate,
     "auth-file": _auth_file,
     "auth-map": _auth_map,
+    "authorities": read_authorities,
+    "for-endpoints": read_for_endpoints,
+}
+_FAILED: Mapping[str, Callable[[str], Parsed]] = {
+    "tls": lambda error: TlsSecret(None, error=error),
+    "auth-file": lambda error: Users(None, error),
+    "auth-map": lambda error: Users(None, error),
+    "authorities": lambda error: Authorities(None, error=error),
+    "for-endpoints": lambda error: ForEndpoints(error=error),
 }

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from serin.compile.annotations import grammar
+from serin.compile.annotations import buffering, grammar
 from serin.compile.annotations.backend import NEXT_UPSTREAM_WORDS
 from serin.compile.annotations.grammar import Grammar
+from serin.compile.annotations.model import BOTH, NGINX
 from serin.compile.findings import Findings
 from serin.compile.near import Near
 from serin.objects.fields import shorten
@@ -36,6 +37,7 @@ class Settings:
     max_body: int = 1 << 20
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
     upstream: Upstream = field(default_factory=Upstream)
+    reject_handshake: bool = False
     config_map: Ref | None = None
 
     @property
@@ -55,6 +57,7 @@ class Settings:
 class _Key:
     grammar: Grammar[Any]
     put: Callable[[Settings, Any], Settings]
+    planes: frozenset[str] = BOTH
 
 
 def _plain(grammar_: Grammar[Any], attribute: str) -> _Key:
@@ -67,6 +70,15 @@ def _upstream(grammar_: Grammar[Any], attribute: str, convert: Callable[[Any], o
         return replace(settings, upstream=replace(settings.upstream, **changes))
 
     return _Key(grammar_, put)
+
+
+def _buffering(grammar_: Grammar[Any], attribute: str) -> _Key:
+    def put(settings: Settings, value: Any) -> Settings:
+        changes: dict[str, Any] = {attribute: value}
+        found = replace(settings.upstream.buffering, **changes)
+        return replace(settings, upstream=replace(settings.upstream, buffering=found))
+
+    return _Key(grammar_, put, NGINX)
 
 
 def _redirect_code(text: str) -> int | None:
@@ -99,6 +111,15 @@ _KEYS: Mapping[str, _Key] = {
     "proxy-next-upstream": _upstream(grammar.words(*NEXT_UPSTREAM_WORDS), "next_upstream", tuple),
     "proxy-next-upstream-tries": _upstream(grammar.integer(0, 1000), "tries", int),
     "proxy-next-upstream-timeout": _upstream(grammar.integer(0, 2147483), "tries_timeout", float),
+    "ssl-reject-handshake": replace(_plain(grammar.BOOLEAN, "reject_handshake"), planes=NGINX),
+    "proxy-http-version": replace(_upstream(buffering.VERSION, "http10", "1.0".__eq__), planes=NGINX),
+    "proxy-buffering": _buffering(buffering.SWITCH, "answers"),
+    "proxy-request-buffering": _buffering(buffering.SWITCH, "requests"),
+    "proxy-buffer-size": _buffering(buffering.BUFFER_SIZE, "size"),
+    "proxy-buffers-number": _buffering(buffering.BUFFERS, "number"),
+    "proxy-busy-buffers-size": _buffering(buffering.BUSY_SIZE, "busy"),
+    "proxy-max-temp-file-size": _buffering(buffering.TEMP_FILE, "max_temp_file"),
+    "client-body-buffer-size": _buffering(buffering.BODY_BUFFER, "request_size"),
 }
 
 _NEAR = Near(_KEYS)
@@ -112,7 +133,9 @@ _ACCESS = frozenset(
 """Keys that keep requests out; without them more come in than the user thinks."""
 
 
-def read_settings(config_map: ConfigMap | None, wanted: Ref | None, findings: Findings) -> Settings:
+def read_settings(
+    config_map: ConfigMap | None, wanted: Ref | None, findings: Findings, plane: str = "proxy"
+) -> Settings:
     """`wanted`: the ConfigMap that the command line names, if any."""
     settings = Settings(config_map=wanted)
     if config_map is None:
@@ -127,13 +150,27 @@ def read_settings(config_map: ConfigMap | None, wanted: Ref | None, findings: Fi
             continue
         if text == "":
             continue
+        if plane not in entry.planes:
+            (needed,) = entry.planes
+            text = f"needs the {needed} plane (--plane {needed}); it has no effect"
+            findings.warning(source, "config-unsupported", text)
+            continue
         value = None if grammar.has_control(text) else entry.grammar.read(text)
         if value is None:
             said = f"expected {entry.grammar.expected}, found {shorten(text)!r}; the default is in force"
             findings.error(source, "config-invalid", said)
         else:
             settings = entry.put(settings, value)
-    return settings
+    return _fitting(settings, findings)
+
+
+def _fitting(settings: Settings, findings: Findings) -> Settings:
+    """With buffers that nginx takes."""
+    asked = settings.upstream.buffering
+    made = buffering.fitting(asked)
+    for annotation, text in buffering.misfits(asked, made):
+        findings.warning(settings.source(annotation.name), "buffer-size-adjusted", text)
+    return settings if made == asked else replace(settings, upstream=replace(settings.upstream, buffering=made))
 
 
 def _no_such_key(key: str, source: Source, findings: Findings) -> None:

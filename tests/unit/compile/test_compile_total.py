@@ -47,9 +47,13 @@ hosts = st.sampled_from(("a.example", "*.example", "www.a.example", ""))
     st.lists(st.tuples(st.lists(path, max_size=3), hosts, notes, st.booleans()), max_size=4),
     st.dictionaries(st.one_of(st.sampled_from(sorted(_KEYS)), text), value, max_size=4),
     value,
+    st.sampled_from(("proxy", "nginx")),
 )
 def test_any_text_anywhere(
-    asked: list[tuple[list[tuple[str, str, str]], str, dict[str, str], bool]], data: dict[str, str], key: str
+    asked: list[tuple[list[tuple[str, str, str]], str, dict[str, str], bool]],
+    data: dict[str, str],
+    key: str,
+    plane: str,
 ) -> None:
     objects = [
         ingress(
@@ -65,9 +69,9 @@ def test_any_text_anywhere(
     settings_map = config_map()
     settings_map["data"] = data
     compiled = compile_objects(
-        *objects, *bystander, secret("users", auth=key), settings_map, configmap=("serin", "config")
+        *objects, *bystander, secret("users", auth=key), settings_map, configmap=("serin", "config"), plane=plane
     )
-    alone = compile_objects(*bystander, settings_map, configmap=("serin", "config"))
+    alone = compile_objects(*bystander, settings_map, configmap=("serin", "config"), plane=plane)
     assert "internal-error" not in codes(compiled)
     assert compiled.plan.hosts["bystander.example"] == alone.plan.hosts["bystander.example"]
     for host in compiled.plan.hosts.values():

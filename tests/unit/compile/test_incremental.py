@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from golden.certificates import tls_secret
+from golden.certificates import make_pair, tls_secret
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.compile.manifests import (
@@ -33,7 +33,10 @@ from serin.objects.store import Store
 from serin.objects.views import View
 from serin.refs import Ref
 
-OPTIONS = Options(standalone=True, configmap=("serin", "config"), default_ssl_certificate=("shop", "cert-a"))
+OPTIONS = Options(
+    standalone=True, configmap=("serin", "config"), default_ssl_certificate=("shop", "cert-a"), plane="nginx"
+)
+"""The plane that honours more."""
 HOSTS = ("a.example", "www.a.example", "b.example", "*.example", "x.b.example", "")
 PATHS = (("/", "Prefix"), ("/a", "Prefix"), ("/a/", "Prefix"), ("/a", "Exact"), ("/b(", "ImplementationSpecific"))
 NOTES: tuple[dict[str, str], ...] = (
@@ -51,10 +54,14 @@ NOTES: tuple[dict[str, str], ...] = (
     {"force-ssl-redirect": "true", "app-root": "/start"},
     {"limit-rps": "1"},
     {"load-balance": "ewma", "affinity": "cookie"},
+    {"auth-tls-secret": "trust"},
+    {"auth-tls-secret": "trust", "auth-tls-verify-client": "optional", "auth-tls-match-cn": "CN=a(b|"},
+    {"backend-protocol": "GRPCS", "proxy-ssl-secret": "trust", "proxy-ssl-verify": "on"},
 )
 CERTIFICATES = {
     name: tls_secret("shop", "cert-a", *names) for name, names in (("a", ("a.example",)), ("w", ("*.example",)))
 }
+AUTHORITY = make_pair("authority")[0].decode()
 SECRETS: tuple[Raw, ...] = (*CERTIFICATES.values(), secret("cert-a", tls_crt="x", tls_key="y"))
 
 some_paths = st.lists(st.sampled_from(PATHS), max_size=3)
@@ -121,6 +128,8 @@ others = st.sampled_from(
         *SECRETS,
         secret("users", auth="alice:x"),
         secret("users", other="x"),
+        secret("trust", ca_crt=AUTHORITY),
+        secret("trust", tls_crt=AUTHORITY),
         service("v1"),
         service("v1", {"port": 81}),
         service("v1", {"port": 81}, {"name": "http", "port": 80}),

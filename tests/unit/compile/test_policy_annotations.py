@@ -334,6 +334,7 @@ def test_values_that_ask_for_nothing_are_no_problem(notes: dict[str, str]) -> No
         ({"configuration-snippet": 'more_set_headers "X-A: 1";'}, "error"),
         ({"configuration-snippet": 'add_header Access-Control-Allow-Origin "*";'}, "error"),
         ({"proxy-buffer-size": "lots"}, "warning"),
+        ({"proxy-ssl-name": "pods.example"}, "error"),
         ({"enable-opentelemetry": "true"}, "warning"),
     ],
 )

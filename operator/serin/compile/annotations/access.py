@@ -9,7 +9,6 @@ from serin.compile.annotations.model import Concern, Scope, unsupported
 _A, _R, _C = Concern.ACCESS, Concern.ROUTING, Concern.COSMETIC
 _I, _L = Scope.INGRESS, Scope.LOCATION
 _EXTERNAL = "Part of external authentication (`auth-url`)."
-_PODS = "TLS towards the endpoints."
 _NETWORK = "keep others out with a NetworkPolicy or in front of Serin"
 
 FAMILY = (
@@ -39,14 +38,6 @@ FAMILY = (
     unsupported("auth-keepalive-share-vars", _R, _L, _EXTERNAL),
     unsupported("auth-keepalive-timeout", _R, _L, _EXTERNAL),
     unsupported("enable-global-auth", _R, _L, "Takes part in the ConfigMap's external authentication."),
-    unsupported("auth-tls-secret", _A, _L, "Clients need a certificate of this authority."),
-    unsupported("auth-tls-verify-client", _A, _L, "How clients' certificates are checked.", neutral=("off",)),
-    unsupported("auth-tls-verify-depth", _A, _L, "Length of clients' certificate chains."),
-    unsupported("auth-tls-match-cn", _A, _L, "Names that clients' certificates may have."),
-    unsupported("auth-tls-error-page", _R, _L, "Where clients go whose certificate fails."),
-    unsupported(
-        "auth-tls-pass-certificate-to-upstream", _R, _L, "Client certificate for the endpoints.", neutral=("false",)
-    ),
     unsupported("limit-connections", _A, _L, "Connections at a time of one client.", neutral=("0",)),
     unsupported("limit-rpm", _A, _L, "Requests a minute of one client.", neutral=("0",)),
     unsupported("limit-rps", _A, _L, "Requests a second of one client.", neutral=("0",)),
@@ -58,11 +49,4 @@ FAMILY = (
     unsupported("enable-owasp-core-rules", _A, _I, "Web application firewall.", neutral=("false",)),
     unsupported("modsecurity-snippet", _A, _I, "Web application firewall."),
     unsupported("modsecurity-transaction-id", _C, _I, "Web application firewall."),
-    unsupported("proxy-ssl-verify", _A, _I, "Check of the endpoints' certificates.", neutral=("off",)),
-    unsupported("proxy-ssl-verify-depth", _R, _I, _PODS),
-    unsupported("proxy-ssl-ciphers", _R, _I, _PODS),
-    unsupported("proxy-ssl-name", _R, _I, _PODS),
-    unsupported("proxy-ssl-protocols", _R, _I, _PODS),
-    unsupported("proxy-ssl-secret", _R, _I, "Client certificate for the endpoints."),
-    unsupported("proxy-ssl-server-name", _R, _I, _PODS, neutral=("off",)),
 )

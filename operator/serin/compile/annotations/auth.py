@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from serin.compile.annotations import grammar
 from serin.compile.annotations.grammar import LETTERS
 from serin.compile.annotations.model import Annotation, Concern, Scope, Values
+from serin.compile.annotations.references import SECRET, secret_of
 from serin.compile.findings import Findings
 from serin.refs import Source
 from serin.routing.plan import Closed
@@ -21,7 +22,7 @@ AUTH_TYPE = Annotation(
 )
 AUTH_SECRET = Annotation(
     "auth-secret",
-    grammar.pattern(r"(?:[a-z0-9-]+/)?[a-z0-9.-]+", "a Secret's name"),
+    SECRET,
     "",
     _A,
     _L,
@@ -68,11 +69,8 @@ def auth_of(values: Values, findings: Findings) -> AuthRequest | Closed | None:
         text = "auth-type needs auth-secret, the Secret with the users; requests get 503"
         findings.error(values.source(AUTH_TYPE), "auth-secret-missing", text)
         return Closed(503, "auth-secret-missing", values.source(AUTH_TYPE))
-    own = values.meta.ref.namespace
-    namespace, slash, name = values.get(AUTH_SECRET).rpartition("/")
-    if slash and namespace != own:
-        text = f"a Secret of another namespace is refused, expected one of {own}; requests get 503"
-        findings.error(values.source(AUTH_SECRET), "auth-secret-namespace", text)
-        return Closed(503, "auth-secret-namespace", values.source(AUTH_SECRET))
+    secret = secret_of(values, AUTH_SECRET, "auth-secret-namespace", findings)
+    if isinstance(secret, Closed):
+        return secret
     is_map = values.get(AUTH_SECRET_TYPE) == "auth-map"
-    return AuthRequest(own, name, is_map, values.get(AUTH_REALM), values.source(AUTH_SECRET))
+    return AuthRequest(*secret, is_map, values.get(AUTH_REALM), values.source(AUTH_SECRET))

@@ -1,12 +1,13 @@
 """How endpoints are spoken to and tried: protocol, Host, timeouts, retries, size of request bodies."""
 
 from serin.compile.annotations import grammar
+from serin.compile.annotations.buffering import HTTP_VERSION, buffering_of
 from serin.compile.annotations.grammar import LETTERS
 from serin.compile.annotations.model import Annotation, Concern, Scope, Values, unsupported
 from serin.compile.findings import Findings
-from serin.routing.plan import Upstream
+from serin.routing.plan import Protocol, Upstream
 
-_R, _C, _I, _L = Concern.ROUTING, Concern.COSMETIC, Scope.INGRESS, Scope.LOCATION
+_R, _I, _L = Concern.ROUTING, Scope.INGRESS, Scope.LOCATION
 
 NEXT_UPSTREAM_WORDS = (
     *("error", "timeout", "invalid_header", "http_500", "http_502", "http_503", "http_504", "http_403", "http_404"),
@@ -19,8 +20,9 @@ PROTOCOL = Annotation(
     "HTTP",
     _R,
     _L,
-    "How the endpoints are spoken to: `HTTP` or `HTTPS` (their certificate is not checked). "
-    "`AUTO_HTTP` counts as HTTP; `GRPC`, `GRPCS` and `FCGI` are not supported and count as HTTP.",
+    "How the endpoints are spoken to: `HTTP` or `HTTPS` (their certificate is not checked unless `proxy-ssl-verify` "
+    "asks for it). With the nginx plane also `GRPC`, `GRPCS`, and `AUTO_HTTP`, which is HTTPS exactly when the client "
+    "uses it; the proxy plane takes these three for HTTP. `FCGI` is not supported and counts as HTTP.",
 )
 VHOST = Annotation(
     "upstream-vhost",
@@ -72,29 +74,18 @@ FAMILY = (
     NEXT_UPSTREAM_TRIES,
     NEXT_UPSTREAM_TIMEOUT,
     SERVICE_UPSTREAM,
-    unsupported("client-body-buffer-size", _C, _L, "Memory for a request body; Serin streams bodies."),
     unsupported("connection-proxy-header", _R, _L, "Connection header for the endpoints."),
-    unsupported("proxy-buffer-size", _C, _L, "Memory for an answer's headers."),
-    unsupported("proxy-buffering", _C, _L, "Serin streams answers.", neutral=("off",)),
-    unsupported("proxy-buffers-number", _C, _L, "Number of buffers for an answer."),
-    unsupported("proxy-busy-buffers-size", _C, _L, "Buffers that may be busy."),
-    unsupported("proxy-http-version", _R, _L, "HTTP version towards the endpoints.", neutral=("1.1",)),
-    unsupported("proxy-max-temp-file-size", _C, _L, "Serin writes no temporary files."),
-    unsupported("proxy-request-buffering", _C, _L, "Serin streams requests.", neutral=("on", "off")),
 )
 
 
-def upstream_of(values: Values, defaults: Upstream, findings: Findings) -> Upstream:
+def upstream_of(values: Values, defaults: Upstream, plane: str, findings: Findings) -> Upstream:
     """`defaults` come from the ConfigMap; the same value is given back when nothing differs."""
-    protocol = values.get(PROTOCOL)
-    if protocol == "AUTO_HTTP":
-        text = "counts as HTTP: whether to use TLS is not derived from the request; write HTTP or HTTPS"
-        findings.warning(values.source(PROTOCOL), "backend-protocol-unsupported", text)
-    elif protocol not in ("HTTP", "HTTPS"):
-        text = f"{protocol} is not supported, expected HTTP or HTTPS; it counts as HTTP"
-        findings.error(values.source(PROTOCOL), "backend-protocol-unsupported", text)
+    protocol, tls = _protocol(values, plane, findings)
     made = Upstream(
-        tls=protocol == "HTTPS",
+        tls=tls,
+        protocol=protocol,
+        buffering=buffering_of(values, defaults.buffering, findings),
+        http10=values.get_or(HTTP_VERSION, "1.0" if defaults.http10 else "1.1") == "1.0",
         connect_timeout=float(values.get_or(CONNECT_TIMEOUT, int(defaults.connect_timeout))),
         send_timeout=float(values.get_or(SEND_TIMEOUT, int(defaults.send_timeout))),
         read_timeout=float(values.get_or(READ_TIMEOUT, int(defaults.read_timeout))),
@@ -104,3 +95,23 @@ def upstream_of(values: Values, defaults: Upstream, findings: Findings) -> Upstr
         vhost=values.get(VHOST),
     )
     return defaults if made == defaults else made
+
+
+def _protocol(values: Values, plane: str, findings: Findings) -> tuple[Protocol, bool]:
+    """What the plane speaks, and whether in TLS."""
+    word = values.get(PROTOCOL)
+    if word in ("HTTP", "HTTPS"):
+        return Protocol.HTTP, word == "HTTPS"
+    source = values.source(PROTOCOL)
+    if word == "FCGI":
+        text = "FCGI is not supported, expected HTTP, HTTPS, AUTO_HTTP, GRPC or GRPCS; it counts as HTTP"
+        findings.error(source, "backend-protocol-unsupported", text)
+    elif plane == "nginx":
+        return (Protocol.AUTO_HTTP, False) if word == "AUTO_HTTP" else (Protocol.GRPC, word == "GRPCS")
+    elif word == "AUTO_HTTP":
+        text = "AUTO_HTTP needs the nginx plane (--plane nginx), expected HTTP or HTTPS; it counts as HTTP"
+        findings.warning(source, "backend-protocol-unsupported", text)
+    else:
+        text = f"{word} needs the nginx plane (--plane nginx), expected HTTP or HTTPS; it counts as HTTP"
+        findings.error(source, "backend-protocol-unsupported", text)
+    return Protocol.HTTP, False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
@@ -28,10 +28,10 @@ def has_control(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Grammar(Generic[T]):
+class Grammar(Generic[T_co]):
     """`read` gives None for a text that it refuses; `expected` completes the sentence "expected …"."""
 
-    read: Callable[[str], T | None]
+    read: Callable[[str], T_co | None]
     expected: str
 
 
@@ -66,6 +66,16 @@ def _size(text: str) -> int | None:
 
 
 SIZE = Grammar(_size, "a size like 8k, 10m or 1g (0: no limit)")
+
+
+def size(low: int, high: int, expected: str) -> Grammar[int]:
+    """As SIZE, in bounds."""
+
+    def read(text: str) -> int | None:
+        found = _size(text)
+        return found if found is not None and low <= found <= high else None
+
+    return Grammar(read, expected)
 
 
 def characters(allowed: str, expected: str, *, blanks: bool = False) -> Grammar[str]:

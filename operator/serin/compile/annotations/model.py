@@ -15,6 +15,11 @@ OURS = "serin.dev/"
 """Prefix of annotations that ingress-nginx does not have."""
 
 
+BOTH = frozenset({"proxy", "nginx"})
+NGINX = frozenset({"nginx"})
+"""The data planes that honour an annotation."""
+
+
 class Scope(StrEnum):
     """INGRESS: it counts for the host or the whole Ingress; LOCATION: for each of the Ingress's paths."""
 
@@ -46,8 +51,9 @@ def _never(_text: str) -> bool:
 class Annotation(Generic[T]):
     """`default` is the value when absent. `fate` overrides what the concern says of a value that cannot be read.
 
-    For one that is not supported: values in `neutral` ask for nothing more than what is done anyway, `instead` says
-    what to use, and `guards` tells of a value that it is an access rule although the annotation's concern is another.
+    For one that is not supported, or not by the data plane at hand: values in `neutral` ask for nothing more than what
+    is done anyway, `instead` says what to use, and `guards` tells of a value that it is an access rule although the
+    annotation's concern is another.
     """
 
     name: str
@@ -56,7 +62,7 @@ class Annotation(Generic[T]):
     concern: Concern
     scope: Scope
     about: str
-    planes: frozenset[str] = frozenset({"proxy"})
+    planes: frozenset[str] = BOTH
     supported: bool = True
     instead: str = ""
     neutral: frozenset[str] = frozenset()

@@ -1,6 +1,6 @@
 """Reads an object's annotations: values where they can be read, problems where not, and what comes of that."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from serin.compile.annotations.model import Annotation, Concern, Fate, Values
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS, REMOVED
 from serin.compile.findings import Findings
 from serin.compile.near import Near
+from serin.compile.options import Options
 from serin.objects.fields import shorten
 from serin.objects.views import Meta
 from serin.refs import Source
@@ -21,34 +22,42 @@ _OLD_PREFIX = "ingress.kubernetes.io"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`closed`: an access rule could not be honoured. `left_out`: the Ingress must not be served at all."""
+    """`closed`: an access rule could not be honoured. `left_out`: the Ingress must not be served at all.
+
+    `unreadable`: those whose values closed the routes.
+    """
 
     values: Values
     closed: Closed | None = None
     left_out: bool = False
     others: tuple[str, ...] = ()
+    unreadable: frozenset[Annotation[Any]] = frozenset()
 
 
 @dataclass(slots=True)
 class _Outcome:
     closed: Closed | None = None
     left_out: bool = False
+    unreadable: set[Annotation[Any]] = field(default_factory=set)
 
 
 def read_annotations(
-    meta: Meta, prefix: str, findings: Findings, only: frozenset[Annotation[Any]] | None = None
+    meta: Meta, options: Options, findings: Findings, only: frozenset[Annotation[Any]] | None = None
 ) -> Reading:
-    """All annotations under `prefix`, and ours. With `only` the other known ones are named in `others` and not read."""
+    """All annotations under the options' prefix, and ours, as far as their data plane honours them.
+
+    With `only` the other known ones are named in `others` and not read.
+    """
     found: dict[Annotation[Any], tuple[Any, str]] = {}
     others: list[str] = []
     outcome = _Outcome()
-    for key, annotation in _known(meta, prefix, findings):
+    for key, annotation in _known(meta, options.annotations_prefix, findings):
         text = meta.annotations[key]
         if text == "":
             continue
         if only is not None and annotation not in only:
             others.append(key)
-        elif not annotation.supported:
+        elif not annotation.supported or options.plane not in annotation.planes:
             _unsupported(annotation, text, meta.annotation_source(key), findings, outcome)
         else:
             value = None if has_control(text) else annotation.grammar.read(text)
@@ -56,7 +65,8 @@ def read_annotations(
                 _bad(annotation, text, meta.annotation_source(key), findings, outcome)
             else:
                 found[annotation] = (value, key)
-    return Reading(Values(meta, found), outcome.closed, outcome.left_out, tuple(others))
+    values = Values(meta, found)
+    return Reading(values, outcome.closed, outcome.left_out, tuple(others), frozenset(outcome.unreadable))
 
 
 def _known(meta: Meta, prefix: str, findings: Findings) -> list[tuple[str, Annotation[Any]]]:
@@ -122,14 +132,18 @@ def _unsupported(annotation: Annotation[Any], text: str, source: Source, finding
     if text.strip() in annotation.neutral:
         return
     instead = f"; {annotation.instead}" if annotation.instead else ""
+    lack = "is not supported"
+    if annotation.supported:
+        (plane,) = annotation.planes
+        lack = f"needs the {plane} plane (--plane {plane})"
     if annotation.concern is Concern.ACCESS or annotation.guards(text):
-        what = f"this access rule is not supported{instead}; {Fate.CLOSED.value}"
+        what = f"this access rule {lack}{instead}; {Fate.CLOSED.value}"
         findings.error(source, "annotation-unsupported", what)
         outcome.closed = outcome.closed or Closed(503, "annotation-unsupported", source)
     elif annotation.concern is Concern.ROUTING:
-        findings.error(source, "annotation-unsupported", f"is not supported and has no effect{instead}")
+        findings.error(source, "annotation-unsupported", f"{lack} and has no effect{instead}")
     else:
-        findings.warning(source, "annotation-unsupported", f"is not supported and has no effect{instead}")
+        findings.warning(source, "annotation-unsupported", f"{lack} and has no effect{instead}")
 
 
 def _bad(annotation: Annotation[Any], text: str, source: Source, findings: Findings, outcome: _Outcome) -> None:
@@ -138,5 +152,6 @@ def _bad(annotation: Annotation[Any], text: str, source: Source, findings: Findi
     findings.error(source, "annotation-invalid", said)
     if fate is Fate.CLOSED:
         outcome.closed = outcome.closed or Closed(503, "annotation-invalid", source)
+        outcome.unreadable.add(annotation)
     elif fate is Fate.LEFT_OUT:
         outcome.left_out = True

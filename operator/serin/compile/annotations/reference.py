@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from serin.compile.annotations.model import OURS, Annotation, Fate
+from serin.compile.annotations.model import BOTH, OURS, Annotation, Fate
 from serin.compile.annotations.table import ALIASES, FAMILIES, REMOVED
 
 _HEAD = """\
@@ -18,15 +18,25 @@ Names stand under `nginx.ingress.kubernetes.io/` (or what `--annotations-prefix`
 are. An empty value counts as absent. Control characters are refused in every value. A value that cannot be read is
 always a problem; what it does besides depends on the class:
 
-| class | a value that cannot be read, or an annotation that is not supported |
+| class | a value that cannot be read, or an annotation that is not supported, or not by the data plane in use |
 |---|---|
 | access | the routes of the Ingress answer 503 until it is repaired |
 | routing | counts as absent |
 | cosmetic | counts as absent |
 
+The column "plane" says which data plane honours it: both, or nginx alone (`--plane nginx`). Secrets are always of the
+Ingress's own namespace.
+
 On a canary Ingress only the canary family, `affinity-canary-behavior`, `load-balance` and `upstream-hash-by*` count
 (see canary.md).
 """
+
+
+_FATES = {
+    Fate.ABSENT: "",
+    Fate.LEFT_OUT: " With a value that cannot be read the Ingress is left out.",
+    Fate.CLOSED: " With a value that cannot be read requests get 503.",
+}
 
 
 def reference() -> str:
@@ -40,21 +50,23 @@ def _supported() -> Iterator[str]:
         rows = [a for a in family if a.supported]
         if rows:
             yield f"\n### {title}\n"
-            yield "| annotation | value | default | class | meaning |"
-            yield "|---|---|---|---|---|"
+            yield "| annotation | value | default | class | plane | meaning |"
+            yield "|---|---|---|---|---|---|"
             yield from (_row(a) for a in rows)
     yield ""
 
 
 def _row(annotation: Annotation[Any]) -> str:
-    fate = " With a value that cannot be read the Ingress is left out." if annotation.fate is Fate.LEFT_OUT else ""
+    fate = "" if annotation.fate is None else _FATES[annotation.fate]
     name = OURS + annotation.name if annotation.ours else annotation.name
-    cells = (annotation.grammar.expected, _default(annotation.default), annotation.concern, annotation.about + fate)
+    plane = "both" if annotation.planes == BOTH else ", ".join(sorted(annotation.planes))
+    about = annotation.about + fate
+    cells = (annotation.grammar.expected, _default(annotation.default), annotation.concern, plane, about)
     return f"| `{name}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _default(value: object) -> str:
-    if value in ("", ()):
+    if value in ("", (), None):
         return ""
     if isinstance(value, bool):
         return str(value).lower()

@@ -10,12 +10,15 @@ from serin.compile.annotations import (
     auth,
     backend,
     balancing,
+    buffering,
     canary,
+    client_auth,
     hosts,
     matching,
     redirects,
     snippets,
     tls,
+    upstream_tls,
 )
 from serin.compile.annotations.model import Annotation
 
@@ -27,7 +30,10 @@ FAMILIES: Mapping[str, tuple[Annotation[Any], ...]] = MappingProxyType(
         "Redirects": redirects.FAMILY,
         "TLS": tls.FAMILY,
         "Basic authentication": auth.FAMILY,
+        "Client certificates": client_auth.FAMILY,
         "Endpoints": backend.FAMILY,
+        "Buffers": buffering.FAMILY,
+        "TLS towards endpoints": upstream_tls.FAMILY,
         "Balancing": balancing.FAMILY,
         "Hosts, errors, mirrors, CORS, tracing": hosts.FAMILY,
         "Access, limits, external authentication": access.FAMILY,
