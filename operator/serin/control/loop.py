@@ -16,6 +16,7 @@ from serin.control.engine import CheckPattern, Engine, Observer
 from serin.control.figures import metrics_text
 from serin.control.lasting import lasting, together
 from serin.control.publish import Blocks, Publisher
+from serin.control.quarantine import QuarantineWatch
 from serin.objects.store import Store
 from serin.objects.views import View
 from serin.problems import Problem
@@ -78,6 +79,9 @@ class Control:
         self._clock = clock
         self._changed = asyncio.Event()
         self._others = figures
+        self._quarantine = QuarantineWatch(run_dir.state / "quarantine.json", self._refused)
+        self.plane_problems: tuple[Problem, ...] = ()
+        """What the data plane refused."""
         publisher = Publisher(blocks, run_dir, clock)
         self.engine = Engine(self._store, options, publisher, check_pattern, clock, observers)
 
@@ -116,7 +120,11 @@ class Control:
 
     async def follow(self) -> None:
         """Follow the source until cancelled; after `publish`."""
-        await together(lasting("follow", self._follow), lasting("publish", self._publish))
+        await together(
+            lasting("follow", self._follow),
+            lasting("publish", self._publish),
+            lasting("quarantine", self._quarantine.run),
+        )
 
     async def tell(self) -> None:
         """Write the figures every few seconds until cancelled, also before anything is loaded: they say we live."""
@@ -138,7 +146,16 @@ class Control:
             except Exception as error:
                 text = "".join(traceback.format_exception(error))
                 log.event(_log, log.CONTROL_FAILED, level=logging.ERROR, error=text, object=str(view.meta.ref))
-        self.engine.changed(self._source.problems)
+        self._tell_engine()
+
+    def _refused(self, problems: tuple[Problem, ...]) -> None:
+        self.plane_problems = problems
+        self._changed.set()
+        self._tell_engine()
+
+    def _tell_engine(self) -> None:
+        of_source = self._source.problems
+        self.engine.changed((*of_source, *self.plane_problems) if self.plane_problems else of_source)
 
     async def _publish(self) -> None:
         while True:

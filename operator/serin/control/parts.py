@@ -86,7 +86,7 @@ class Parts:
         """After every compile. Nothing in here may wait."""
         self.source.want(compiled.reads)
         self.status.ours(compiled.ingresses)
-        told = (*compiled.problems, *of_ours(compiled, self.source.problems))
+        told = (*compiled.problems, *of_ours(compiled, self.source.problems), *self.control.plane_problems)
         self.events.observe(told, partial(concerned, compiled))
         self.events.synced(changed_ingresses(self._before, compiled))
         self._before = compiled

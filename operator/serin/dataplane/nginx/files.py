@@ -86,8 +86,8 @@ class NginxFiles:
         except FileNotFoundError:
             return ""
 
-    def line(self, file: str, number: int) -> Iterable[str]:
-        """Lines of a host's file from its first to this one, last first; none when it cannot be read."""
+    def lines_before(self, file: str, number: int) -> Iterable[str]:
+        """Lines of a file up to this one, last first; none when it cannot be read."""
         try:
             lines = Path(file).read_text("utf-8", "replace").splitlines()
         except OSError:

@@ -1,4 +1,4 @@
-"""When nginx may be reloaded: the first time at once, then not more often than its interval. Pure: no clock, no timer."""
+"""When nginx may be reloaded: the first time at once, then not more often than its interval. Pure: no clock here."""
 
 from collections.abc import Callable
 

@@ -56,7 +56,7 @@ def cure(host: Host, error: str, attempt: TryHost) -> Cure:
     objects = objects_of(host)
     empty = _without(host, objects)
     if attempt(empty).error:
-        return _whole(host, error, attempt)
+        return whole(host, error, attempt)
     found = culprits(objects, lambda kept: attempt(_without(host, [ref for ref in objects if ref not in kept])))
     levels: dict[Ref, Level] = {}
     for ref in found.guilty:
@@ -66,7 +66,7 @@ def cure(host: Host, error: str, attempt: TryHost) -> Cure:
     return Cure(levels, found.guilty)
 
 
-def _whole(host: Host, error: str, attempt: TryHost) -> Cure:
+def whole(host: Host, error: str, attempt: TryHost) -> Cure:
     absent = bool(attempt(close_host(host)).error)
     objects = objects_of(host)
     return Cure({}, dict.fromkeys(objects, error), whole=True, absent=absent)

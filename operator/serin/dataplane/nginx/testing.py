@@ -54,7 +54,7 @@ class NginxTest:
             environment["NGINX"] = "".join(f"{fd};" for fd in self._fds)
         line = (self._binary, "-t", "-e", "stderr", "-p", f"{self._prefix}/", "-c", str(main))
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 (the binary that was found, and paths of ours)
                 line,
                 env=environment,
                 pass_fds=self._fds,
@@ -85,6 +85,6 @@ def refusal(said: str, prefix: str, status: int) -> TestResult:
 
 def one_line(text: str, prefix: str) -> str:
     """Printable, without paths of ours, at most 300 characters."""
-    text = _PATH.sub("nginx.conf", text.replace(prefix, ""))
+    text = _PATH.sub("nginx.conf", (text.replace(prefix, "") if prefix else text))
     text = "".join(c if c.isprintable() else " " for c in text).strip()
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 2] + " …"
