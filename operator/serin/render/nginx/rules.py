@@ -1,0 +1,36 @@
+"""What decides the version of a request on a route, as nginx is told it: maps, and what goes to Lua in the spec.
+
+The same verdicts as serin.routing.rules; `notes` says where nginx cannot (without Lua).
+"""
+
+from dataclasses import dataclass, field
+
+from serin.render.nginx.blocks import Block, Blocks
+from serin.render.nginx.canary_maps import canary_maps
+from serin.render.nginx.keys import key_variable
+from serin.render.nginx.match_maps import MatchMaps
+from serin.render.nginx.spec import SpecRules
+from serin.routing.plan import Route
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRules:
+    """`blocks` are for the http level, once for each split: routes of the same rule have the same ones."""
+
+    blocks: tuple[Block, ...] = ()
+    spec: SpecRules = field(default_factory=SpecRules)
+    notes: tuple[str, ...] = ()
+
+
+def route_rules(route: Route, *, lua: bool) -> RouteRules:
+    """Nothing for a route that never proxies."""
+    if route.split is None:
+        return RouteRules()
+    blocks = Blocks(route.split)
+    keys = tuple(key_variable(blocks, route, i) for i in range(len(route.versions)))
+    canaries = canary_maps(blocks, route.versions, lua=lua)
+    matches = MatchMaps(blocks, lua)
+    for rule in route.match_rules:
+        matches.add(rule)
+    spec = SpecRules(canaries.letters, canaries.headers, tuple(matches.rows), keys)
+    return RouteRules(tuple(blocks.made.values()), spec, (*canaries.notes, *matches.notes))
