@@ -200,7 +200,7 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     const srn_pool *pool = pool_at(w, v->pool_slot, v->pool, &why);
     if (pool == NULL)
         return why == SRN_GONE ? SRN_NO_ENDPOINT : why;
-    if ((flags & SRN_ASK_KEY) && hashes(pool))
+    if ((flags & SRN_ASK_KEY) && hashes(pool) && (forced < 0 || has_endpoints(w, v)))
         return SRN_KEY_WANTED;
     out->stats_cell = v->stats_cell;
     out->pool = v->pool;
@@ -240,19 +240,20 @@ int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, 
     return pool == NULL ? SRN_NO_ENDPOINT : choose_endpoint(w, pool, now_us, c);
 }
 
-uint32_t srn_untried(srn_worker *w, const srn_choice *c) {
+bool srn_has_untried(srn_worker *w, const srn_choice *c) {
     srn_endpoint names[SRN_NAME_ADDRESSES];
     srn_announce(w);
     const srn_pool *pool = c->open && c->tried_count < SRN_MAX_TRIED ? pool_of(w, c) : NULL;
     if (pool == NULL)
-        return 0;
+        return false;
     const srn_endpoint *list;
-    uint32_t count = endpoints_of(w, pool, names, &list), left = 0;
+    uint32_t count = endpoints_of(w, pool, names, &list);
     for (uint32_t i = 0; i < count; i++) {
         bool tried = list[i].ident == c->endpoint;
         for (uint32_t t = 0; t < c->tried_count && !tried; t++)
             tried = c->tried[t] == list[i].ident;
-        left += !tried;
+        if (!tried)
+            return true;
     }
-    return left;
+    return false;
 }

@@ -100,8 +100,8 @@ const srn_block *srn_block_at(srn_worker *w, uint32_t slot, uint64_t id, uint32_
 /* request.c */
 void srn_forget_requests(srn_worker *w);
 
-/* decide.c: endpoints that srn_retry could still choose from */
-uint32_t srn_untried(srn_worker *w, const srn_choice *c);
+/* decide.c: whether srn_retry would find an endpoint */
+bool srn_has_untried(srn_worker *w, const srn_choice *c);
 
 /* draw.c */
 typedef struct {

@@ -20,7 +20,7 @@ typedef struct srn_entry {
     srn_choice choice;
     int32_t refused;
     uint8_t stage;
-    uint8_t renewed; /* the present endpoint was asked a second time */
+    bool granted; /* nginx may make another attempt after this one */
 } srn_entry;
 
 typedef struct {
@@ -107,7 +107,7 @@ static srn_entry *insert(srn_worker *w, const void *request) {
     t->free = e->next;
     e->refused = 0;
     e->stage = UNDECIDED;
-    e->renewed = 0;
+    e->granted = false;
     t->places[look_up(t, request)] = (srn_place){request, e};
     t->count++;
     return e;
@@ -246,7 +246,7 @@ static uint64_t key_of(const uint8_t *key, size_t len, uint32_t *flags) {
 static void settle(srn_worker *w, srn_entry *e, int result, uint32_t flags) {
     bool version_only = result == SRN_KEY_WANTED || (result == 0 && (flags & SRN_VERSION_ONLY));
     e->stage = version_only ? VERSION_KNOWN : result == 0 ? CHOSEN : UNDECIDED;
-    e->renewed = 0;
+    e->granted = false;
     srn_rest(w);
 }
 
@@ -286,27 +286,24 @@ int srn_request_retry(srn_worker *w, const void *request) {
     srn_entry *e = find(w, request);
     if (e == NULL || e->stage != CHOSEN)
         return SRN_NO_ENDPOINT;
-    e->renewed = 0;
+    e->granted = false;
     int result = srn_retry(w, 0, 0, 0, &e->choice);
     srn_rest(w);
     return result;
 }
 
-int srn_request_renew(srn_worker *w, const void *request) {
+int srn_request_grant(srn_worker *w, const void *request, uint32_t tries) {
     srn_entry *e = find(w, request);
-    if (e == NULL || e->stage != CHOSEN || !e->choice.open || e->renewed)
-        return 0;
-    e->renewed = 1;
-    return 1;
-}
-
-uint32_t srn_request_left(srn_worker *w, const void *request) {
-    const srn_entry *e = find(w, request);
     if (e == NULL || e->stage != CHOSEN)
         return 0;
-    uint32_t left = srn_untried(w, &e->choice);
+    e->granted = (tries == 0 || e->choice.tried_count + 1 < tries) && srn_has_untried(w, &e->choice);
     srn_rest(w);
-    return left;
+    return e->granted;
+}
+
+int srn_request_granted(const srn_worker *w, const void *request) {
+    const srn_entry *e = find(w, request);
+    return e != NULL && e->granted;
 }
 
 void srn_request_refuse(srn_worker *w, const void *request, int status) {

@@ -143,10 +143,10 @@ int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, c
 /* The choice of a request (or only its version), NULL when it has none; good until its end. */
 const srn_choice *srn_request_choice(const srn_worker *w, const void *request);
 int srn_request_retry(srn_worker *w, const void *request);
-/* A kept connection turned out dead: 1 when the same endpoint may be asked once more, no failure is counted. */
-int srn_request_renew(srn_worker *w, const void *request);
-/* Endpoints of the chosen version that srn_request_retry can still give. */
-uint32_t srn_request_left(srn_worker *w, const void *request);
+/* 1 when nginx may be allowed an attempt after the present one: less than `tries` were begun (0: no bound) and
+ * srn_request_retry would find an endpoint. The answer is kept for srn_request_granted. */
+int srn_request_grant(srn_worker *w, const void *request, uint32_t tries);
+int srn_request_granted(const srn_worker *w, const void *request);
 /* Note that we answer ourselves with `status` (no endpoint: 503; a pattern failed: 500); srn_request_refused: 0 without. */
 void srn_request_refuse(srn_worker *w, const void *request, int status);
 int srn_request_refused(const srn_worker *w, const void *request);

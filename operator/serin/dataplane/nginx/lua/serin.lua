@@ -1,0 +1,20 @@
+-- What nginx.conf calls: each `*_by_lua_block` is one of these functions and nothing else.
+-- Loaded by init_by_lua in the master, so that all workers share the loaded code.
+
+local routine = require "serin.routine"
+local core = require "serin.core"
+local sticky = require "serin.sticky"
+local spec = require "serin.spec"
+
+return {
+    configure = routine.configure,
+    start = routine.start,
+    balance = core.balance,
+    log = core.log,
+    failed = core.failed,
+    header = function()
+        return sticky.header(spec.of_request())
+    end,
+    rewrite = require("serin.rewrite").run,
+    dispatch = require("serin.dispatch").run,
+}

@@ -1,0 +1,174 @@
+-- The phases of a forwarded request: the balancer's first call decides, later ones are retries, the log phase counts.
+--
+-- balance() and log() are the whole cost of a plain route: no table and no closure is made for a request, and nginx
+-- variables are read only where something depends on them. What a failure means is serin.dataplane.proxy.retries.
+
+local routine = require "serin.routine"
+local specs = require "serin.spec"
+local keys = require "serin.keys"
+local rules = require "serin.rules"
+local sticky = require "serin.sticky"
+local balancer = require "ngx.balancer"
+local attempts = require "serin.attempts"
+local ffi = require "ffi"
+local get_request = require("resty.core.base").get_request
+local ngx = ngx
+
+local ffi_string, var = ffi.string, ngx.var
+local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
+local get_last_failure = balancer.get_last_failure
+local ERROR = ngx.ERROR
+local ASK_KEY, KEY_WANTED, NO_ENDPOINT = routine.ASK_KEY, routine.KEY_WANTED, routine.NO_ENDPOINT
+local BY_WEIGHT = routine.BY_WEIGHT
+local PEER_SIZE = 64
+local peer = ffi.new("char[?]", PEER_SIZE)
+
+local core = {}
+
+-- This request is answered by ourselves: @serin_failed finds the status. No choice is counted for it any more.
+local function refuse(worker, r, status)
+    if worker then
+        routine.C.srn_request_refuse(worker, r, status)
+    end
+    return ngx.exit(ERROR)
+end
+
+-- Give nginx the endpoint chosen, and room for one attempt more where there is another endpoint.
+local function go(C, worker, r, spec, choice)
+    set_current_peer(ffi_string(peer, C.srn_peer_text(choice, peer, PEER_SIZE)), choice.port)
+    if C.srn_request_grant(worker, r, spec.tries) == 1 then
+        set_more_tries(1)
+    end
+end
+
+local function set(name, value)
+    var[name] = value
+end
+
+-- Variables that only some logs need exist only where they do; nil: not known yet.
+local named, described
+
+-- What the log says of the version.
+local function describe(spec, choice, reason)
+    local version = choice.version
+    local name = spec.versions[version].name
+    if version ~= 0 and named ~= false then
+        named = pcall(set, "proxy_alternative_upstream_name", name)
+    end
+    if described ~= false then
+        described = pcall(set, "serin_version", name)
+        if described then
+            var.serin_reason = reason or (choice.reason == BY_WEIGHT and "weight" or "default")
+        end
+    end
+end
+
+-- Who decided: the rules where they did and their version was there, else the split.
+local function reason_of(choice, forced, reason)
+    if reason and (forced == -1 or forced == choice.version) then
+        return reason
+    end
+    return nil
+end
+
+local function decide_by_rules(spec)
+    if spec.affinity then
+        return sticky.pick(spec)
+    end
+    local forced, excluded, reason = rules.verdict(spec)
+    local result = keys.decide(spec, forced, excluded)
+    if result == 0 and reason then
+        reason = reason_of(routine.choice(), forced, reason)
+    end
+    return result, reason
+end
+
+local function first(C, worker, r)
+    local spec = specs.of_request()
+    if not spec then
+        return refuse(worker, r, 503)
+    end
+    local result, reason
+    if spec.plain then
+        result = C.srn_request_decide(worker, r, spec.route, -1, 0, nil, 0, ASK_KEY)
+        if result == KEY_WANTED then
+            result = keys.endpoint(spec)
+        end
+    else
+        result, reason = decide_by_rules(spec)
+    end
+    if result ~= 0 then
+        return refuse(worker, r, 503)
+    end
+    local choice = C.srn_request_choice(worker, r)
+    if described ~= false or choice.version ~= 0 and named ~= false then
+        describe(spec, choice, reason)
+    end
+    return go(C, worker, r, spec, choice)
+end
+
+-- An attempt failed. `status` is what the client gets for it when no other is made.
+local function again(C, worker, r, status)
+    local spec = specs.of_request()
+    local choice = C.srn_request_choice(worker, r)
+    if not spec or choice == nil then
+        return refuse(worker, r, status)
+    end
+    local granted = C.srn_request_granted(worker, r) == 1
+    if attempts.was_kept(granted, status) then
+        return set_current_peer(ffi_string(peer, C.srn_peer_text(choice, peer, PEER_SIZE)), choice.port)
+    end
+    if not granted or C.srn_request_retry(worker, r) ~= 0 then
+        return refuse(worker, r, status)
+    end
+    return go(C, worker, r, spec, choice)
+end
+
+-- balancer_by_lua of every upstream block.
+function core.balance()
+    local worker, r = routine.worker, get_request()
+    if not worker then
+        return refuse(worker, r, 503)
+    end
+    local state, status = get_last_failure()
+    if state then
+        return again(routine.C, worker, r, status)
+    end
+    return first(routine.C, worker, r)
+end
+
+-- What the statistics say of a status that may not be an endpoint's: 0 when no answer came, and whether that is its fault.
+local function judge(status)
+    if attempts.answered() then
+        return status, 0
+    end
+    if status == 499 then
+        return 0, 0
+    end
+    return status, 1
+end
+
+-- log_by_lua, of every request whoever answered it.
+function core.log()
+    local worker = routine.worker
+    if not worker then
+        return
+    end
+    local status, failed = ngx.status, 0
+    if status == 502 or status == 504 or status == 499 then
+        status, failed = judge(status)
+    end
+    routine.C.srn_request_done(worker, get_request(), status, failed)
+end
+
+-- content_by_lua of @serin_failed: the status noted by refuse(), 500 for what is an error of nginx's own.
+function core.failed()
+    local worker = routine.worker
+    if not worker then
+        return ngx.exit(503)
+    end
+    local status = routine.C.srn_request_refused(worker, get_request())
+    return ngx.exit(status ~= 0 and status or 500)
+end
+
+return core

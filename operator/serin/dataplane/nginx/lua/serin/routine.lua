@@ -1,0 +1,200 @@
+-- The C routine in an nginx worker: loaded once, attached to the run directory, kept up to date.
+-- Knows nothing of routes; serin.h says what each function does.
+
+local ffi = require "ffi"
+local get_request = require("resty.core.base").get_request
+local ngx = ngx
+
+-- The part of serin.h that nginx needs, word for word (a test compares).
+ffi.cdef [[
+typedef struct srn_worker srn_worker;
+typedef struct srn_pattern srn_pattern;
+typedef struct srn_choice {
+    int32_t version;
+    int32_t reason;
+    uint64_t endpoint;
+    uint64_t pool;
+    uint8_t address[16];
+    uint16_t port;
+    uint8_t family;
+    uint8_t exact;
+    uint32_t endpoint_cell;
+    uint32_t stats_cell;
+    uint64_t started_us;
+    uint32_t tried_count;
+    uint64_t tried[8];
+    uint64_t attempt_us;
+    uint64_t key;
+    uint64_t split;
+    uint64_t version_ident;
+    uint32_t flags;
+    uint32_t pool_slot;
+    uint32_t algorithm;
+    uint32_t open;
+    uint32_t counted;
+} srn_choice;
+typedef struct srn_ref {
+    srn_worker *worker;
+    uint64_t split;
+    uint32_t slot;
+    uint32_t shape;
+} srn_ref;
+typedef struct srn_route {
+    srn_ref ref;
+    uint32_t count;
+    uint32_t mapped;
+    uint32_t left_out;
+    uint64_t idents[16];
+    int32_t to_block[16];
+    int32_t from_block[16];
+} srn_route;
+uint32_t srn_abi(void);
+srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err, size_t err_len);
+void srn_detach(srn_worker *w);
+int srn_remap(srn_worker *w, char *err, size_t err_len);
+void srn_quiet(srn_worker *w);
+uint64_t srn_hash(const uint8_t *data, size_t len);
+void srn_route_init(srn_route *route, srn_worker *w, uint64_t split_id, const uint64_t *idents, uint32_t count);
+int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int32_t forced, uint32_t excluded,
+                       const uint8_t *key, size_t key_len, uint32_t flags);
+int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, const uint8_t *key, size_t key_len,
+                         uint32_t flags);
+const srn_choice *srn_request_choice(const srn_worker *w, const void *request);
+int srn_request_retry(srn_worker *w, const void *request);
+int srn_request_grant(srn_worker *w, const void *request, uint32_t tries);
+int srn_request_granted(const srn_worker *w, const void *request);
+void srn_request_refuse(srn_worker *w, const void *request, int status);
+int srn_request_refused(const srn_worker *w, const void *request);
+void srn_request_done(srn_worker *w, const void *request, int status, int failed);
+size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
+void srn_leaving(srn_worker *w);
+srn_pattern *srn_pattern_new(const char *text, size_t len, uint32_t flags, char *err, size_t err_len);
+void srn_pattern_free(srn_pattern *p);
+int srn_pattern_search(srn_pattern *p, const uint8_t *subject, size_t len, int32_t *spans, uint32_t max_spans);
+]]
+
+local ABI, ANY_ROW = 1, 0xffffffff
+local REFRESH, ATTACH_AGAIN = 1, 0.1
+
+local routine = {
+    ffi = ffi,
+    C = nil, -- the library, after configure()
+    worker = nil, -- the attached worker, nil as long as there is none
+
+    NO_ENDPOINT = -1,
+    KEY_WANTED = -6,
+    BY_WEIGHT = 2,
+    KEYED = 1,
+    STICKY = 2,
+    VERSION_ONLY = 4,
+    EXACT = 8,
+    ASK_KEY = 16,
+}
+
+local C, run_dir, said
+
+-- In init_by_lua. `run_dir` and `library` are absolute paths.
+function routine.configure(options)
+    C = ffi.load(options.library)
+    if C.srn_abi() ~= ABI then
+        error("serin: " .. options.library .. " is of another version than the Lua modules beside it")
+    end
+    routine.C = C
+    run_dir = options.run_dir
+end
+
+local function seed()
+    local bytes = ffi.new("uint64_t[1]")
+    local random = io.open("/dev/urandom", "rb")
+    if random then
+        ffi.copy(bytes, random:read(8), 8)
+        random:close()
+    else
+        bytes[0] = ngx.now() * 1000 + ngx.worker.pid() * 2654435761
+    end
+    return bytes[0]
+end
+
+local function attach()
+    local err = ffi.new("char[512]")
+    local worker = C.srn_attach(run_dir, ANY_ROW, seed(), err, 512)
+    if worker ~= nil then
+        -- the row is given back when the Lua VM is closed, which nginx does last of all
+        routine.worker = ffi.gc(worker, C.srn_detach)
+        return true
+    end
+    local text = ffi.string(err)
+    if text ~= said then
+        said = text
+        ngx.log(ngx.ERR, "serin: cannot attach, every request gets 503 until this is better: ", text)
+    end
+    return false
+end
+
+local function refresh(exiting)
+    local worker = routine.worker
+    if not worker then
+        return
+    elseif exiting then
+        C.srn_leaving(worker)
+    else
+        C.srn_remap(worker, nil, 0)
+        C.srn_quiet(worker)
+    end
+end
+
+local function attach_again(exiting)
+    if exiting or routine.worker then
+        return
+    elseif attach() then
+        ngx.log(ngx.NOTICE, "serin: attached")
+    else
+        ngx.timer.at(ATTACH_AGAIN, attach_again)
+    end
+end
+
+-- In init_worker_by_lua.
+function routine.start()
+    if not ngx.worker.id() then
+        return -- a helper process of nginx's, which serves nobody
+    end
+    if not attach() then
+        ngx.timer.at(ATTACH_AGAIN, attach_again)
+    end
+    ngx.timer.every(REFRESH, refresh)
+end
+
+-- srn_request_decide for the request at hand; `key` is a text or nil. 0 or a negative SRN_*.
+local function decide_exactly(spec, forced, excluded, key, flags)
+    return C.srn_request_decide(
+        routine.worker, get_request(), spec.route, forced, excluded, key, key and #key or 0, flags
+    )
+end
+routine.decide_exactly = decide_exactly
+
+-- The same, but a forced version without endpoints is as if absent: it is left out and asked again.
+function routine.decide(spec, forced, excluded, key, flags)
+    local result = decide_exactly(spec, forced, excluded, key, flags)
+    if result == -1 and forced >= 0 then
+        return decide_exactly(spec, -1, bit.bor(excluded, bit.lshift(1, forced)), key, flags)
+    end
+    return result
+end
+
+-- After VERSION_ONLY or KEY_WANTED: an endpoint of the version decided.
+function routine.endpoint(spec, key, flags)
+    return C.srn_request_endpoint(routine.worker, get_request(), spec.route, key, key and #key or 0, flags)
+end
+
+-- The request's choice, nil when it has none.
+function routine.choice()
+    local worker = routine.worker
+    local choice = worker and C.srn_request_choice(worker, get_request())
+    return choice ~= nil and choice or nil
+end
+
+function routine.hash(text)
+    return C.srn_hash(text, #text)
+end
+
+return routine
