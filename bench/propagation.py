@@ -42,9 +42,15 @@ class Prober:
         self.connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
 
     def ask(self, host: str) -> tuple[int, str]:
-        self.connection.request("GET", "/", headers={"Host": host})
-        answer = self.connection.getresponse()
-        return answer.status, answer.read().decode()
+        """Once more on a new connection when the kept one was closed before an answer: nginx reloaded."""
+        for _ in range(2):
+            try:
+                self.connection.request("GET", "/", headers={"Host": host})
+                answer = self.connection.getresponse()
+                return answer.status, answer.read().decode()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                self.connection.close()
+        raise RuntimeError("no answer on a new connection")
 
     def until(self, host: str, want: tuple[int, str], since: float, *, seconds: float = 20.0) -> float:
         """Milliseconds from `since` to the start of the first request that was answered as wanted."""

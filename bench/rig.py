@@ -4,10 +4,11 @@ A measurement compares contenders in one run, interleaved, and takes medians: fi
 tenth from run to run, ratios by half of that.
 """
 
+import base64
 import contextlib
+import datetime as dt
 import os
 import re
-import shutil
 import signal
 import socket
 import statistics
@@ -21,6 +22,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # localnginx/, which is not installed
+
+from localnginx import nginx as nginx_tree
+from localnginx import peers
+from localnginx.errors import LocalNginxError
+
 HOST = "bench.example.com"
 
 
@@ -31,15 +42,31 @@ def free_port() -> int:
         return port
 
 
+def have(program: str) -> str | None:
+    """Path of a program: on PATH, or of a Debian package that is unpacked beside the system; why not is said loudly."""
+    try:
+        return str(peers.program(program, print))
+    except LocalNginxError as error:
+        print(f"  LEFT OUT  {error}")
+        return None
+
+
 def need(program: str, package: str) -> str:
-    """Path of a program, installed from its Debian package when missing and possible."""
-    path = shutil.which(program)
-    if path is None and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "install", "-y", "-qq", package], check=False, stdout=subprocess.DEVNULL)
-        path = shutil.which(program)
+    """The same for what nothing can be measured without."""
+    path = have(program)
     if path is None:
         sys.exit(f"{program} is needed for this measurement: install the package {package}")
     return path
+
+
+def need_nginx_with_lua() -> None:
+    """Find or unpack it, for the `serin` processes that are started after this."""
+    try:
+        root = nginx_tree.install(print)
+    except LocalNginxError as error:
+        sys.exit(f"nginx with Lua is needed for this measurement: {error}")
+    if str(root) != "/":
+        os.environ[nginx_tree.VARIABLE] = str(root)
 
 
 @dataclass
@@ -163,6 +190,41 @@ ports: [{{name: http, port: {port}, protocol: TCP}}]
 """
 
 
+def certified(folder: Path, name: str, host: str) -> Path:
+    """Give the Ingress in NAME.yaml of `folder` a Secret with a certificate of its own; the file with both in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    tls = f"  tls: [{{hosts: [{host}], secretName: {name}-tls}}]\n  rules:\n"
+    path = folder / f"{name}.yaml"
+    text = path.read_text().replace("  rules:\n", tls, 1)
+    note = "\n  annotations: {nginx.ingress.kubernetes.io/ssl-redirect: 'false'}\nspec"
+    path.write_text(text.replace("\nspec", note, 1))
+    data = f"tls.crt: {base64.b64encode(chain).decode()}, tls.key: {base64.b64encode(private).decode()}"
+    (folder / f"{name}-tls.yaml").write_text(
+        "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\n"
+        f"metadata: {{name: {name}-tls, namespace: bench}}\ndata: {{{data}}}\n"
+    )
+    pem = folder.parent / f"{name}.pem"
+    pem.write_bytes(chain + private)
+    return pem
+
+
 @dataclass(frozen=True)
 class Served:
     """A `serin serve` under measurement."""
@@ -171,23 +233,31 @@ class Served:
     port: int
     health: int
     run_dir: Path
+    https: int
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
 
-def serin(rig: Rig, manifests: Path, *, workers: int = 1, name: str = "serin", seconds: float = 120.0) -> Served:
+def serin(
+    rig: Rig,
+    manifests: Path,
+    *options: str,
+    workers: int = 1,
+    name: str = "serin",
+    seconds: float = 120.0,
+) -> Served:
     """`serin serve` with everything on: access log, statistics, canary decision."""
     port, https, health = free_port(), free_port(), free_port()
     run_dir = rig.folder / f"{name}.run"
     executable = Path(sys.executable).with_name("serin")
     ports = ("--http-port", str(port), "--https-port", str(https), "--healthz-port", str(health))
     process = rig.start(
-        executable, "serve", manifests, "--workers", str(workers), "--run-dir", run_dir, *ports, name=name
+        executable, "serve", manifests, "--workers", str(workers), "--run-dir", run_dir, *ports, *options, name=name
     )
     wait_http(f"http://127.0.0.1:{health}/readyz", seconds=seconds)
-    return Served(process, port, health, run_dir)
+    return Served(process, port, health, run_dir, https)
 
 
 @dataclass(frozen=True)
@@ -216,12 +286,13 @@ end
 def wrk(
     url: str,
     *,
+    host: str = HOST,
     connections: int = 32,
     seconds: int = 2,
     headers: tuple[str, ...] = (),
     script: Path | None = None,
 ) -> Load:
-    command = [need("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Host: {HOST}"]
+    command = [need("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Host: {host}"]
     for header in headers:
         command += ["-H", header]
     if script is not None:
@@ -240,6 +311,23 @@ def wrk(
         int(bad[1]) if bad else 0,
         sum(int(n) for n in errors.groups()) if errors else 0,
     )
+
+
+def h2load(port: int, host: str, *, connections: int, streams: int, seconds: int) -> Load:
+    """HTTP/2 over TLS, `streams` at once on each connection; no percentile. FileNotFoundError without the client."""
+    path = have("h2load")
+    if path is None:
+        raise FileNotFoundError("h2load")
+    options = ["-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", f"--connect-to=127.0.0.1:{port}"]
+    text = subprocess.run(
+        [path, *options, f"https://{host}:{port}/"], capture_output=True, text=True, check=True
+    ).stdout
+    rate = re.search(r"finished in [\d.]+s, ([\d.]+) req/s", text)
+    wrong = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", text)
+    codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
+    if rate is None or wrong is None or codes is None:
+        raise RuntimeError(f"h2load said: {text}")
+    return Load(float(rate[1]), 0.0, int(codes[3]) + int(codes[4]), sum(map(int, wrong.groups())))
 
 
 def interleaved(contenders: dict[str, Callable[[], Load]], *, rounds: int = 3) -> dict[str, Load]:
