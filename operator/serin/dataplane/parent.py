@@ -172,12 +172,14 @@ class Parent:
         log.event(_log, log.LISTENING, http=http, https=https, healthz=healthz)
 
 
-def open_state(run_dir: Path, make_state: MakeState, held: contextlib.ExitStack, *, keep: bool = False) -> SharedState:
+def open_state(
+    run_dir: Path, make_state: MakeState, held: contextlib.ExitStack, *, rows: int = ROWS, keep: bool = False
+) -> SharedState:
     """Leave in state/ what the serving processes need; closed with `held`. RunDirectoryError when it cannot be."""
     try:
         ports_file.remove(run_dir)
         keep_certificate(certificate_path(run_dir))
-        state = make_state(run_dir, ROWS, keep=keep)
+        state = make_state(run_dir, rows, keep=keep)
     except OSError as error:
         raise RunDirectoryError(f"{run_dir}: state/ cannot be prepared: {error}") from error
     held.callback(state.close)

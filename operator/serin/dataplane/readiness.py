@@ -13,7 +13,7 @@ LAG_SECONDS = 5.0
 class WorkerView:
     """A place's process. `generation` is the plan it serves, empty when none; `kept` one that it could not take.
 
-    `why` is why it could not, where that is known.
+    `why` is why it could not, where that is known. `silent`: asked how it is, it does not answer.
     """
 
     pid: int
@@ -22,6 +22,7 @@ class WorkerView:
     connections: tuple[int, int, int] = (0, 0, 0)
     leaving: bool = False
     why: str = ""
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def reasons(view: View) -> tuple[str, ...]:
     for number, worker in enumerate(view.workers):
         if worker is None:
             found.append(f"{_called(view, number)} is being restarted")
+        elif worker.silent:
+            found.append(f"{_called(view, number)} (process {worker.pid}) does not answer")
         elif not worker.generation:
             found.append(f"{_called(view, number)} (process {worker.pid}) is starting")
         elif _behind(worker, view):

@@ -1,0 +1,104 @@
+"""nginx's error log as lines of our own log. It comes by a named pipe in state/nginx, which never holds nginx up.
+
+nginx has the pipe open for both directions and without blocking: when nobody reads, a full pipe drops lines, and the
+next supervisor reads what is left of them. Requests can make nginx say much, so only some lines a second are passed on.
+"""
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from serin.telemetry import log
+
+PIPE = "errors"
+PER_SECOND = 50
+"""Lines passed on in one second; what is beyond is counted. Those of the master are never dropped."""
+LONGEST = 2000
+_LINE = re.compile(r"(?:\d+/\d+/\d+ \d+:\d+:\d+|nginx:) \[(\w+)\](?: (\d+)#\d+:)? ?(.*)", re.DOTALL)
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.DEBUG,
+    "notice": logging.DEBUG,
+    "warn": logging.WARNING,
+    "error": logging.WARNING,
+    "crit": logging.ERROR,
+    "alert": logging.ERROR,
+    "emerg": logging.ERROR,
+}
+_log = logging.getLogger(__name__)
+
+Heard = Callable[[str, int, str], None]
+"""Level as nginx names it, process id (0 where it is not told) and message."""
+
+
+class ErrorLog:
+    """Open until `close`. `heard` is called with each line that is read, dropped or not."""
+
+    def __init__(self, prefix: Path, heard: Heard) -> None:
+        path = prefix / PIPE
+        if not path.is_fifo():
+            path.unlink(missing_ok=True)
+            os.mkfifo(path, 0o600)
+        self.dropped = 0
+        self._path = path
+        self._heard = heard
+        self._rest = b""
+        self._loop = asyncio.get_running_loop()
+        self._second = 0.0
+        self._passed = 0
+        self._unsaid = 0
+        # Also open for writing, or it would be at its end whenever no nginx has it open.
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._loop.add_reader(self._fd, self._read)
+
+    def writing_end(self) -> int:
+        """A descriptor for a new nginx, to be closed when it has it."""
+        return os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def read_now(self) -> None:
+        """Take in what is there, without waiting for the event loop to see it."""
+        self._read()
+
+    def close(self) -> None:
+        self._read()
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._fd, 65536)
+        except BlockingIOError:
+            return
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-LONGEST:]
+        for line in lines:
+            if line.strip():
+                self._take(line[:LONGEST].decode("utf-8", "replace"))
+
+    def _take(self, line: str) -> None:
+        found = _LINE.fullmatch(line)
+        level, pid, message = (found[1], int(found[2] or 0), found[3]) if found else ("error", 0, line)
+        self._heard(level, pid, message)
+        if self._may_pass(level):
+            fields = {"pid": pid} if pid else {}
+            log.event(
+                _log, log.NGINX_SAID, level=_LEVELS.get(level, logging.WARNING), nginx=level, **fields, text=message
+            )
+
+    def _may_pass(self, level: str) -> bool:
+        now = self._loop.time()
+        if now - self._second >= 1.0:
+            if self._unsaid:
+                log.event(_log, log.NGINX_SAID, level=logging.WARNING, text="lines were left out", lines=self._unsaid)
+            self._second, self._passed, self._unsaid = now, 0, 0
+        if level in ("emerg", "alert"):
+            return True
+        self._passed += 1
+        if self._passed <= PER_SECOND:
+            return True
+        self._unsaid += 1
+        self.dropped += 1
+        return False

@@ -1,0 +1,193 @@
+"""An nginx as a plane: what its parent asks of it, and what is to be looked after once a second."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from serin.dataplane.nginx import process, processes, standard_output
+from serin.dataplane.nginx.adoption import Former, regain
+from serin.dataplane.nginx.components import Components
+from serin.dataplane.nginx.error_log import ErrorLog
+from serin.dataplane.nginx.following import Applies, Following
+from serin.dataplane.nginx.master import Master
+from serin.dataplane.nginx.pace import Pace
+from serin.dataplane.nginx.process import NginxProcess
+from serin.dataplane.nginx.rows import Rows
+from serin.dataplane.nginx.sockets import Listening, remember
+from serin.dataplane.nginx.status import Connections, StatusSocket
+from serin.dataplane.plane import PlaneFigures, SharedState
+from serin.dataplane.readiness import WorkerView
+from serin.dataplane.settings import DataPlaneSettings
+from serin.telemetry import log
+from serin.telemetry.nginx_figures import NginxFigures
+
+LOOK_SECONDS = 1.0
+SILENT_LOOKS = 3
+"""So many questions in a row without an answer make an nginx that is not ready."""
+_WORKER_DIED = re.compile(r"worker process (\d+) exited (?:on signal \d+|with fatal code \d+)")
+_log = logging.getLogger(__name__)
+
+
+class NginxPlane:
+    subject = "nginx"
+
+    def __init__(
+        self,
+        settings: DataPlaneSettings,
+        parts: Components,
+        prefix: Path,
+        listening: Listening,
+        state: SharedState,
+        status: StatusSocket,
+        applier: Applies,
+        pace: Pace,
+        weights_changed: Callable[[], bool] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._prefix = prefix
+        self._listening = listening
+        self._rows = Rows(state)
+        self._status = status
+        self._errors = ErrorLog(prefix, self._heard)
+        self._changed: Callable[[], None] = lambda: None
+        self._connections = Connections(0, 0)
+        self._silent = 0
+        self._workers_died = 0
+        self._workers: tuple[int, ...] = ()
+        self._leaving = 0
+        self._tasks = [asyncio.create_task(self._look_after())]
+        self.master = Master(self._launch, status, broken=self._broken, changed=self._news)
+        self.following = Following(applier, self.master, pace, self._news, weights_changed)
+
+    def adopt(self, former: Former) -> None:
+        """Take over what serves already. Orphaned workers do until a master of ours does."""
+        running = process.attach(former.master) if former.master else None
+        if running is not None:
+            self.master.adopt(running)
+            log.event(_log, log.NGINX_ADOPTED, pid=running.pid, sockets=len(self._listening.fds))
+        elif former.group:
+            self.master.orphans.add(former.group)
+            log.event(_log, log.NGINX_ORPHANS, level=logging.WARNING, group=former.group)
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        return self._listening.ports
+
+    @property
+    def places(self) -> tuple[WorkerView | None, ...]:
+        running = self.master.process
+        if running is None:
+            return (None,)
+        f = self.following
+        generation = f.generation if self.master.digest else ""
+        figures = (self._connections.active, self._connections.waiting, 0)
+        silent = self._silent >= SILENT_LOOKS
+        return (WorkerView(running.pid, generation, f.kept, figures, why=f.why, silent=silent),)
+
+    def start(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._listening.listen()
+        self._tasks.append(asyncio.create_task(self.following.run()))
+
+    def planned(self, generation: str) -> None:
+        self.following.planned(generation)
+
+    async def restart(self) -> None:
+        await self.following.restart()
+
+    def reopen_logs(self) -> None:
+        self.master.send(signal.SIGUSR1)
+
+    async def drain(self) -> bool:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ending = asyncio.ensure_future(self.master.drain(self._settings.shutdown_grace))
+        await asyncio.sleep(0)  # nginx is told before the last reference to its sockets may go
+        self._listening.close()
+        clean = await ending
+        self._rows.sweep(())
+        self._errors.close()
+        log.event(_log, log.NGINX_ENDED, clean=clean)
+        return clean
+
+    def kill(self) -> None:
+        self.master.kill()
+
+    def figures(self) -> PlaneFigures:
+        f = self.following
+        nginx = NginxFigures(
+            version=self._parts.version_text,
+            version_advised=self._parts.advised,
+            lua=self._parts.lua,
+            digest=self.master.digest,
+            reloads=dict(f.reloads),
+            last=f.last,
+            quarantined=f.quarantined,
+            masters_died=self.master.died,
+            old_processes=self._leaving,
+            log_lines_dropped=self._errors.dropped,
+        )
+        connections = {"active": self._connections.active, "waiting": self._connections.waiting}
+        return PlaneFigures(len(self._workers), self._workers_died, 0, connections, nginx)
+
+    def _launch(self) -> NginxProcess:
+        """Start a master on our sockets. SerinError, OSError."""
+        regain(self._listening, self.master.orphans)
+        with contextlib.suppress(FileNotFoundError):
+            self._status.path.unlink()  # a killed nginx leaves it, and the next could not take its place
+        remember(self._listening, self._prefix)
+        with standard_output.for_nginx() as stdout:
+            stderr = self._errors.writing_end()
+            try:
+                fds = self._listening.fds
+                return process.start(self._parts, self._prefix, fds, stdout=stdout, stderr=stderr)
+            finally:
+                os.close(stderr)
+
+    def _heard(self, level: str, pid: int, message: str) -> None:
+        self.master.heard(level, pid, message)
+        found = _WORKER_DIED.search(message)
+        if found is not None and level == "alert":
+            self._workers_died += 1
+            log.event(_log, log.WORKER_DIED, level=logging.ERROR, pid=int(found[1]), how=message)
+            self._sweep()
+
+    def _broken(self) -> None:
+        self.following.broken()
+
+    def _news(self) -> None:
+        self._changed()
+
+    def _sweep(self) -> None:
+        try:
+            self._rows.sweep(self.master.groups)
+        except OSError as error:
+            log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error))
+
+    async def _look_after(self) -> None:
+        while True:
+            connections = await self._status.connections() if self.master.digest else None
+            silent = self._silent + 1 if connections is None and self.master.digest else 0
+            self._connections = connections or Connections(0, 0)
+            self._see_processes()
+            self.master.settle()
+            self._sweep()
+            told = (silent >= SILENT_LOOKS) != (self._silent >= SILENT_LOOKS)
+            self._silent = silent
+            if told:
+                self._changed()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _see_processes(self) -> None:
+        orphans = [pid for number in self.master.orphans for pid in processes.group(number)]
+        running = self.master.process
+        own = processes.children(running.pid) if running is not None else ()
+        self._workers = (*own, *orphans)
+        self._leaving = len(orphans) + sum(processes.title(pid) == processes.LEAVING for pid in own)
