@@ -14,6 +14,8 @@ FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden"]
 ASSETS = ["serin._assets.templates", "serin._assets.crds"]
 MODULE = "serin.native._ffi"
 LIBRARY = "libserin.so"
+LUA = {"serin.dataplane.nginx": ["lua/*.lua", "lua/**/*.lua"]}
+"""What nginx opens by its path."""
 
 
 class BuildRoutine(build_ext):
@@ -40,7 +42,7 @@ class BuildRoutine(build_ext):
 
 setup(
     packages=[*find_namespace_packages("operator", include=["serin", "serin.*"]), *ASSETS],
-    package_data={name: ["*", "**/*"] for name in ASSETS},
+    package_data={name: ["*", "**/*"] for name in ASSETS} | LUA,
     cffi_modules=["csrc/ffi_build.py:ffi"],
     cmdclass={"build_ext": BuildRoutine},
 )

@@ -15,10 +15,11 @@ from cryptography.x509.oid import NameOID
 
 from serin.compile.authorities import Authorities, ForEndpoints, read_authorities, read_for_endpoints
 from serin.compile.draft import Draft
-from serin.compile.pem import digest, made
+from serin.compile.pem import made
 from serin.objects.fields import shorten
 from serin.objects.store import Key, Snapshot
 from serin.objects.views import Secret
+from serin.routing.identity import content_digest
 from serin.routing.plan import Certificate, UserFile
 
 _HASH = re.compile(r"\{(?:PLAIN|SHA|SSHA)\}.*|\$(?:apr1|1|5|6|2[aby])\$.+|[./0-9A-Za-z]{13}", re.IGNORECASE)
@@ -157,7 +158,7 @@ def _auth_map(secret: Secret | None) -> Users:
 def _users(text: bytes) -> Users:
     if not any(b":" in line and not line.startswith(b"#") for line in text.splitlines()):
         return Users(None, "it holds no line USER:HASH")
-    return Users(UserFile(digest(text), text), unusable=_unusable(text))
+    return Users(UserFile(content_digest(text), text), unusable=_unusable(text))
 
 
 def _unusable(text: bytes) -> str:

@@ -36,3 +36,5 @@ class NginxSettings:
     access_log_path: str = "-"
     log_level: str = "info"
     shutdown_grace: float = 240.0
+    temp: str = ""
+    """Where folders for temporary files are made; empty: in `prefix`."""
