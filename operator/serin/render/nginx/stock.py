@@ -1,0 +1,210 @@
+"""nginx without Lua: weights as `split_clients`, endpoints as upstream blocks, rules as maps alone.
+
+A change of either is then a new file and a reload. What is drawn is drawn for each request by itself, in steps of
+0.01 %. `notes` and `losses` say what such an nginx cannot do; what it does is the same as elsewhere
+(routing.shares, dataplane.proxy.picking).
+"""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from serin.render.nginx.blocks import EMPTY, Block, Blocks, MapBlock, MapRow, Share, SplitBlock, of_variable, plain
+from serin.render.nginx.bounds import Cost, cost, path_cost
+from serin.render.nginx.canary_maps import canary_maps
+from serin.render.nginx.in_force import WeightLine, split_of, weight_lines
+from serin.render.nginx.match_maps import MatchMaps, bits
+from serin.render.nginx.rules import RouteRules, route_rules
+from serin.render.nginx.upstreams import (
+    UpstreamBlock,
+    replaced_algorithm,
+    suffixes,
+    upstream_blocks,
+    upstream_name,
+)
+from serin.render.nginx.values import Pattern, Template, Variable
+from serin.render.nginx.verdicts import MAX_CANARIES, OPEN, Outcome, bit_rows, is_small, letter_rows
+from serin.render.nginx.weights import Weights
+from serin.routing.plan import Host, PathKind, Pool, Route, Split
+from serin.routing.shares import shares
+
+STEPS = 10000
+"""split_clients knows hundredths of a per cent."""
+
+GENERAL = (
+    "a new weight or endpoint is a reload, at most once a second",
+    "each request is drawn by itself: 10 % is 10 % in the long run only",
+    "workers do not share what they know of endpoints (turns, requests in flight, failures)",
+    "an empty header counts as none, and of a repeated header some versions of nginx see the first only",
+    "requests are not counted by version",
+)
+"""What holds for every host."""
+
+
+@dataclass(frozen=True, slots=True)
+class StockRoute:
+    """`target`: the name of the upstream that gets a request, as a text of nginx; empty (503) where nobody is there.
+
+    `nobody`: always empty; `maybe_nobody`: the variable in `target` can be. `schemes`: upstreams come in pairs,
+    `_$scheme` is to be added to the name (AUTO_HTTP).
+    """
+
+    blocks: tuple[Block, ...]
+    upstreams: tuple[UpstreamBlock, ...]
+    target: Template
+    weights: tuple[WeightLine, ...]
+    nobody: bool = False
+    maybe_nobody: bool = False
+    schemes: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def route_stock(route: Route, weights: Weights) -> StockRoute:
+    """For a route that proxies. `blocks` and `upstreams` are for the http level, once for each split."""
+    if route.split is None:
+        raise ValueError("a route without a split is never proxied")
+    rules = route_rules(route, lua=False)
+    made = _Stock(route, route.split, rules, weights)
+    target = made.target()
+    constant = not any(isinstance(part, Variable) for part in target.parts)
+    return StockRoute(
+        (*rules.blocks, *made.blocks.made.values()),
+        made.upstreams(),
+        target,
+        weight_lines(route, weights),
+        nobody=constant and not target.parts,
+        maybe_nobody=not constant and made.nobody,
+        schemes=suffixes(route) != ("",),
+        notes=(*rules.notes, *made.notes),
+    )
+
+
+class _Stock:
+    """One route while its blocks are made."""
+
+    def __init__(self, route: Route, split_id: str, rules: RouteRules, weights: Weights) -> None:
+        self.route = route
+        self.id = split_id
+        self.rules = rules
+        self.blocks = Blocks(split_id)
+        self.split: Split = split_of(route, weights)
+        self.pools: tuple[Pool | None, ...] = tuple(weights.pools.get(share.pool) for share in self.split.shares)
+        self.there = tuple(pool is not None and bool(pool.endpoints) for pool in self.pools)
+        self.nobody = False
+        self.notes: list[str] = []
+
+    def upstreams(self) -> tuple[UpstreamBlock, ...]:
+        keys = self.rules.spec.keys
+        return tuple(
+            block
+            for i, pool in enumerate(self.pools)
+            if pool is not None and pool.endpoints
+            for block in upstream_blocks(self.route, self.id, i, pool, keys[i])
+        )
+
+    def target(self) -> Template:
+        rows = self._rows()
+        default = self._follow(OPEN)
+        if all(found == default for _, found in rows):
+            return default
+        name = self.blocks.name("to")
+        source, made = self._source(), tuple(MapRow(Pattern(p, "~"), found) for p, found in rows)
+        self.blocks.add(MapBlock("verdict", source, Variable(name), default, made))
+        return of_variable(name)
+
+    def _rows(self) -> list[tuple[str, Template]]:
+        if self.rules.spec.rows:
+            _, places = bits(self.blocks, self.rules.spec.rows)
+            return [(p, self._follow(outcome)) for p, outcome in bit_rows(self.rules.spec.rows, places)]
+        if not self.rules.spec.letters:
+            return []
+        if not is_small(self.route.versions):
+            self.notes.append(f"more than {MAX_CANARIES} canaries: a request that is out of one of them goes to main")
+        return letter_rows(self.route.versions, self._follow)
+
+    def _source(self) -> Template:
+        return of_variable(self.rules.spec.letters or self.blocks.name("bits"))
+
+    def _follow(self, outcome: Outcome) -> Template:
+        """The upstream for an outcome. A forced version without endpoints is as if absent."""
+        if outcome.forced < 0:
+            return self._drawn(outcome.excluded)
+        if self.there[outcome.forced]:
+            return plain(upstream_name(self.id, outcome.forced))
+        return self._drawn(outcome.excluded | 1 << outcome.forced)
+
+    def _drawn(self, excluded: int) -> Template:
+        found = shares(self.split, excluded, self.there)
+        if not found.total:
+            self.nobody = True
+            return EMPTY
+        if len(found.possible) == 1:
+            return plain(upstream_name(self.id, found.possible[0]))
+        wanted = [(i, found.weights[i]) for i in (*found.possible[1:], found.possible[0])]
+        cut = _cut([weight for _, weight in wanted], found.total)
+        if any(weight * STEPS % found.total for _, weight in wanted):
+            self._say(f"weights out of {found.total} are rounded to 0.01 %")
+        lines = [
+            Share(hundredths, plain(upstream_name(self.id, i))) for (i, _), hundredths in zip(wanted, cut, strict=True)
+        ]
+        lines[-1] = replace(lines[-1], hundredths=None)
+        name = self.blocks.name("draw", excluded)
+        self.blocks.add(SplitBlock(Variable(name), tuple(lines)))
+        return of_variable(name)
+
+    def _say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _cut(weights: list[int], total: int) -> list[int]:
+    """Hundredths of a per cent, rounded so that they are 100 % together; a weight keeps 0.01 % at least."""
+    ends, seen = [0], 0
+    for weight in weights:
+        seen += weight
+        ends.append(round(STEPS * seen / total))
+    cut = [max(1, end - start) for start, end in pairwise(ends)]
+    cut[cut.index(max(cut))] -= sum(cut) - STEPS
+    return cut
+
+
+# --- what is lost ---
+
+
+def losses(host: Host, weights: Weights | None = None) -> tuple[str, ...]:
+    """What a host asks for and nginx without Lua does not do, each with the object that asked; beside `GENERAL`."""
+    found: dict[str, None] = {}
+    for route in host.routes:
+        for text in _lost(route, weights):
+            found[f"{route.canary_route or route.ingress} {route.rule.path}: {text}"] = None
+    return tuple(found)
+
+
+def _lost(route: Route, weights: Weights | None) -> list[str]:
+    texts: list[str] = []
+    if route.match.kind is PathKind.REGEX and path_cost(route.match.path) is Cost.UNBOUNDED:
+        texts.append("the work of its pattern is not bounded; the route is not there")
+    rewrite = route.policy.rewrite
+    if rewrite is not None and cost(rewrite.pattern, anchored=False, ignore_case=True) is Cost.UNBOUNDED:
+        texts.append("the work of its rewrite's pattern is not bounded; the route answers 503")
+    if route.split is None:
+        return texts
+    if route.policy.affinity is not None:
+        texts.append("cookie affinity is not kept")
+    blocks = Blocks(route.split)
+    texts += canary_maps(blocks, route.versions, lua=False).notes
+    matches = MatchMaps(blocks, lua=False)
+    for rule in route.match_rules:
+        matches.add(rule)
+    texts += matches.notes
+    if weights is not None:
+        texts += _lost_by_weights(route, weights)
+    elif not is_small(route.versions):
+        texts.append(f"more than {MAX_CANARIES} canaries: a request that is out of one of them goes to main")
+    return texts
+
+
+def _lost_by_weights(route: Route, weights: Weights) -> list[str]:
+    rules = route_rules(route, lua=False)
+    made = _Stock(route, route.split or "", rules, weights)
+    made.target()
+    return [*made.notes, *(text for pool in made.pools if pool is not None and (text := replaced_algorithm(pool)))]
