@@ -1,10 +1,12 @@
 """What the nginx plane takes up while requests, WebSockets and gRPC calls go on, and what it refuses."""
 
 import contextlib
+import pathlib
 import time
 from collections.abc import Iterator
 
 import pytest
+from harness import picky_nginx
 from harness.casefile import self_signed
 from harness.http2 import STREAM_PATH, Client, grpc_message
 from harness.load import load
@@ -101,20 +103,19 @@ def test_http2_connection_serves_many_streams_at_once(world: World) -> None:
     assert backends.count("canary") in range(18, 23)
 
 
-REFUSED = ingress(
-    "refused",
-    "refused.example",
-    "canary2",
-    backend_protocol="HTTPS",
-    proxy_ssl_ciphers="NO-SUCH-CIPHER",
-    proxy_ssl_secret="drills/trust",
-)
+REFUSED = ingress("refused", "refused.example", "canary2", proxy_read_timeout="54321")
+"""Refused by the nginx of these tests."""
 
 
-def test_object_that_nginx_refuses_is_set_aside_alone(world: World) -> None:
+@pytest.fixture
+def picky(world: World, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("SERIN_NGINX", str(picky_nginx.make(tmp_path / "picky", "54321")))
+    return world
+
+
+def test_object_that_nginx_refuses_is_set_aside_alone(picky: World) -> None:
     """Its routes answer 503 and say so; everything else goes live, also what came in the same moment."""
-    put(world.folder / "trust.yaml", tls_secret("trust", *self_signed(HOST)))
-    serving = world.serve()
+    world, serving = picky, picky.serve()
     with load(serving.door, HOST, again=True) as running:
         put(world.folder / "both.yaml", REFUSED, ingress("good", "good.example", "canary2"))
         world.settle(serving, "canary2", host="good.example")
@@ -131,10 +132,24 @@ def test_object_that_nginx_refuses_is_set_aside_alone(world: World) -> None:
     assert set(running.since(0)) == {"200 main"}
 
 
-def test_last_good_configuration_serves_at_start(world: World) -> None:
+def test_object_of_a_shared_host_leaves_the_others_routes_alone(picky: World) -> None:
+    world, serving = picky, picky.serve()
+    with load(serving.door, HOST, again=True) as running:
+        put(
+            world.folder / "beside.yaml", ingress("beside", HOST, "canary2", path="/beside", proxy_read_timeout="54321")
+        )
+        until(lambda: world.backend(serving, path="/beside") == "503", "503 on its path")
+        put(world.folder / "third.yaml", ingress("third", HOST, "canary2", path="/third"))
+        until(lambda: world.backend(serving, path="/third") == "canary2", "another path of the host")
+        assert world.backend(serving, path="/beside") == "503"
+    assert not running.lost()
+    assert set(running.since(0)) == {"200 main"}
+
+
+def test_refused_object_that_is_there_at_start_keeps_nothing_from_starting(picky: World) -> None:
+    world = picky
     first = world.serve()
     assert first.stop() == 0
-    put(world.folder / "trust.yaml", tls_secret("trust", *self_signed(HOST)))
     put(world.folder / "bad.yaml", REFUSED)
     second = world.serve()
     world.settle(second, "main")
