@@ -1,6 +1,7 @@
 """Control over a real run directory, with a source that a test feeds."""
 
 import asyncio
+import json
 import os
 import pathlib
 import secrets
@@ -172,3 +173,24 @@ async def test_on_a_full_disk_the_figures_still_show_that_we_live(
     monkeypatch.setattr(loop, "write_file", full)
     fed[1]._write_figures()
     assert path.stat().st_mtime > 0
+
+
+async def test_what_nginx_refused_is_a_problem_until_it_is_not(fed: tuple[Fed, Control], run_dir: RunDirectory) -> None:
+    control = fed[1]
+    entry = {"kind": "Ingress", "namespace": "drills", "name": "main", "host": HOST, "error": "no", "since": 1}
+    path = run_dir.state / "quarantine.json"
+
+    def write(*entries: dict[str, Any]) -> None:
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({"version": 1, "objects": entries}))
+        fresh.replace(path)
+
+    write(entry)
+    await until(lambda: "nginx-refused" in [problem.code for problem in control.engine.problems])
+    # Other news do not make it forgotten.
+    fed[0].queue.put_nowait(batch(ingress("more", "more.example", "main")))
+    await until(lambda: run_dir.read_generation() == 2)
+    assert [problem.code for problem in control.plane_problems] == ["nginx-refused"]
+    assert "nginx-refused" in [problem.code for problem in control.engine.problems]
+    write()
+    await until(lambda: "nginx-refused" not in [problem.code for problem in control.engine.problems])

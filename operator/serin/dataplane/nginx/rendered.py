@@ -163,7 +163,8 @@ class RenderedHosts:
             before = self._by_name.get(name)
             if before is not None:
                 return before
-        return self.put(close_host(Host(key.names[0], aliases=key.names[1:])), key)
+        closed = close_host(Host(key.names[0], aliases=key.names[1:]))
+        return self.put(closed, key._replace(document=""))  # which no later look takes for the document's own
 
     def _stamp(self, weights: Weights | None) -> None:
         if weights is None or weights is self._weights:

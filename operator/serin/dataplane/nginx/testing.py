@@ -7,7 +7,7 @@ never notices. A test that does not end counts as refused.
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,23 +40,34 @@ Test = Callable[[Path], TestResult]
 
 
 class NginxTest:
-    """`prefix` is nginx's folder; `fds` are listening sockets that its configurations name, open in this process."""
+    """`prefix` is nginx's folder; `fds` are listening sockets that its configurations name, open in this process.
 
-    def __init__(self, binary: str, prefix: Path, fds: Sequence[int] = (), timeout: float = TIMEOUT) -> None:
+    `environment`: of the nginx that is tested for; None: our own.
+    """
+
+    def __init__(
+        self,
+        binary: str,
+        prefix: Path,
+        fds: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        given = os.environ if environment is None else environment
+        self._environment = {name: value for name, value in given.items() if name != "NGINX"}
+        if fds:
+            self._environment["NGINX"] = "".join(f"{fd};" for fd in fds)
         self._binary = binary
         self._prefix = prefix
         self._fds = tuple(fds)
         self._timeout = timeout
 
     def __call__(self, main: Path) -> TestResult:
-        environment = {name: value for name, value in os.environ.items() if name != "NGINX"}
-        if self._fds:
-            environment["NGINX"] = "".join(f"{fd};" for fd in self._fds)
         line = (self._binary, "-t", "-e", "stderr", "-p", f"{self._prefix}/", "-c", str(main))
         try:
             done = subprocess.run(  # noqa: S603 (the binary that was found, and paths of ours)
                 line,
-                env=environment,
+                env=self._environment,
                 pass_fds=self._fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
