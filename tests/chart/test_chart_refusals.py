@@ -25,6 +25,7 @@ SCHEMA = [
     ({C + "podLabels": {"app.kubernetes.io/name": "x"}}, "'/controller/podLabels/app.kubernetes.io~1name'"),
     ({C + "ingressClassResource.name": ""}, "'/controller/ingressClassResource/name'"),
     ({C + "service": None}, "'service'"),
+    ({"dataPlane.plane": "none"}, "'proxy', 'nginx'"),
     ({"dataPlane.workers": 61}, "'/dataPlane/workers': maximum"),
     ({"dataPlane.accessLog": "apache"}, "'upstreaminfo', 'json', 'off'"),
     ({"dataPlane.runDirectory.planSizeLimit": "much"}, "'/dataPlane/runDirectory/planSizeLimit'"),
@@ -42,6 +43,7 @@ TOGETHER = [
     ({C + "metrics.port": 8080}, "expected a port for each, found 8080, 8443, 8080, 9443"),
     ({C + "service.enableHttp": False, C + "service.enableHttps": False}, "expected enableHttp or enableHttps"),
     ({"dataPlane.shutdownGraceSeconds": 295}, "it is 305 s"),
+    ({"dataPlane.nginxLua": "off"}, "expected dataPlane.plane nginx"),
     (
         {C + "admissionWebhooks.existingSecret": "a", C + "admissionWebhooks.certManager.enabled": True},
         "expected existingSecret or certManager.enabled, found both",
@@ -145,6 +147,7 @@ def test_no_flag_is_given_twice(chart: Chart) -> None:
         C + "ingressClassByName": True,
         C + "watchIngressWithoutClass": True,
         "dataPlane.workers": 1,
+        "dataPlane.plane": "nginx",
     }
     release = chart.render(everything)
     for container, part in (("controller", C), ("data-plane", "dataPlane.")):

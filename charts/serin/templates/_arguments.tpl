@@ -28,6 +28,7 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 {{- define "serin.controllerArguments" -}}
 {{- $c := .Values.controller -}}
 - --plane=none
+- --other-plane={{ .Values.dataPlane.plane }}
 - --run-dir=/run/serin
 - --ingress-class={{ include "serin.ingressClass" . }}
 - --controller-class={{ $c.ingressClassResource.controllerValue }}
@@ -69,7 +70,10 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 {{- $c := .Values.controller -}}
 {{- $d := .Values.dataPlane -}}
 - --run-dir=/run/serin
-- --plane=proxy
+- --plane={{ $d.plane }}
+{{- if eq $d.plane "nginx" }}
+- --nginx-lua={{ $d.nginxLua }}
+{{- end }}
 - --http-port={{ $c.containerPort.http }}
 - --https-port={{ $c.containerPort.https }}
 - --healthz-port={{ $c.metrics.port }}

@@ -29,7 +29,9 @@
 {{/* Flags that the chart sets itself, and the value that does so. */}}
 {{- define "serin.ownFlags" -}}
 controller:
-  plane: nothing, it is always none
+  plane: dataPlane.plane
+  other-plane: dataPlane.plane
+  nginx-lua: dataPlane.nginxLua
   run-dir: nothing, it is always /run/serin
   ingress-class: controller.ingressClass
   controller-class: controller.ingressClassResource.controllerValue
@@ -57,7 +59,8 @@ controller:
   kubeconfig: nothing, the pod's token is used
 dataPlane:
   run-dir: nothing, it is always /run/serin
-  plane: nothing, it is always proxy
+  plane: dataPlane.plane
+  nginx-lua: dataPlane.nginxLua
   http-port: controller.containerPort.http
   https-port: controller.containerPort.https
   healthz-port: controller.metrics.port
@@ -104,6 +107,9 @@ dataPlane:
 {{- $last := add (int $c.preStopSeconds) (include "serin.shutdownGrace" . | int) }}
 {{- if gt (int $last) (int $c.terminationGracePeriodSeconds) }}
 - dataPlane.shutdownGraceSeconds: with controller.preStopSeconds it is {{ $last }} s, after which the pod was killed already; expected at most controller.terminationGracePeriodSeconds ({{ int $c.terminationGracePeriodSeconds }})
+{{- end }}
+{{- if and (ne .Values.dataPlane.plane "nginx") (ne .Values.dataPlane.nginxLua "auto") }}
+- dataPlane.nginxLua: expected dataPlane.plane nginx beside it
 {{- end }}
 {{- if and $w.enabled $w.existingSecret $w.certManager.enabled }}
 - controller.admissionWebhooks: expected existingSecret or certManager.enabled, found both

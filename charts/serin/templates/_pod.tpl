@@ -246,6 +246,10 @@ volumeMounts:
   readOnly: true
 - name: state
   mountPath: /run/serin/state
+{{- if eq $d.plane "nginx" }}
+- name: temp
+  mountPath: /run/serin/temp
+{{- end }}
 {{- with $d.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -261,6 +265,12 @@ volumeMounts:
   emptyDir:
     medium: Memory
     sizeLimit: {{ .Values.dataPlane.runDirectory.stateSizeLimit }}
+{{- if eq .Values.dataPlane.plane "nginx" }}
+# Bodies that nginx does not hold in its buffers: on disk, where they do not count as memory.
+- name: temp
+  emptyDir:
+    sizeLimit: {{ .Values.dataPlane.runDirectory.tempSizeLimit }}
+{{- end }}
 - name: token
   projected:
     sources:
