@@ -23,7 +23,10 @@ class Cost(StrEnum):
     UNBOUNDED = "unbounded"
 
 
-MAX_STEPS_PER_BYTE = 24.0
+SUBJECT = 8192
+"""Bytes of the longest header or path (large_client_header_buffers 4 8k)."""
+MAX_STEPS_PER_BYTE = 16.0
+"""A step of PCRE2's interpreter takes 5 to 10 ns."""
 MAX_STEPS = 4096.0
 MAX_STEPS_PER_SQUARE = 4.0
 
@@ -59,7 +62,9 @@ def path_cost(path: str) -> Cost:
 
 
 def _class(work: Work | None) -> Cost:
-    if work is None or work.degree > 2 or work.constant > MAX_STEPS or work.square > MAX_STEPS_PER_SQUARE:
+    if work is None or work.degree > 2 or work.square > MAX_STEPS_PER_SQUARE:
+        return Cost.UNBOUNDED
+    if work.constant > MAX_STEPS or work.linear > MAX_STEPS_PER_SQUARE * SUBJECT:
         return Cost.UNBOUNDED
     if work.square > 0 or work.linear > MAX_STEPS_PER_BYTE:
         return Cost.QUADRATIC

@@ -16,6 +16,8 @@ MAX_COUNT = 16
 """A variable count above this is as good as none."""
 _GROUP_STEPS = 3.0
 """Steps that one round of a repeated group takes beside those of its parts."""
+_RUN = 8.0
+"""Bytes of one set in a fixed number that are compared in the time of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class _Sums:
         else:
             for _ in range(node.most - node.least):
                 rest = self._choice([self.before(node.body, rest), rest])
+        if isinstance(node.body, Bytes) and node.least:
+            return Rest(Work(1.0 + node.least / _RUN) + rest.tries, rest.once, node.body.bits, empty=False, sure=False)
         for _ in range(node.least):
             rest = self.before(node.body, rest)
         return rest
