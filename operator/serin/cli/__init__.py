@@ -18,6 +18,7 @@ COMMANDS = {
     "supervise": "serin.cli.supervise",
     "explain": "serin.cli.explain",
     "lint": "serin.cli.lint",
+    "render": "serin.cli.render",
     "echo": "serin.cli.echo",
 }
 """The module whose `run` does it. Loaded when asked for: a data plane must not load the compiler."""

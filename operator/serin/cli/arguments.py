@@ -39,6 +39,12 @@ EXAMPLES = {
         serin lint app.yaml --json
         serin lint --kubeconfig ~/.kube/config       what is wrong on a cluster
     """,
+    "render": """
+        serin render examples/                       nginx.conf, with the weights beside each split
+        serin render app.yaml --host shop.example.com --nginx-lua off
+        serin render --run-dir /run/serin --host shop.example.com
+        serin render --kubeconfig ~/.kube/config --host shop.example.com
+    """,
     "echo": """
         serin echo --name v1 --port 8081             answers with what it received, as JSON
         serin echo --name v2 --port 8082 --bind 127.0.0.2
@@ -77,6 +83,7 @@ def build_parser() -> Parser:
     _supervise(command("supervise", "run a command again whenever it ends, as a container's first process"))
     _explain(command("explain", "say which rule, version and service a request would get, and why"))
     _lint(command("lint", "list what is wrong with manifests, or on a cluster"))
+    _render(command("render", "show nginx's configuration for manifests, a cluster or a run directory"))
     _echo(command("echo", "demo backend: answers with what it received, as JSON"))
     return parser
 
@@ -159,6 +166,17 @@ def _lint(parser: Parser) -> None:
     _paths_or_cluster(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     _what_counts(parser)
+
+
+def _render(parser: Parser) -> None:
+    _paths_or_cluster(parser)
+    parser.add_argument(
+        "--run-dir", type=Path, metavar="DIR", help="the plan and the weights in force there, as nginx gets them"
+    )
+    parser.add_argument("--host", metavar="H", help="this host's part alone; _ for the one for any name (default: all)")
+    flags.nginx_lua(parser)
+    flags.selection(parser)
+    parser.set_defaults(plane="nginx")
 
 
 def _what_counts(parser: Parser) -> None:
