@@ -139,7 +139,7 @@ class Bench:
     def host(self, name: str) -> str:
         """The file in force that serves a name."""
         for found in re.findall(r"include (\S+);", self.main):
-            text = (self.prefix / found).read_text()
+            text: str = (self.prefix / found).read_text()
             if f'server_name "{name}";' in text:
                 return text
         return ""

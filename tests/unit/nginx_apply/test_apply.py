@@ -129,7 +129,7 @@ def test_without_an_index_nothing_is_touched(tmp_path: Path) -> None:
     assert not (it.prefix / "nginx.conf").exists()
 
 
-def test_a_refused_base_changes_nothing(tmp_path: Path) -> None:
+def test_a_refused_base_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nginx = Oracle()
     it = bench(tmp_path, nginx)
     it.publish(simple("a.example"))
@@ -143,6 +143,9 @@ def test_a_refused_base_changes_nothing(tmp_path: Path) -> None:
     assert it.main == before
     nginx.bad = set()
     assert it.applier.apply().changed == 1
+    monkeypatch.setattr(it.renderer, "main", None)
+    with pytest.raises(ConfigurationRefusedError, match="not rendered"):
+        it.applier.apply()
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -3,13 +3,14 @@
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from unit.nginx_apply.stand_in import Bench, bench, ref, route
 
+from serin.dataplane.nginx.components import Components, minimal_environment
 from serin.dataplane.nginx.testing import NginxTest
 from serin.routing.plan import Host, PathKind
 
@@ -19,8 +20,8 @@ def simple(name: str, *paths: str, kind: PathKind = PathKind.REGEX) -> Host:
 
 
 @pytest.fixture
-def it(tmp_path: Path, nginx: str) -> Bench:
-    return bench(tmp_path, NginxTest(nginx, tmp_path / "run" / "state" / "nginx"))
+def it(tmp_path: Path, nginx_test: Callable[..., NginxTest]) -> Bench:
+    return bench(tmp_path, nginx_test(tmp_path / "run" / "state" / "nginx"))
 
 
 def test_many_hosts_with_some_bad_patterns(it: Bench) -> None:
@@ -66,11 +67,21 @@ def test_a_directive_that_is_refused_closes_its_route(it: Bench) -> None:
 
 
 @pytest.fixture
-def master(it: Bench, nginx: str) -> Iterator[subprocess.Popen[bytes]]:
+def master(it: Bench, nginx: Components) -> Iterator[subprocess.Popen[bytes]]:
     it.publish(simple("a.example", "/"))
     it.applier.apply()
-    line = (nginx, "-e", "stderr", "-p", f"{it.prefix}/", "-c", str(it.prefix / "nginx.conf"), "-g", "daemon off;")
-    with subprocess.Popen(line, stderr=subprocess.DEVNULL) as process:
+    line = (
+        nginx.binary,
+        "-e",
+        "stderr",
+        "-p",
+        f"{it.prefix}/",
+        "-c",
+        str(it.prefix / "nginx.conf"),
+        "-g",
+        "daemon off;",
+    )
+    with subprocess.Popen(line, stderr=subprocess.DEVNULL, env=minimal_environment(nginx)) as process:
         try:
             while not _says(it):
                 assert process.poll() is None

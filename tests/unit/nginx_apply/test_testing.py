@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,16 +55,18 @@ def test_a_test_that_hangs_is_a_refusal(tmp_path: Path) -> None:
     assert "did not end" in NginxTest(str(fake), tmp_path, timeout=0.2)(tmp_path / "x.conf").error
 
 
-def test_inherited_sockets_are_not_bound_again(tmp_path: Path, nginx: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inherited_sockets_are_not_bound_again(
+    tmp_path: Path, nginx_test: Callable[..., NginxTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NGINX", "0;")
     main = tmp_path / "test.conf"
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listen = f"listen {':'.join(map(str, listening.getsockname()))};"
         main.write_text(BASE.format(tmp_path, f"server {{ {listen} }}"))
-        assert NginxTest(nginx, tmp_path, [listening.fileno()])(main).ok
+        assert nginx_test(tmp_path, (listening.fileno(),))(main).ok
         # Without it nginx would bind the address itself, and take connections on it for as long as the test takes.
         assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 0
         main.write_text(BASE.format(tmp_path, f"server {{ {listen} bad; }}"))
-        assert NginxTest(nginx, tmp_path, [listening.fileno()])(main).error == 'unknown directive "bad"'
+        assert nginx_test(tmp_path, (listening.fileno(),))(main).error == 'unknown directive "bad"'
         assert os.environ["NGINX"] == "0;"

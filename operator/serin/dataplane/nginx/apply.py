@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class ConfigurationRefusedError(SerinError):
-    """nginx refuses a configuration without any host. What is in force stays."""
+    """nginx refuses a configuration without any host, or it cannot be rendered. What is in force stays."""
 
 
 class Renderer(RenderHost, RenderMain, Protocol):
@@ -152,6 +152,7 @@ class Applier:
         good = self._files.read(GOOD)
         if good:
             self._files.put(MAIN, good)
+            self._in_place = ""
         return bool(good)
 
     # --- testing ---
@@ -161,7 +162,10 @@ class Applier:
         return Trial(self._files, lambda hosts: self._main(index, hosts, certified), self._test, self._socket)
 
     def _main(self, index: Index, hosts: Sequence[HostEntry], certified: Mapping[str, str]) -> str:
-        return self._renderer.main(index.globals, [host.include for host in hosts], certified, PLACEHOLDER)
+        try:
+            return self._renderer.main(index.globals, [host.include for host in hosts], certified, PLACEHOLDER)
+        except Exception as fault:  # of ours; what is in force stays
+            raise ConfigurationRefusedError(fault_text(fault)) from fault
 
     def _treat(self, fresh: Mapping[str, HostEntry], trial: Trial, started: float) -> list[HostEntry]:
         """The hosts that are new in a form that nginx takes. ConfigurationRefusedError."""
