@@ -1,0 +1,232 @@
+"""The file of one host: its server block, and the maps that only its routes read.
+
+Nothing of another host or of the plan's settings is looked at, so that a file changes only with its own host.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+
+from jinja2 import Template as Compiled
+
+from serin.refs import Source
+from serin.render.nginx import bounds
+from serin.render.nginx.blocks import Block, MapBlock, MapRow
+from serin.render.nginx.environment import environment
+from serin.render.nginx.in_force import weight_lines
+from serin.render.nginx.location import Around, Location, Stock, make_location, nobody, spared_variable
+from serin.render.nginx.locations import Kind, Layout, Place, fits, layout, literal
+from serin.render.nginx.names import Scheme, ServerName, UpstreamKey, schemes, server_name, upstream_key
+from serin.render.nginx.policies import Answer, Set, accepted, chunks
+from serin.render.nginx.proxying import plan_file
+from serin.render.nginx.rules import RouteRules, route_rules
+from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.spec import encode
+from serin.render.nginx.stock import route_stock
+from serin.render.nginx.upstreams import UpstreamBlock
+from serin.render.nginx.values import File, Name, Pattern, Template, Variable
+from serin.render.nginx.weights import Weights
+from serin.render.publication import certificate_file
+from serin.routing.plan import ClientAuth, Closed, Globals, Host, PathKind, Policy, Route, WwwRedirect
+
+BUILT_IN = ("/healthz", "/nginx_status")
+"""Paths of the catch-all host that beat its routes."""
+
+_KINDS = {PathKind.EXACT: "e", PathKind.PREFIX: "p", PathKind.REGEX: "r"}
+_NO_WEIGHTS = Weights({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificates:
+    authorities: File
+    verify: str
+    depth: int
+    revoked: File | None
+    error_page: Template | None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What host.j2 writes."""
+
+    host: Name
+    names: tuple[ServerName, ...]
+    catch_all: bool
+    www: Answer | None
+    client_auth: ClientCertificates | None
+    locations: tuple[Location, ...]
+    table: tuple[Set, ...]
+    blocks: tuple[Block, ...] = ()
+    upstreams: tuple[UpstreamBlock, ...] = ()
+    reject_handshake: bool = False
+
+    @property
+    def proxies(self) -> bool:
+        """Whether Lua has an answer of its own to give."""
+        return bool(self.table) or any(location.proxy is not None for location in self.locations)
+
+
+def render_host(host: Host, settings: NginxSettings, globals_: Globals, weights: Weights | None = None) -> str:
+    """One server. `weights`: needed in stock mode; in Lua mode they go into comments."""
+    return _template().render(server=server_of(host, settings, globals_, weights), settings=settings)
+
+
+@cache
+def _template() -> Compiled:
+    return environment().get_template("host.j2")
+
+
+def upstreams_of(host: Host) -> frozenset[UpstreamKey]:
+    """The upstream blocks that the host's routes share with others (Lua mode)."""
+    found: set[UpstreamKey] = set()
+    for route in host.routes:
+        if route.split is not None:
+            upstream = route.policy.upstream
+            keys = schemes(upstream)
+            found.update(upstream_key(upstream, scheme) for scheme in keys)
+            if len(keys) > 1 and upstream.verification is not None:
+                found.add(UpstreamKey(Scheme.HTTP, upstream.verification))
+    return frozenset(found)
+
+
+def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: Weights | None) -> Server:
+    names = tuple(server_name(name) for name in dict.fromkeys((host.name, *host.aliases)) if name)
+    about = Name(host.name or "_")
+    catch_all = host.name == ""
+    if host.www is not None:
+        return Server(about, names, catch_all, _www(host.www), None, (), ())
+    client_auth = None if host.client_auth is None else _client_auth(host.client_auth, settings)
+    routes = host.routes if settings.lua is not None else _without_unsafe(host.routes)
+    found = layout(routes, _runs_natively(settings), lua=settings.lua is not None)
+    contents = _Contents(Around(settings, host.client_auth), weights)
+    places = [p for p in found.places if not (catch_all and p.kind is Kind.EXACT and p.text in BUILT_IN)]
+    locations = tuple(contents.location(place) for place in places)
+    blocks = (*contents.blocks, *_spared(routes))
+    table = _table(found) if found.dispatched else ()
+    reject = catch_all and globals_.reject_handshake
+    upstreams = tuple(contents.upstreams)
+    return Server(about, names, catch_all, None, client_auth, locations, table, blocks, upstreams, reject)
+
+
+class _Contents:
+    """Makes the locations of a host; rules are made once for a split, whatever number of places it has."""
+
+    def __init__(self, around: Around, weights: Weights | None) -> None:
+        self._around = around
+        self._weights = weights
+        self._rules: dict[str, RouteRules] = {}
+        self._stock: dict[str, Stock] = {}
+        self.blocks: list[Block] = []
+        self.upstreams: list[UpstreamBlock] = []
+
+    def location(self, place: Place) -> Location:
+        route = place.route
+        if route is None:
+            return nobody(place)
+        if route.split is None:
+            return make_location(place, route, self._around)
+        if self._around.settings.lua is None:
+            return make_location(place, route, self._around, stock=self._stock_of(route, route.split))
+        lines = () if self._weights is None else weight_lines(route, self._weights)
+        return make_location(place, route, self._around, rules=self._rules_of(route, route.split), weights=lines)
+
+    def _rules_of(self, route: Route, split: str) -> RouteRules:
+        if split not in self._rules:
+            self._rules[split] = route_rules(route, lua=True)
+            self.blocks += self._rules[split].blocks
+        return self._rules[split]
+
+    def _stock_of(self, route: Route, split: str) -> Stock:
+        if split not in self._stock:
+            made = route_stock(route, self._weights or _NO_WEIGHTS)
+            self.blocks += made.blocks
+            self.upstreams += made.upstreams
+            self._stock[split] = Stock(
+                made.target, made.nobody, made.maybe_nobody, made.schemes, made.weights, made.notes
+            )
+        return self._stock[split]
+
+
+# --- patterns ---
+
+
+def _runs_natively(settings: NginxSettings) -> Callable[[str], bool]:
+    worst = bounds.Cost.LINEAR if settings.lua is not None else bounds.Cost.QUADRATIC
+    return lambda path: accepted(_path_cost(path), worst)
+
+
+@lru_cache(maxsize=65536)
+def _path_cost(path: str) -> bounds.Cost:
+    return bounds.path_cost(path)
+
+
+def _without_unsafe(routes: tuple[Route, ...]) -> tuple[Route, ...]:
+    """Without Lua: a route that nginx cannot be trusted with is not there, and its Ingress answers 503."""
+    unsafe = [route for route in routes if not _is_safe(route)]
+    if not unsafe:
+        return routes
+    closed = {route.ingress: route for route in reversed(unsafe)}
+    kept = (route for route in routes if _is_safe(route))
+    return tuple(_close(route, closed[route.ingress]) if route.ingress in closed else route for route in kept)
+
+
+def _is_safe(route: Route) -> bool:
+    if not fits(route):
+        return False
+    return route.match.kind is not PathKind.REGEX or accepted(_path_cost(route.match.path), bounds.Cost.QUADRATIC)
+
+
+def _close(route: Route, by: Route) -> Route:
+    source = by.source or Source(by.ingress)
+    policy = Policy(closed=Closed(503, "path-regex-unbounded", source))
+    return replace(
+        route, split=None, versions=(), policy=policy, slash_redirect=False, match_rules=(), canary_route=None
+    )
+
+
+def _table(found: Layout) -> tuple[Set, ...]:
+    rows = (
+        f"{n}:{_KINDS[r.match.kind]}:{encode(r.match.path)}:{r.policy.max_body}" for n, r in enumerate(found.dispatched)
+    )
+    sets, text = chunks("serin_table", Template((",".join(rows),)))
+    return sets or (Set(Variable("serin_table"), text),)
+
+
+# --- what holds for the whole server ---
+
+
+def _www(www: WwwRedirect) -> Answer:
+    parts = (Variable("scheme"), f"://{www.host}:", Variable("serin_www_port"), Variable("serin_target"))
+    return Answer(www.code, Template(parts), without_hsts=True)
+
+
+def _client_auth(auth: ClientAuth, settings: NginxSettings) -> ClientCertificates:
+    return ClientCertificates(
+        plan_file(settings, certificate_file(auth.authorities)),
+        auth.verify.value,
+        auth.depth,
+        plan_file(settings, certificate_file(auth.revoked)) if auth.revoked else None,
+        Template((auth.error_page,)) if auth.error_page else None,
+    )
+
+
+def _spared(routes: tuple[Route, ...]) -> tuple[Block, ...]:
+    """A map for each list of aliases that are not redirected to https."""
+    lists = {r.policy.tls_redirect.spared: None for r in routes if r.policy.tls_redirect is not None}
+    return tuple(
+        MapBlock(
+            "condition",
+            Template((Variable("host"),)),
+            Variable(spared_variable(spared)),
+            Template((Variable("serin_plain"),)),
+            tuple(MapRow(_name(name), Template(())) for name in spared),
+        )
+        for spared in lists
+        if spared
+    )
+
+
+def _name(name: str) -> Pattern:
+    if name.startswith("**."):
+        return Pattern(f"{literal(name[2:])}\\z", "~")
+    return Pattern(f"^{literal(name)}\\z", "~")

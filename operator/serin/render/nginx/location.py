@@ -1,0 +1,235 @@
+"""The content of one location as a value: what its template writes, in the order that nginx works it off.
+
+What is decided is the plan's; here it is only put into nginx's directives. It must not know other locations.
+"""
+
+from dataclasses import dataclass, replace
+
+from serin.render.nginx.blocks import EMPTY
+from serin.render.nginx.bounds import Cost, cost
+from serin.render.nginx.in_force import WeightLine
+from serin.render.nginx.locations import Kind, Place
+from serin.render.nginx.policies import (
+    Answer,
+    NativeRewrite,
+    Set,
+    accepted,
+    always,
+    chunks,
+    lua_rewrite,
+    realm,
+    rewrite_of,
+    to_https,
+)
+from serin.render.nginx.proxying import Proxy, plan_file, proxy_of
+from serin.render.nginx.remarks import remarks
+from serin.render.nginx.rules import RouteRules
+from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.spec import spec_text, version_name
+from serin.render.nginx.values import File, Pattern, Remark, Template, Text, Variable
+from serin.render.publication import users_file
+from serin.routing.identity import digest64
+from serin.routing.plan import ClientAuth, Policy, Route, TlsRedirect
+
+_USUAL = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Basic authentication; `nothing_behind`: who passes it gets 404."""
+
+    realm: Text
+    users: File
+    nothing_behind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToHttps:
+    """Plain requests get the answer when the variable says so."""
+
+    when: Variable
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class LuaRewrite:
+    """What follows where the rewrite sends nobody away: 404 when `missing`, before it the redirect to https."""
+
+    missing: bool = False
+    to_https: ToHttps | None = None
+    https_text: Template | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """`path` is a Text (exact, prefix), a Pattern, or a number (named). Fields are in the order of their directives."""
+
+    kind: Kind
+    path: Text | Pattern | int
+    remarks: tuple[Remark, ...] = ()
+    weights: tuple[WeightLine, ...] = ()
+    max_body: int | None = None
+    sets: tuple[Set, ...] = ()
+    answer: Answer | None = None
+    client_match: Pattern | None = None
+    away: NativeRewrite | None = None
+    to_https: ToHttps | None = None
+    lua_rewrite: LuaRewrite | None = None
+    empty_when: Variable | None = None
+    auth: Auth | None = None
+    rewrite: NativeRewrite | None = None
+    sticky: bool = False
+    proxy: Proxy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a location is made with, beside its route."""
+
+    settings: NginxSettings
+    client_auth: ClientAuth | None
+
+    @property
+    def worst(self) -> Cost:
+        """The most costly pattern that nginx may run itself."""
+        return Cost.LINEAR if self.settings.lua is not None else Cost.QUADRATIC
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Without Lua: serin.render.nginx.stock.StockRoute, as far as a location needs it."""
+
+    target: Template
+    nobody: bool
+    maybe_nobody: bool
+    schemes: bool
+    weights: tuple[WeightLine, ...]
+    notes: tuple[str, ...]
+
+
+def of_place(place: Place) -> Text | Pattern | int:
+    if place.kind is Kind.NAMED:
+        return int(place.text)
+    return Text(place.text) if place.kind in (Kind.EXACT, Kind.PREFIX) else Pattern(place.text)
+
+
+NOT_FOUND = Answer(404)
+DEFAULT_BACKEND = Set(Variable("proxy_upstream_name"), Template(("upstream-default-backend",)))
+
+
+def nobody(place: Place) -> Location:
+    """Paths that no route takes."""
+    return Location(place.kind, of_place(place), sets=(DEFAULT_BACKEND,), answer=NOT_FOUND)
+
+
+def make_location(
+    place: Place,
+    route: Route,
+    around: Around,
+    *,
+    rules: RouteRules | None = None,
+    stock: Stock | None = None,
+    weights: tuple[WeightLine, ...] = (),
+) -> Location:
+    """`rules` in Lua mode, `stock` without Lua, for routes that proxy; `weights` are for the comment."""
+    policy = route.policy
+    notes = rules.notes if rules is not None else stock.notes if stock is not None else ()
+    base = Location(
+        place.kind,
+        of_place(place),
+        remarks(route, notes, lua=around.settings.lua is not None),
+        stock.weights if stock is not None else weights,
+        None if policy.max_body == _USUAL.max_body else policy.max_body,
+        _names(route, around.settings),
+    )
+    found = always(route)
+    if found is not None:
+        return _answered(base, found)
+    if policy.client_match and not accepted(cost(policy.client_match, False), around.worst):
+        return _answered(base, Answer(503))
+    base = replace(base, client_match=Pattern(policy.client_match) if policy.client_match else None)
+    missing = route.split is None and policy.auth is None
+    https = None if policy.tls_redirect is None else _https(policy.tls_redirect)
+    changed = _rewritten(base, route, around, https, missing=missing)
+    if changed is None:
+        return _answered(base, Answer(503))
+    if missing:
+        return changed if changed.lua_rewrite is not None else _answered(changed, NOT_FOUND)
+    if policy.auth is not None:
+        users = plan_file(around.settings, users_file(policy.auth.users))
+        changed = replace(changed, auth=Auth(realm(policy.auth.realm), users, route.split is None))
+    if route.split is None:
+        return changed
+    return _proxied(changed, route, around, rules) if stock is None else _stock(changed, route, around, stock)
+
+
+def _answered(location: Location, answer: Answer) -> Location:
+    if answer.text is None:
+        return replace(location, answer=answer)
+    sets, text = chunks("serin_text", answer.text)
+    return replace(location, sets=location.sets + sets, answer=replace(answer, text=text))
+
+
+def _https(redirect: TlsRedirect) -> ToHttps:
+    return ToHttps(Variable(spared_variable(redirect.spared)), to_https(redirect))
+
+
+def spared_variable(spared: tuple[str, ...]) -> str:
+    """The variable that is 1 for plain requests, but not for these names."""
+    return f"serin_plain_{digest64(spared)}" if spared else "serin_plain"
+
+
+def _rewritten(
+    base: Location, route: Route, around: Around, https: ToHttps | None, *, missing: bool
+) -> Location | None:
+    """With the redirect to https in its place: after a rewrite to another URL. None: it cannot be rendered."""
+    rewrite = route.policy.rewrite
+    if rewrite is None:
+        return replace(base, to_https=https)
+    native = rewrite_of(rewrite, route.match, worst=around.worst)
+    if native is not None and native.absolute:
+        return replace(base, away=native, to_https=https)
+    if native is not None:
+        return replace(base, rewrite=native, to_https=https)
+    if around.settings.lua is None:
+        return None
+    if missing and not rewrite.absolute:
+        return replace(base, to_https=https)
+    long, short = chunks("serin_rewrite", Template((lua_rewrite(rewrite),)))
+    sets = base.sets + (long or (Set(Variable("serin_rewrite"), short),))
+    if not rewrite.absolute:
+        return replace(base, sets=sets, to_https=https, lua_rewrite=LuaRewrite())
+    text = None if https is None else Template((f"{https.answer.code}:", *(https.answer.text or EMPTY).parts))
+    return replace(base, sets=sets, lua_rewrite=LuaRewrite(missing, https, text))
+
+
+def _proxied(location: Location, route: Route, around: Around, rules: RouteRules | None) -> Location:
+    assert rules is not None
+    long, spec = chunks("serin", Template((spec_text(route, rules.spec),)))
+    sets = location.sets + (long or (Set(Variable("serin"), spec),))
+    proxy = proxy_of(route, around.settings, around.client_auth, None)
+    return replace(location, sets=sets, sticky=route.policy.affinity is not None, proxy=proxy)
+
+
+def _stock(location: Location, route: Route, around: Around, stock: Stock) -> Location:
+    if stock.nobody:
+        return _answered(replace(location, rewrite=None), Answer(503))
+    target = stock.target
+    if stock.schemes:
+        target = Template((*target.parts, "_", Variable("scheme")))
+    empty = stock.target.parts[0] if stock.maybe_nobody else None
+    assert not isinstance(empty, str)
+    return replace(location, empty_when=empty, proxy=proxy_of(route, around.settings, around.client_auth, target))
+
+
+def _names(route: Route, settings: NginxSettings) -> tuple[Set, ...]:
+    """What is logged of the route; names are main's."""
+    main = route.versions[0] if route.versions else None
+    found: list[tuple[str, str]] = []
+    if main is not None:
+        found.append(("proxy_upstream_name", version_name(main)))
+    if settings.access_log == "json":
+        found += [("namespace", route.ingress.namespace), ("ingress_name", route.ingress.name)]
+        if main is not None:
+            found += [("service_name", main.service), ("service_port", main.port)]
+    return tuple(Set(Variable(name), Template((text,))) for name, text in found)

@@ -1,0 +1,65 @@
+"""The access log's lines as formats of nginx: the same as serin.telemetry.access_log writes for the proxy.
+
+ingress-nginx's `upstreaminfo` is parsed byte for byte by log pipelines. Every `$` here is a variable of nginx.
+"""
+
+from dataclasses import dataclass
+
+from serin.render.nginx.values import Text
+
+UPSTREAMINFO = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent ',
+    '"$http_referer" "$http_user_agent" $request_length $request_time ',
+    "[$proxy_upstream_name] [$proxy_alternative_upstream_name] ",
+    "$upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id",
+)
+
+_JSON = (
+    ("time", '"$time_iso8601"'),
+    ("remote_addr", '"$remote_addr"'),
+    ("remote_user", '"$remote_user"'),
+    ("host", '"$host"'),
+    ("request", '"$request"'),
+    ("status", "$status"),
+    ("body_bytes_sent", "$body_bytes_sent"),
+    ("referer", '"$http_referer"'),
+    ("user_agent", '"$http_user_agent"'),
+    ("request_length", "$request_length"),
+    ("request_time", "$request_time"),
+    ("namespace", '"$namespace"'),
+    ("ingress", '"$ingress_name"'),
+    ("service", '"$service_name"'),
+    ("service_port", '"$service_port"'),
+    ("version", '"$serin_version"'),
+    ("reason", '"$serin_reason"'),
+    ("upstream_addr", '"$serin_last_addr"'),
+    ("upstream_response_length", "$serin_last_length"),
+    ("upstream_response_time", "$serin_last_time"),
+    ("upstream_status", "$serin_last_status"),
+    ("request_id", '"$req_id"'),
+)
+
+JSON_FIELDS = tuple(
+    ("{" if number == 0 else "") + f'"{name}":{value}' + ("}" if number == len(_JSON) - 1 else ",")
+    for number, (name, value) in enumerate(_JSON)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last attempt's part of a variable that lists all attempts; `otherwise` where there was none."""
+
+    name: str
+    of: str
+    otherwise: Text
+
+
+LAST = (
+    Last("addr", "upstream_addr", Text("")),
+    Last("length", "upstream_response_length", Text("0")),
+    Last("time", "upstream_response_time", Text("0.000")),
+    Last("status", "upstream_status", Text("0")),
+)
+
+LEVELS = {"debug": "info", "warning": "warn", "critical": "crit"}
+"""Levels of the process log that nginx calls otherwise; its own debug level would be a log of bytes."""

@@ -1,0 +1,154 @@
+"""nginx.conf itself: what holds for all hosts, the upstream blocks that they share, and their files by name.
+
+No route is known here. What locations rely on (variables, header lines, usual values) is defined once, in main.j2.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Template as Compiled
+
+from serin.render.nginx.environment import environment
+from serin.render.nginx.headers import USUAL as USUAL_HEADERS
+from serin.render.nginx.host import upstreams_of
+from serin.render.nginx.logs import JSON_FIELDS, LAST, LEVELS, UPSTREAMINFO, Last
+from serin.render.nginx.names import DEFAULT_CERTIFICATE, CertificateRow, UpstreamKey, certificate_rows
+from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.values import File, Template, Text, Variable
+from serin.routing.plan import Globals, Host
+
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+@dataclass(frozen=True, slots=True)
+class HostFile:
+    """What nginx.conf has to know of a host's file; made by `host_file`. `file` is relative to nginx's folder."""
+
+    name: str
+    file: str
+    upstreams: frozenset[UpstreamKey] = frozenset()
+    names: tuple[str, ...] = ()
+    """Every name that the host answers to."""
+    client_auth: bool = False
+
+
+def host_file(host: Host, file: str) -> HostFile:
+    names = tuple(dict.fromkeys((host.name, *host.aliases)))
+    return HostFile(host.name, file, upstreams_of(host), names, host.client_auth is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Main:
+    """What main.j2 writes. `resumption`: TLS sessions may be resumed.
+
+    They may not as long as any host asks for certificates of clients: sessions belong to the listening socket, so that
+    one made on another host would be taken there.
+    """
+
+    settings: NginxSettings
+    digest: str
+    hsts: Text | None
+    https_port: str
+    www_http_port: int
+    www_https_port: int
+    upstreams: tuple[UpstreamKey, ...]
+    certificates: tuple[CertificateRow, ...]
+    default_certificate: File
+    includes: tuple[str, ...]
+    catch_all: bool
+    reject_handshake: bool
+    resumption: bool
+
+    @property
+    def modules(self) -> tuple[File, ...]:
+        return tuple(File(module) for module in self.settings.modules)
+
+    @property
+    def pid(self) -> str:
+        return f"{self.settings.prefix}/nginx.pid"
+
+    @property
+    def log_level(self) -> str:
+        return LEVELS.get(self.settings.log_level, self.settings.log_level)
+
+    @property
+    def access_log(self) -> File:
+        path = self.settings.access_log_path
+        return File("/dev/stdout" if path == "-" else path)
+
+    @property
+    def temp(self) -> dict[str, File]:
+        folder = self.settings.temp or self.settings.prefix
+        return {name: File(f"{folder}/{name}_temp") for name in _TEMPORARY}
+
+    @property
+    def run_dir(self) -> File:
+        return File(self.settings.run_dir)
+
+    @property
+    def package_path(self) -> Text:
+        assert self.settings.lua is not None
+        return Text(self.settings.lua.package_path)
+
+    @property
+    def library(self) -> File:
+        assert self.settings.lua is not None
+        return File(self.settings.lua.library)
+
+    @property
+    def origin(self) -> Template:
+        return Template(("https://", Variable("host"), self.https_port))
+
+    @property
+    def https_url(self) -> Template:
+        return Template(("https://", Variable("serin_redirect_host"), self.https_port, Variable("serin_target")))
+
+    @property
+    def https_url_as_sent(self) -> Template:
+        return Template(("https://", Variable("serin_redirect_host"), self.https_port, Variable("request_uri")))
+
+    @property
+    def last(self) -> tuple[Last, ...]:
+        return LAST
+
+    @property
+    def log_lines(self) -> tuple[Text, ...]:
+        return tuple(Text(line) for line in (JSON_FIELDS if self.settings.access_log == "json" else UPSTREAMINFO))
+
+
+def render_main(
+    globals_: Globals,
+    hosts: Sequence[HostFile],
+    certified: Mapping[str, str],
+    settings: NginxSettings,
+    digest: str,
+) -> str:
+    """`certified`: every name with a certificate, and its file under certificates/. `digest` is told on the socket."""
+    folder = f"{settings.prefix}/certificates"
+    main = Main(
+        settings,
+        digest,
+        Text(globals_.hsts) if globals_.hsts else None,
+        f":{globals_.https_port}" if globals_.https_port else "",
+        globals_.www_http_port,
+        globals_.www_https_port,
+        _upstreams(hosts) if settings.lua is not None else (),
+        certificate_rows(certified, (name for host in hosts for name in host.names), folder),
+        File(f"{folder}/{DEFAULT_CERTIFICATE}"),
+        tuple(host.file for host in hosts),
+        any(host.name == "" for host in hosts),
+        globals_.reject_handshake,
+        not any(host.client_auth for host in hosts),
+    )
+    return _template().render(main=main, settings=settings, headers=USUAL_HEADERS)
+
+
+@cache
+def _template() -> Compiled:
+    return environment().get_template("main.j2")
+
+
+def _upstreams(hosts: Iterable[HostFile]) -> tuple[UpstreamKey, ...]:
+    found = {key for host in hosts for key in host.upstreams}
+    return tuple({key.name: key for key in sorted(found, key=lambda key: key.name)}.values())

@@ -1,0 +1,134 @@
+"""How a location speaks to its endpoints: upstream block, times, retries, buffers, TLS. Only what is not usual is said.
+
+The usual values stand once in nginx.conf's http block (main.j2); both come from the same defaults of the plan.
+"""
+
+from dataclasses import dataclass
+
+from serin.render.nginx.headers import Headers, headers_of, sent_host
+from serin.render.nginx.names import Scheme, schemes, upstream_key
+from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.values import File, Template, Text, Variable
+from serin.render.publication import certificate_file
+from serin.routing.plan import Buffering, ClientAuth, Protocol, Route, Upstream
+
+USUAL = Upstream()
+_SMALLEST_NUMBER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """nginx's conditions hold: two buffers at least, a busy part between one of them and all but one."""
+
+    answers: bool
+    requests: bool
+    size: int
+    number: int
+    busy: int
+    max_temp_file: int | None
+    request_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTls:
+    """proxy-ssl-*: `certificate` and `authorities` are files with PEM."""
+
+    certificate: File | None
+    authorities: File | None
+    verify: bool
+    depth: int
+    ciphers: Text | None
+    protocols: tuple[str, ...]
+    name: Template
+    send_name: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """`module` is the first part of every directive: proxy or grpc. None: as usual."""
+
+    module: str
+    to: Template
+    headers: Headers | None
+    connect_timeout: float | None
+    send_timeout: float | None
+    read_timeout: float | None
+    next_upstream: tuple[str, ...] | None
+    tries: int | None
+    tries_timeout: float | None
+    buffers: Buffers | None
+    tls: EndpointTls | None
+    http10: bool
+
+
+def proxy_of(route: Route, settings: NginxSettings, client_auth: ClientAuth | None, stock: Template | None) -> Proxy:
+    """`stock`: what stands in the place of the upstream block's name in stock mode."""
+    upstream = route.policy.upstream
+    grpc = upstream.protocol is Protocol.GRPC
+    words = upstream.next_upstream or ("off",)
+    return Proxy(
+        "grpc" if grpc else "proxy",
+        _target(upstream, stock),
+        headers_of(route, client_auth),
+        _unusual(upstream.connect_timeout, USUAL.connect_timeout),
+        _unusual(upstream.send_timeout, USUAL.send_timeout),
+        _unusual(upstream.read_timeout, USUAL.read_timeout),
+        None if words == USUAL.next_upstream else words,
+        None if settings.lua is not None or upstream.tries == USUAL.tries else upstream.tries,
+        _unusual(upstream.tries_timeout, USUAL.tries_timeout),
+        None if upstream.buffering == USUAL.buffering else _buffers(upstream.buffering),
+        _tls(route, upstream, settings),
+        upstream.http10 and not grpc,
+    )
+
+
+def _target(upstream: Upstream, stock: Template | None) -> Template:
+    found = schemes(upstream)
+    auto = len(found) > 1
+    start: tuple[str | Variable, ...] = (Variable("scheme"), "://") if auto else (f"{found[0]}://",)
+    if stock is not None:
+        return Template((*start, *stock.parts))
+    name = upstream_key(upstream, Scheme.HTTPS if auto else found[0]).name
+    if not auto:
+        return Template((*start, name))
+    return Template((*start, "serin_", Variable("scheme"), name.removeprefix("serin_https")))
+
+
+def _unusual(value: float, usual: float) -> float | None:
+    return None if value == usual else value
+
+
+def _buffers(asked: Buffering) -> Buffers:
+    number = max(asked.number, _SMALLEST_NUMBER)
+    most = (number - 1) * asked.size
+    busy = min(max(asked.busy or 2 * asked.size, asked.size), most)
+    temporary = asked.max_temp_file
+    if temporary:
+        temporary = max(temporary, asked.size)
+    return Buffers(asked.answers, asked.requests, asked.size, number, busy, temporary, asked.request_size)
+
+
+def _tls(route: Route, upstream: Upstream, settings: NginxSettings) -> EndpointTls | None:
+    tls = upstream.verification
+    if tls is None:
+        return None
+    name = Template((tls.name,)) if tls.name else sent_host(route) or Template((Variable("host"),))
+    return EndpointTls(
+        _pem(settings, tls.certificate),
+        _pem(settings, tls.authorities),
+        tls.verify and bool(tls.authorities),
+        tls.depth,
+        Text(tls.ciphers) if tls.ciphers else None,
+        tls.protocols,
+        name,
+        tls.send_name,
+    )
+
+
+def _pem(settings: NginxSettings, digest: str) -> File | None:
+    return plan_file(settings, certificate_file(digest)) if digest else None
+
+
+def plan_file(settings: NginxSettings, name: str) -> File:
+    """A file of the plan. Its name is a digest."""
+    return File(f"{settings.run_dir}/plan/{name}")
