@@ -46,6 +46,7 @@ struct srn_worker {
     uint64_t random;
     srn_requests *requests; /* NULL until the first one */
     bool leaving;
+    srn_nginx nginx; /* add_cleanup NULL: requests are ended by srn_request_done */
 };
 
 /* hash.c */

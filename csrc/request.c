@@ -37,6 +37,8 @@ struct srn_requests {
     srn_entry *chunk[MAX_CHUNKS];
 };
 
+static srn_worker *followed; /* the one worker of nginx's process */
+
 static uint32_t place_of(const srn_requests *t, const void *request) {
     return (uint32_t)(((uint64_t)(uintptr_t)request * SRN_GOLDEN) >> 40) & t->mask;
 }
@@ -98,9 +100,11 @@ static bool has_room(srn_worker *w) {
     return (t->count + 1) * 2 <= t->mask + 1 || widen(t, (t->mask + 1) * 2);
 }
 
+static bool follow_request(const srn_worker *w, const void *request);
+
 static srn_entry *insert(srn_worker *w, const void *request) {
     srn_entry *e = find(w, request);
-    if (e != NULL || request == NULL || !has_room(w))
+    if (e != NULL || request == NULL || !has_room(w) || !follow_request(w, request))
         return e;
     srn_requests *t = w->requests;
     e = t->free;
@@ -127,6 +131,8 @@ static void erase(srn_requests *t, uint32_t at) {
 
 void srn_forget_requests(srn_worker *w) {
     srn_requests *t = w->requests;
+    if (followed == w)
+        followed = NULL;
     if (t == NULL)
         return;
     for (uint32_t i = 0; i < t->chunks; i++)
@@ -331,6 +337,55 @@ void srn_request_done(srn_worker *w, const void *request, int status, int failed
         t->free = e;
     }
     srn_rest(w);
+}
+
+/* --- the end of a request as nginx tells it --- */
+
+typedef struct { /* ngx_http_cleanup_t */
+    void (*handler)(void *data);
+    void *data;
+    void *next;
+} srn_cleanup;
+
+/* Whether the last attempt was answered: $upstream_header_time then ends with a number. */
+static bool is_answered(const srn_worker *w, void *request) {
+    static const char name[] = "upstream_header_time";
+    char lower[sizeof name], *value = NULL, *err = NULL;
+    size_t len = 0;
+    if (w->nginx.variable(request, name, sizeof name - 1, lower, 0, &value, &len, &err) != 0 || value == NULL)
+        return false;
+    return len > 0 && value[len - 1] >= '0' && value[len - 1] <= '9';
+}
+
+static void request_ended(void *request) {
+    srn_worker *w = followed;
+    if (w == NULL || find(w, request) == NULL)
+        return;
+    int status = w->nginx.status(request), failed = 0;
+    if (status < 0)
+        status = 0;
+    if ((status == 499 || status == 502 || status == 504) && !is_answered(w, request)) {
+        failed = status != 499;
+        status = failed ? status : 0; /* the client left before an answer */
+    }
+    srn_request_done(w, request, status, failed);
+}
+
+static bool follow_request(const srn_worker *w, const void *request) {
+    if (w->nginx.add_cleanup == NULL)
+        return true;
+    void *r = (void *)(uintptr_t)request;
+    srn_cleanup *cleanup = w->nginx.add_cleanup(r, 0);
+    if (cleanup == NULL)
+        return false;
+    cleanup->handler = request_ended;
+    cleanup->data = r;
+    return true;
+}
+
+void srn_follow(srn_worker *w, const srn_nginx *nginx) {
+    w->nginx = *nginx;
+    followed = w;
 }
 
 void srn_leaving(srn_worker *w) {

@@ -152,6 +152,17 @@ void srn_request_refuse(srn_worker *w, const void *request, int status);
 int srn_request_refused(const srn_worker *w, const void *request);
 /* The end: srn_done for its choice, srn_count where it had none. */
 void srn_request_done(srn_worker *w, const void *request, int status, int failed);
+/* Functions of nginx and its Lua module, given by Lua: by these the end of a request is seen here, which spares a Lua phase
+ * for each. `add_cleanup` is ngx_http_cleanup_add, `status` and `variable` are ngx_http_lua_ffi_get_resp_status and _var_get. */
+typedef struct srn_nginx {
+    void *(*add_cleanup)(void *request, size_t size);
+    int (*status)(void *request);
+    int (*variable)(void *request, const char *name, size_t name_len, char *lower_buf, int capture, char **value,
+                    size_t *value_len, char **err);
+} srn_nginx;
+/* From now on each request that comes to be known here ends by itself when nginx is done with it; srn_request_done is not to
+ * be called. One worker of a process can have this. Its answer: an attempt without one counts as the endpoint's failure. */
+void srn_follow(srn_worker *w, const srn_nginx *nginx);
 /* `1.2.3.4` or `[::1]`, not ended by 0; its length. */
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 /* The process is ending (an old nginx worker): between calls of srn_request_* it holds no block. */

@@ -45,7 +45,7 @@ def silent(end: "Endpoints", link: socket.socket, head: bytes, nth: int) -> bool
 
 
 def garbage(end: "Endpoints", link: socket.socket, head: bytes, nth: int) -> bool:
-    link.sendall(b"this is no answer\r\n\r\n")
+    link.sendall(b"HTTP/1.1 200 OK\r\nX-\0: 1\r\n\r\n")
     return False
 
 

@@ -9,15 +9,14 @@ local LIMIT = 1000
 
 local attempts = {}
 
--- The last attempt but `back` of the upstream asked at present, and how many there were; the one being prepared counts.
--- Entries of an $upstream_* variable are parted by `, `, those before an internal redirect by ` : `.
-local function entry(text, back)
-    local list, n = {}, 0
-    for one in gmatch(match(text or "", "[^:]*$"), "[^,%s]+") do
-        n = n + 1
-        list[n] = one
+-- What an $upstream_* variable says of the last attempt at the upstream asked at present, and how many were made there.
+-- Attempts are parted by `, `, upstreams (internal redirects) by ` : `, which also stands at the end while the balancer runs.
+local function last(text)
+    local found, n = nil, 0
+    for one in gmatch(match(text or "", "([^:]*)[%s:]*$"), "[^,%s]+") do
+        found, n = one, n + 1
     end
-    return list[n - back], n
+    return found, n
 end
 
 -- nginx's remaining tries beyond the one being prepared, of which it tells only by refusing more than the limit.
@@ -30,16 +29,11 @@ end
 -- Whether the attempt that failed was one on a kept connection that the endpoint had closed: no fault of the endpoint's,
 -- and nginx gives another try for it. `granted`: so did we; else nothing but that can have led to another attempt.
 function attempts.was_kept(granted, status)
-    local connected, number = entry(ngx.var.upstream_connect_time, 1)
-    if status ~= 502 or not tonumber(connected) or entry(ngx.var.upstream_bytes_received, 1) ~= "0" then
+    if status ~= 502 or last(ngx.var.upstream_bytes_received) ~= "0" then
         return false
     end
-    return not granted or has_spare(number)
-end
-
--- Whether the last attempt was answered by an endpoint.
-function attempts.answered()
-    return tonumber(entry(ngx.var.upstream_header_time, 0)) ~= nil
+    local connected, number = last(ngx.var.upstream_connect_time)
+    return connected ~= "-" and (not granted or has_spare(number + 1))
 end
 
 return attempts

@@ -1,7 +1,8 @@
--- The phases of a forwarded request: the balancer's first call decides, later ones are retries, the log phase counts.
+-- The phases of a forwarded request: the balancer's first call decides, later ones are retries.
 --
--- balance() and log() are the whole cost of a plain route: no table and no closure is made for a request, and nginx
--- variables are read only where something depends on them. What a failure means is serin.dataplane.proxy.retries.
+-- balance() is the whole cost of a plain route: no table and no closure is made for a request, and nginx variables are
+-- read only where something depends on them. The end of a request is seen by the routine (srn_follow), since a Lua phase
+-- for it would cost more than all of this. What a failure means is serin.dataplane.proxy.retries.
 
 local routine = require "serin.routine"
 local specs = require "serin.spec"
@@ -137,28 +138,12 @@ function core.balance()
     return first(routine.C, worker, r)
 end
 
--- What the statistics say of a status that may not be an endpoint's: 0 when no answer came, and whether that is its fault.
-local function judge(status)
-    if attempts.answered() then
-        return status, 0
-    end
-    if status == 499 then
-        return 0, 0
-    end
-    return status, 1
-end
-
--- log_by_lua, of every request whoever answered it.
+-- log_by_lua where an answer may have come from nginx itself: counts those; the routine sees the end of the others.
 function core.log()
     local worker = routine.worker
-    if not worker then
-        return
+    if worker and not var.upstream_status then
+        routine.C.srn_count(worker, ngx.status)
     end
-    local status, failed = ngx.status, 0
-    if status == 502 or status == 504 or status == 499 then
-        status, failed = judge(status)
-    end
-    routine.C.srn_request_done(worker, get_request(), status, failed)
 end
 
 -- content_by_lua of @serin_failed: the status noted by refuse(), 500 for what is an error of nginx's own.

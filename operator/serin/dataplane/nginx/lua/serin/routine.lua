@@ -65,12 +65,24 @@ int srn_request_grant(srn_worker *w, const void *request, uint32_t tries);
 int srn_request_granted(const srn_worker *w, const void *request);
 void srn_request_refuse(srn_worker *w, const void *request, int status);
 int srn_request_refused(const srn_worker *w, const void *request);
-void srn_request_done(srn_worker *w, const void *request, int status, int failed);
+void srn_count(srn_worker *w, int status);
+typedef struct srn_nginx {
+    void *(*add_cleanup)(void *request, size_t size);
+    int (*status)(void *request);
+    int (*variable)(void *request, const char *name, size_t name_len, char *lower_buf, int capture, char **value,
+                    size_t *value_len, char **err);
+} srn_nginx;
+void srn_follow(srn_worker *w, const srn_nginx *nginx);
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 void srn_leaving(srn_worker *w);
 srn_pattern *srn_pattern_new(const char *text, size_t len, uint32_t flags, char *err, size_t err_len);
 void srn_pattern_free(srn_pattern *p);
 int srn_pattern_search(srn_pattern *p, const uint8_t *subject, size_t len, int32_t *spans, uint32_t max_spans);
+]]
+
+-- nginx's own: the cleanup list of a request, kept in the same form since nginx 0.7.
+ffi.cdef [[
+void *ngx_http_cleanup_add(void *r, size_t size);
 ]]
 
 local ABI, ANY_ROW = 1, 0xffffffff
@@ -115,12 +127,24 @@ local function seed()
     return bytes[0]
 end
 
+-- What the routine needs of nginx to see the end of a request. resty.core has declared the other two.
+local function functions_of_nginx()
+    local made, nginx = ffi.new("srn_nginx"), ffi.C
+    made.add_cleanup = nginx.ngx_http_cleanup_add
+    made.status = ffi.cast("int (*)(void *)", nginx.ngx_http_lua_ffi_get_resp_status)
+    made.variable = ffi.cast(
+        "int (*)(void *, const char *, size_t, char *, int, char **, size_t *, char **)", nginx.ngx_http_lua_ffi_var_get
+    )
+    return made
+end
+
 local function attach()
     local err = ffi.new("char[512]")
     local worker = C.srn_attach(run_dir, ANY_ROW, seed(), err, 512)
     if worker ~= nil then
         -- the row is given back when the Lua VM is closed, which nginx does last of all
         routine.worker = ffi.gc(worker, C.srn_detach)
+        C.srn_follow(worker, functions_of_nginx())
         return true
     end
     local text = ffi.string(err)
