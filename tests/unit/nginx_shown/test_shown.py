@@ -101,6 +101,17 @@ def test_a_host_comes_without_the_main_file_and_with_its_weights() -> None:
     assert "# weights [90, 10]" in text
 
 
+def test_a_host_that_cannot_be_rendered_is_shown_closed() -> None:
+    class Fails(Renderer):
+        def host(self, host: Host, globals_: Globals, weights: Weights | None) -> str:
+            if any(r.policy.closed is None for r in host.routes):
+                raise ValueError("too\nlong")
+            return "server closed;\n"
+
+    text = shown.text(shown.from_plan(PLAN, "shop.example"), Fails(), whole=False)
+    assert "# not rendered: ValueError('too\\nlong')\n# All requests for this host get 503.\nserver closed;" in text
+
+
 def test_what_is_lost_without_lua_is_said() -> None:
     lost = shown.losses(shown.from_plan(PLAN, None))
     assert set(lost) >= set(GENERAL)

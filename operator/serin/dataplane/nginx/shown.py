@@ -12,10 +12,12 @@ from pathlib import Path
 from serin.dataplane.nginx.apply import Renderer
 from serin.dataplane.nginx.certificates import link_name
 from serin.dataplane.nginx.files import MAIN, acted_on, host_path, included
+from serin.dataplane.nginx.rendered import fault_text
 from serin.dataplane.nginx.trial import PLACEHOLDER
 from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.errors import CorruptFileError, RunDirectoryError, UsageError
 from serin.render.nginx import stock
+from serin.render.nginx.closing import close_host
 from serin.render.nginx.weights import Weights, of_plan
 from serin.render.rundir import RunDirectory
 from serin.routing.identity import content_digest
@@ -92,13 +94,23 @@ def losses(shown: Shown) -> tuple[str, ...]:
 def text(shown: Shown, renderer: Renderer, *, whole: bool, head: tuple[str, ...] = ()) -> str:
     """One text: with `whole` the main file, then the host files. Each host's is as nginx would get it."""
     parts = ["".join(f"# {_line(line)}\n" for line in (*head, *shown.notes))]
-    rendered = [(host, renderer.host(host, shown.globals, shown.weights)) for host in shown.hosts]
+    rendered = [_rendered(shown, host, renderer) for host in shown.hosts]
     if whole:
         includes = [renderer.include(host, _path(shown, file)) for host, file in rendered]
         certified = {name: link_name(name) for name in sorted(shown.certified)}
         parts.append(renderer.main(shown.globals, includes, certified, PLACEHOLDER))
     parts += [f"\n# --- {_path(shown, file)}{_standing(shown, file)}\n\n{file}" for _, file in rendered]
     return "".join(parts)
+
+
+def _rendered(shown: Shown, host: Host, renderer: Renderer) -> tuple[Host, str]:
+    """A host that cannot be rendered answers 503, as it does in nginx."""
+    try:
+        return host, renderer.host(host, shown.globals, shown.weights)
+    except Exception as fault:  # our own, and this host's alone
+        closed = close_host(host)
+        said = f"# {_line(fault_text(fault))}\n# All requests for this host get 503.\n"
+        return closed, said + renderer.host(closed, shown.globals, shown.weights)
 
 
 def _path(shown: Shown, file: str) -> str:
