@@ -1,5 +1,6 @@
 """Maps and spec of a route give the verdicts of routing.rules, by nginx's rules for maps and variables."""
 
+import pytest
 from harness.nginx_maps import Request, Variables
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,7 +81,9 @@ cookies = st.lists(
 )
 sent = st.tuples(st.sampled_from(("x-canary", "x-other", "y")), st.sampled_from(TEXTS).map(str.encode))
 targets = st.lists(
-    st.sampled_from(("v=1", "v=%31", "%76=1", "V=1", "v", "v=", "w=a+b", "w=a%20b", "w=%zz", "=1", "v=1=2", "w=1%262")),
+    st.sampled_from(
+        ("v=1", "v=%31", "%76=1", "V=1", "v", "v=", "w=a+b", "w=a%20b", "w=%zz", "v=2", "v=1=2", "w=1%262")
+    ),
     max_size=3,
 ).map(lambda parts: ("/p?" + "&".join(parts)).encode() if parts else b"/p")
 requests = st.builds(
@@ -194,17 +197,12 @@ fields = st.builds(
     st.sampled_from(("v1", "v[0-9]+", "", "a*", "(a|a)*b", "é")),
     st.booleans(),
 )
+kinds = st.sampled_from(MatchKind)
 cookie_fields = st.builds(
-    FieldMatch,
-    st.sampled_from(("v", "canary", "a.b")),
-    st.sampled_from(MatchKind),
-    st.sampled_from(("v1", "v[0-9]+", "")),
+    FieldMatch, st.sampled_from(("v", "canary", "a.b")), kinds, st.sampled_from(("v1", "v[0-9]+", ""))
 )
 parameters = st.builds(
-    FieldMatch,
-    st.sampled_from(("v", "w")),
-    st.sampled_from(MatchKind),
-    st.sampled_from(("1", "a b", "[0-9]", "1&2", "%zz", "")),
+    FieldMatch, st.sampled_from(("v", "w")), kinds, st.sampled_from(("1", "a b", "[0-9]", "1&2", "%zz", ""))
 )
 matches = st.builds(
     Match,
@@ -235,6 +233,28 @@ def test_rows_say_what_the_rules_of_a_canaryroute_say(rules: tuple[MatchRule, ..
             assert (row.version, row.reason) == (expected.forced, expected.reason)
             return
     assert expected.forced == -1
+
+
+@pytest.mark.parametrize(
+    ("cookie", "target", "taken"),
+    [
+        (b"v=v1", b"/?v=1", True),
+        (b"V=v1", b"/?v=1", False),
+        (b"v=v2; v=v1", b"/?v=1", False),
+        (b"v=v1; v=v2", b"/?v=1&v=2", True),
+        (b"v=v1", b"/?v=2&v=1", False),
+        (b"v=v1", b"/?w=?v=1", False),
+        (b"v=v1", b"/v=1", False),
+        (b"v=v1", b"/?%76=%31#v", True),
+    ],
+)
+def test_without_lua_the_first_cookie_and_parameter_of_a_name_count(cookie: bytes, target: bytes, taken: bool) -> None:
+    match = Match(cookies=(FieldMatch("v", value="v1"),), query=(FieldMatch("v", value="1"),))
+    request = Request([], [cookie], target)
+    rules = (MatchRule(1, (match,)),)
+    assert said_by_maps(rules, request) == (1 if taken else -1)
+    judged = CompiledMatches(rules, (version(0), version(1)), Pattern).judge(subject_of(request))
+    assert (judged.forced == 1) == taken
 
 
 def said_by_maps(rules: tuple[MatchRule, ...], request: Request) -> int:
@@ -288,10 +308,8 @@ def test_the_same_key_is_one_variable() -> None:
 
 def test_the_address_needs_no_variable() -> None:
     versions = (VersionRoute("0" * 16, "v", INGRESS, "web", "80", "p", hash_by=HashBy(("$remote_addr",))),)
-    assert route_rules(route_of(*versions), lua=True) == RouteRules(
-        spec=route_rules(route_of(*versions), lua=True).spec
-    )
-    assert route_rules(route_of(*versions), lua=True).spec.keys == ("",)
+    rules = route_rules(route_of(*versions), lua=True)
+    assert (rules.blocks, rules.spec.keys) == ((), ("",))
 
 
 # --- as text ---
