@@ -321,6 +321,18 @@ def test_every_bad_access_annotation_is_named() -> None:
     assert "allowlist-source-range" in found
 
 
+def test_the_plane_decides_what_can_be_honoured() -> None:
+    asked = ingress("main", notes={"auth-tls-secret": "trust", "proxy-http-version": "1.0"})
+    assert "needs the nginx plane (--plane nginx)" in denied(world().verdict(asked))
+    on_nginx = world(plane="nginx")
+    assert on_nginx.judge.secrets(review_of(asked)) == {Ref("Secret", "shop", "trust")}
+    assert on_nginx.verdict(asked, secrets={}) == ALLOWED, "nothing is known of the Secret"
+    assert "auth-tls-secret-unusable" in warned(on_nginx.verdict(asked))
+    bad = ingress("main", notes={"auth-tls-secret": "a b"})
+    assert "expected a Secret's name" in denied(on_nginx.verdict(bad))
+    assert "auth-tls-secret-missing" in denied(on_nginx.verdict(ingress("main", notes={"auth-tls-match-cn": "CN=a"})))
+
+
 # --- what may come later ---
 
 
