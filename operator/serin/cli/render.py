@@ -17,8 +17,11 @@ RUN_DIR = "/run/serin"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.run_dir is not None and (arguments.paths or arguments.kubeconfig or arguments.apiserver_host):
+    others = bool(arguments.paths or arguments.kubeconfig or arguments.apiserver_host)
+    if arguments.run_dir is not None and others:
         raise UsageError("--run-dir excludes PATH and --kubeconfig; expected one of them")
+    if arguments.run_dir is None and not others:
+        raise UsageError("expected files or folders as PATH, a cluster by --kubeconfig FILE, or --run-dir DIR")
     if arguments.run_dir is not None:
         found = shown.from_run_dir(arguments.run_dir, arguments.host)
         run_dir = RunDirectory(arguments.run_dir.absolute())
