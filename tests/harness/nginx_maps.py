@@ -37,7 +37,9 @@ class Request:
 class Variables:
     """The variables of one request; a block is evaluated when it is asked for, once."""
 
-    def __init__(self, blocks: Iterable[Block], request: Request) -> None:
+    def __init__(self, blocks: Iterable[Block], request: Request, *, joins: bool = False) -> None:
+        """`joins`: repeated headers are joined, as since nginx 1.23; else the first one is seen."""
+        self._joins = joins
         self._blocks = {block.variable.name: block for block in blocks}
         self._request = request
         self._known: dict[str, bytes] = {}
@@ -91,8 +93,9 @@ class Variables:
         family, _, rest = name.partition("_")
         if name == "http_cookie":
             return self._request.cookie or b""
-        if family == "http":  # the first, as before 1.23
-            return next((v for key, v in self._request.headers if key.replace("-", "_") == rest), b"")
+        if family == "http":
+            found = [value for key, value in self._request.headers if key.replace("-", "_") == rest]
+            return b", ".join(found if self._joins else found[:1])
         if family == "cookie":
             return nginx_cookie(self._request.cookies, rest.encode())
         return {

@@ -146,4 +146,4 @@ def _question(of: Subject, wanted: FieldMatch, *, present: bool) -> ByLua:
         return ByLua("s", of, wanted.name)
     if wanted.kind is MatchKind.EXACT:
         return ByLua("e", of, wanted.name, wanted.value)
-    return ByLua("x", of, wanted.name, wanted.pattern)
+    return ByLua("x", of, wanted.name, wanted.value)

@@ -54,7 +54,7 @@ class ByVariable:
 
 @dataclass(frozen=True, slots=True)
 class ByLua:
-    """`kind`: e equal to `text`, s present, x the whole value matches the pattern `text`, b a broken pattern."""
+    """`kind`: e equal to `text`, s present, x the pattern `text` takes the whole value, b a broken pattern."""
 
     kind: Literal["e", "s", "x", "b"]
     of: Subject
