@@ -58,6 +58,7 @@ class Server:
     table: tuple[Set, ...]
     blocks: tuple[Block, ...] = ()
     upstreams: tuple[UpstreamBlock, ...] = ()
+    certificate: bool = False
     reject_handshake: bool = False
 
     @property
@@ -93,8 +94,10 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
     names = tuple(server_name(name) for name in dict.fromkeys((host.name, *host.aliases)) if name)
     about = Name(host.name or "_")
     catch_all = host.name == ""
+    # nginx wants certificates of all servers only where the default one refuses handshakes
+    own_context = bool(settings.https) and (catch_all or host.client_auth is not None or globals_.reject_handshake)
     if host.www is not None:
-        return Server(about, names, catch_all, _www(host.www), None, (), ())
+        return Server(about, names, catch_all, _www(host.www), None, (), (), certificate=own_context)
     client_auth = None if host.client_auth is None else _client_auth(host.client_auth, settings)
     routes = host.routes if settings.lua is not None else _without_unsafe(host.routes)
     found = layout(routes, _runs_natively(settings), lua=settings.lua is not None)
@@ -105,7 +108,7 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
     table = _table(found) if found.dispatched else ()
     reject = catch_all and globals_.reject_handshake
     upstreams = tuple(contents.upstreams)
-    return Server(about, names, catch_all, None, client_auth, locations, table, blocks, upstreams, reject)
+    return Server(about, names, catch_all, None, client_auth, locations, table, blocks, upstreams, own_context, reject)
 
 
 class _Contents:

@@ -81,6 +81,11 @@ class Location:
     sticky: bool = False
     proxy: Proxy | None = None
 
+    @property
+    def answers(self) -> bool:
+        """Whether nginx may answer itself here, outside of an `if`: Lua counts these answers."""
+        return any((self.answer, self.away, self.auth, self.lua_rewrite))
+
 
 @dataclass(frozen=True, slots=True)
 class Around:
