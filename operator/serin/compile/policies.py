@@ -73,7 +73,7 @@ class HostPolicies:
     def of_rule(self, rule: Rule) -> Policy:
         """The policy of one path. The value is shared wherever nothing depends on the path."""
         held = self._held(rule.reading)
-        policy = held.plain if rule.id.path.startswith(self._settings.no_tls_redirect) else held.policy
+        policy = held.plain if self._may_be_plain(rule.id.path) else held.policy
         if policy.closed is not None:
             return policy
         if rule.path.backend is None:
@@ -89,6 +89,12 @@ class HostPolicies:
         if policy.affinity is not None and not policy.affinity.path:
             changes["affinity"] = replace(policy.affinity, path=rule.id.path.partition(";")[0])
         return replace(policy, **changes) if changes else policy
+
+    def _may_be_plain(self, path: str) -> bool:
+        """Challenges of authorities. Where clients need a certificate, only what needs no password either."""
+        if not path.startswith(self._settings.no_tls_redirect):
+            return False
+        return self._clients.https_only is None or path.startswith(self._settings.no_auth)
 
     def _check_groups(self, rewrite: Rewrite) -> None:
         missing = matching.missing_groups(rewrite.pattern, rewrite.target)

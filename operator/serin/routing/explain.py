@@ -20,7 +20,7 @@ from serin.routing.explanation import Explanation, Note
 from serin.routing.match import find_host, find_route, matches
 from serin.routing.outcome import Asked, Cause, Pass, Reply, before_proxying, before_routing, rewrite_searcher
 from serin.routing.paths import normalize
-from serin.routing.plan import Host, Plan, Route
+from serin.routing.plan import ClientVerify, Host, Plan, Route
 from serin.routing.search import PatternMaker
 from serin.routing.shares import Shares, answers, shares
 
@@ -111,6 +111,9 @@ def _on_host(
         because=(Note(f"{_rule(route)} is the first rule that takes the path", route.source),),
         lost=_later(host, route, asked.path, patterns),
     )
+    if host.client_auth is not None and asked.tls:
+        needed = "needs a certificate" if host.client_auth.verify is ClientVerify.ON else "may show a certificate"
+        told = replace(told, because=(*told.because, Note(f"the client {needed}", host.client_auth.source)))
     met = before_proxying(route, asked, plan.globals, rewrite_searcher(route, patterns))
     if isinstance(met, Reply):
         return _reply(told, met)

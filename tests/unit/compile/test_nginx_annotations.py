@@ -19,8 +19,10 @@ from serin.compile.annotations.model import NGINX
 from serin.compile.annotations.table import ANNOTATIONS
 from serin.compile.compiler import Compiled
 from serin.compile.concerned import concerned
+from serin.native.pattern import Pattern
 from serin.refs import Ref
 from serin.render.documents import host_document, read_host
+from serin.routing.explain import ExplainRequest, explain
 from serin.routing.plan import Buffering, ClientVerify, Host, Policy, Protocol, Upstream, UpstreamTls
 
 NEEDS = "needs the nginx plane (--plane nginx)"
@@ -333,6 +335,23 @@ def test_they_are_of_the_whole_host() -> None:
     compiled = compile_objects(main, other, TRUST, CERT, plane="nginx")
     assert host(compiled).client_auth is not None
     assert [r.policy.tls_redirect is None for r in routes(compiled)] == [False, False], "plain requests show none"
+
+
+def test_challenges_of_certificate_authorities_are_open_and_nothing_else_is() -> None:
+    """What the ConfigMap lets in without TLS would come in without a certificate."""
+    paths = (("/.well-known/acme-challenge/token", "Exact", "solver"), ("/plain", "Prefix", "v1"))
+    main = ingress("main", *paths, notes={"auth-tls-secret": "trust"}, tls=TLS)
+    settings = config_map(no_tls_redirect_locations="/.well-known/acme-challenge,/plain")
+    compiled = compile_objects(main, TRUST, CERT, settings, configmap=("serin", "config"), plane="nginx")
+    found = {r.match.path: r.policy.tls_redirect is None for r in routes(compiled)}
+    assert (found["/.well-known/acme-challenge/token"], found["/plain"]) == (True, False)
+
+
+def test_explain_says_who_has_to_show_one() -> None:
+    plan = nginx({"auth-tls-secret": "trust"}, TRUST).plan
+    told = explain(plan, ExplainRequest(f"https://{HOST}/"), (), Pattern)
+    assert any("the client needs a certificate (Ingress shop/main" in str(note) for note in told.because)
+    assert explain(plan, ExplainRequest(f"http://{HOST}/"), (), Pattern).status == 308
 
 
 @pytest.mark.parametrize("word", ["optional", "optional_no_ca"])
