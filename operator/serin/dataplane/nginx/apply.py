@@ -227,7 +227,7 @@ class Applier:
         certified = {name: link_name(name) for name in index.certificates}
         text = self._main(index, entries, certified)
         acted = {entry.file: entry.acted for entry in entries}
-        digest = acted_on_with(text, acted.__getitem__)
+        digest = acted_on_with(text.replace(PLACEHOLDER, ""), acted.__getitem__)
         text = text.replace(PLACEHOLDER, digest)
         before = self._files.read(MAIN)
         self._certificates.put(index.certificates, index.globals.default_certificate)

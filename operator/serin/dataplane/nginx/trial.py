@@ -4,6 +4,7 @@ Hosts that nginx has taken before need not be read again, so that a change costs
 """
 
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from serin.dataplane.nginx.testing import Test, TestResult
 from serin.refs import Ref
 from serin.routing.plan import Globals
 
-PLACEHOLDER = "0" * 32
-"""Stands where the digest of the configuration comes."""
+PLACEHOLDER = secrets.token_hex(16)
+"""Stands where the digest of the configuration comes; no user can have written it."""
 _PID = re.compile(r"^([ \t]*pid[ \t]+)[^;]+;", re.MULTILINE)
 _OBJECT = re.compile(r"(Ingress|CanaryRoute) ([A-Za-z0-9.-]+)/([A-Za-z0-9.-]+)")
 
