@@ -1,4 +1,4 @@
-"""Endpoints behind nginx that behave as a test says, and a nginx with a configuration made by hand for the Lua modules."""
+"""Endpoints that behave as a test says, and nginx with a configuration made by hand around the Lua modules."""
 
 import os
 import socket
@@ -15,6 +15,10 @@ from harness.waiting import until
 from serin.dataplane.nginx.assets import library, lua_folder
 from serin.dataplane.nginx.components import Components
 from serin.routing.plan import Endpoint
+
+MakeNginx = Callable[..., "Nginx"]
+MakeEndpoint = Callable[..., "Endpoints"]
+"""The fixtures `nginx` and `endpoint`."""
 
 Behave = Callable[["Endpoints", socket.socket, bytes, int], bool]
 """Called with a request's head and how many came on this connection; False: close it."""

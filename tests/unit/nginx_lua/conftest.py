@@ -1,18 +1,15 @@
-"""A nginx with the Lua modules for a test, over a run directory whose writers the test holds; skipped where there is none."""
+"""nginx with the Lua modules over a run directory whose writers the test holds; skipped where there is none."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from behind_nginx import Behave, Endpoints, Nginx, answer
 from harness.shared_memory import Rig
+from unit.nginx_lua.behind_nginx import Behave, Endpoints, MakeEndpoint, MakeNginx, Nginx, answer
 
 from serin.dataplane.nginx.components import Components, find
 from serin.errors import SerinError
-
-MakeNginx = Callable[..., Nginx]
-MakeEndpoint = Callable[..., Endpoints]
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,19 @@
 
 from collections import Counter
 
-from behind_nginx import Endpoints, garbage, hang_up, listed, once, passed, silent, with_status
-from conftest import MakeEndpoint, MakeNginx
 from harness.shared_memory import Rig, hex64, make_pool, make_split
+from unit.nginx_lua.behind_nginx import (
+    Endpoints,
+    MakeEndpoint,
+    MakeNginx,
+    garbage,
+    hang_up,
+    listed,
+    once,
+    passed,
+    silent,
+    with_status,
+)
 
 from serin.native.hashing import hash64
 from serin.native.worker import KEYED
@@ -14,7 +24,9 @@ from serin.routing.plan import Algorithm, Split
 
 def spec_of(split: Split, tries: int = 3) -> str:
     names = ("prod-main-80", "prod-canary-80", "prod-third-80")
-    return Spec(split.id, tuple(SpecVersion(s.ident, n) for s, n in zip(split.shares, names, strict=False)), tries).text()
+    return Spec(
+        split.id, tuple(SpecVersion(s.ident, n) for s, n in zip(split.shares, names, strict=False)), tries
+    ).text()
 
 
 def test_a_split_is_exact_and_changes_with_the_next_request(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
@@ -107,7 +119,9 @@ def test_a_new_connection_that_is_hung_up_is_not_asked_twice(
     rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx
 ) -> None:
     a, b, c, d = (endpoint(name, hang_up) for name in "abcd")
-    server = nginx(passed(spec_of(one_pool(rig, a, b, c, d))) + passed(spec_of(one_pool(rig, a, b, c, d), 0), path="/all"))
+    server = nginx(
+        passed(spec_of(one_pool(rig, a, b, c, d))) + passed(spec_of(one_pool(rig, a, b, c, d), 0), path="/all")
+    )
     assert server.get("/").status == 502
     assert sorted(len(end.heads) for end in (a, b, c, d)) == [0, 1, 1, 1]
     assert server.get("/all").status == 502
@@ -149,7 +163,9 @@ def test_a_forced_version_stays_over_retries(rig: Rig, endpoint: MakeEndpoint, n
     split = rig.put(make_split(1, [(pools[0], 0), (pools[1], 0)]), *pools)
     spec = spec_of(split) + " r=letters"
     more = 'set $letters "PP"; if ($http_x_canary) { set $letters "TP"; }'
-    server = nginx(passed(spec, more='set $letters $http_x_letters; add_header X-To "$proxy_alternative_upstream_name";'))
+    server = nginx(
+        passed(spec, more='set $letters $http_x_letters; add_header X-To "$proxy_alternative_upstream_name";')
+    )
     assert more
     found = [server.get("/", X_Letters="TP") for _ in range(4)]
     assert [f.text for f in found] == ["good"] * 4
