@@ -3,9 +3,9 @@
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from harness.lua_state import LuaState, state_with_patterns
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lua_state import LuaState, state_with_patterns
 
 from serin.routing.conditions import Subject, parameter_of
 from serin.routing.cookies import cookie_reader
@@ -33,6 +33,7 @@ cookie_headers = st.lists(
 ).map(b"".join)
 
 
+@settings(max_examples=500)
 @given(
     header=cookie_headers, name=st.sampled_from([b"a", b"A", b"ab", b"b", b"", b"a-b", b"%a", b"."]), case=st.booleans()
 )
@@ -53,6 +54,9 @@ targets = st.lists(
 ).map(b"".join)
 
 
+@example(target=b"?x=1&a+b=1+2%2B", name="a b")
+@example(target=b"?a%20b=%zz", name="a b")
+@settings(max_examples=500)
 @given(target=targets, name=st.sampled_from(["a", "A", "AA", "a b", "+", "=", "%", "", "aa", "&"]))
 def test_parameters_are_read_alike(lua: LuaState, target: bytes, name: str) -> None:
     subject = Subject(lambda _: None, None, b"/" + target, "GET", "10.0.0.1")

@@ -6,11 +6,11 @@ Over both ends: blocks and spec as serin.render.nginx makes them, spec.lua and r
 from typing import Any
 
 import pytest
+from harness.lua_state import LIBRARY, LuaState
 from harness.nginx_maps import Request, Variables
 from harness.rule_cases import canaries, match_rules, requests, route_of, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lua_state import LIBRARY, LuaState
 
 from serin.native.pattern import Pattern
 from serin.render.nginx.rules import route_rules

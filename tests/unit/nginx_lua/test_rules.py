@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from harness.lua_state import LuaState, state_with_patterns
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from lua_state import LuaState, state_with_patterns
 
 from serin.native.pattern import Pattern
 from serin.refs import Ref
@@ -86,6 +86,7 @@ def header_row(index: int, rule: HeaderRule) -> dict[str, Any]:
     }
 
 
+@settings(max_examples=500)
 @given(rules=canaries, request=requests, cookie=cookies, asked=st.sets(st.integers(0, 3)))
 def test_letters(
     lua: LuaState, rules: list[tuple[Any, Any]], request: dict[str, bytes], cookie: bytes | None, asked: set[int]
@@ -103,6 +104,11 @@ def test_letters(
     var |= {"http_" + name.lower().replace("-", "_"): value for name, value in request.items()}
     found = lua.call("verdict", {"r": "letters", "h": rows, "count": len(versions)}, var)
     assert verdict_of(found) == plain(CompiledRules(versions, Pattern).judge(headers.get, cookie))
+
+
+def test_who_is_out_by_header_is_not_asked_for_a_cookie(lua: LuaState) -> None:
+    assert lua.call("verdict", {"r": "l", "h": [], "count": 3}, {"l": "OPTP"}) == (-1, 2, None)
+    assert lua.call("verdict", {"r": "l", "h": [], "count": 3}, {"l": "OPTT"}) == (2, 2, b"cookie")
 
 
 def test_many_letters_are_not_all_kept(lua: LuaState) -> None:
@@ -124,9 +130,9 @@ field_matches = st.builds(
     st.sampled_from(["x-try", "X_Try", "try", "a b"]),
     st.sampled_from(MatchKind),
     st.sampled_from(["blue", "blue|green", "(a+)+", "(", "a.c"]),
-    st.booleans(),
+    st.sampled_from([False, False, True]),
 )
-fields = st.lists(field_matches, max_size=2).map(tuple)
+fields = st.lists(field_matches, max_size=1).map(tuple)
 matches = st.builds(Match, headers=fields, cookies=fields, query=fields, method=st.sampled_from(["", "GET", "POST"]))
 match_rules = st.lists(
     st.builds(MatchRule, st.integers(0, 2), st.lists(matches, min_size=1, max_size=2).map(tuple)), max_size=3
@@ -166,6 +172,18 @@ def _condition(source: str, field: FieldMatch) -> list[str]:
     return ["b", source, field.name] if field.broken else ["x", source, field.name, field.value]
 
 
+@pytest.mark.parametrize("home", [True, False])
+def test_a_pattern_that_meets_its_bound_keeps_at_home(lua: LuaState, home: bool) -> None:
+    field = FieldMatch("x-try", MatchKind.REGULAR_EXPRESSION, "(a+)+")
+    rules = (MatchRule(0 if home else 1, (Match(headers=(field,)),)),)
+    subject = Subject({b"x-try": VALUES[-1]}.get, None, b"/", "GET", "10.0.0.1")
+    wanted = CompiledMatches(rules, (version(0), version(1)), Pattern).judge(subject)
+    assert (wanted.forced == 0) is home
+    found = lua.call("verdict", {"m": rows_of(rules), "count": 2}, {"http_x_try": VALUES[-1]})
+    assert verdict_of(found) == plain(wanted)
+
+
+@settings(max_examples=500)
 @given(rules=match_rules, subject=subjects)
 def test_rows(lua: LuaState, rules: tuple[MatchRule, ...], subject: Subject) -> None:
     versions = tuple(version(i) for i in range(3))

@@ -1,7 +1,6 @@
 -- Cookie affinity: serin.dataplane.proxy.sticky for nginx. The version and endpoint are picked in balancer_by_lua, the
 -- cookie is written in header_filter_by_lua, once it is known which endpoint answered; ngx.ctx goes between the two.
 
-local attempts = require "serin.attempts"
 local bit = require "bit"
 local cookies = require "serin.cookies"
 local fields = require "serin.fields"
@@ -10,7 +9,7 @@ local routine = require "serin.routine"
 local rules = require "serin.rules"
 local resp = require "ngx.resp"
 local ngx = ngx
-local lower = string.lower
+local lower, match = string.lower, string.match
 
 local NO_ENDPOINT, STICKY, VERSION_ONLY = routine.NO_ENDPOINT, routine.STICKY, routine.VERSION_ONLY
 local PINNED = bit.bor(routine.STICKY, routine.EXACT)
@@ -140,12 +139,18 @@ local function agent()
     return fields.header("user-agent")
 end
 
+-- Whether an endpoint has answered: nginx then knows the time of its header (of the last attempt, the last in the list).
+local function answered()
+    local times = ngx.var.upstream_header_time
+    return times and match(times, "%d$") ~= nil
+end
+
 -- The value of this request's cookie, or nil.
 local function due_now(state)
     local key = state.key
     if not state.fixed then
         local choice = routine.choice()
-        if not choice or not attempts.answered() then
+        if not choice or not answered() then
             return nil
         end
         local affinity, moved = state.affinity, choice.endpoint ~= state.first

@@ -4,7 +4,6 @@ nginx's own library is loaded by ctypes; `ngx` is a table that the test fills.
 """
 
 import ctypes
-import glob
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from serin.native import _ffi
 
-MODULES = pathlib.Path(__file__).parents[3] / "operator/serin/dataplane/nginx/lua"
+MODULES = pathlib.Path(__file__).parents[2] / "operator/serin/dataplane/nginx/lua"
 LIBRARY = pathlib.Path(_ffi.__file__).with_name("libserin.so")
 
 _NIL, _BOOLEAN, _NUMBER, _STRING, _TABLE = 0, 1, 3, 4, 5
@@ -24,9 +23,8 @@ class LuaError(Exception):
 
 
 def _find_library() -> str:
-    root = os.environ.get("SERIN_NGINX", "/").rstrip("/")
-    found = glob.glob(f"{root}/usr/lib/*/libluajit-5.1.so.2")
-    return found[0] if found else "libluajit-5.1.so.2"
+    root = pathlib.Path(os.environ.get("SERIN_NGINX", "/"))
+    return next((str(path) for path in root.glob("usr/lib/*/libluajit-5.1.so.2")), "libluajit-5.1.so.2")
 
 
 class LuaState:
