@@ -146,6 +146,63 @@ static void test_moved(void) {
     put_pools(SRN_ROUND_ROBIN);
 }
 
+static srn_route route_of(srn_worker *w) {
+    uint64_t idents[SRN_MAX_VERSIONS];
+    uint32_t found;
+    srn_route route;
+    int count = srn_versions(w, srn_find_split(w, FILES_SPLIT), FILES_SPLIT, idents, &found);
+    CHECK(count == 3);
+    uint64_t other[4] = {idents[2], 77, idents[0], idents[1]};
+    srn_route_init(&route, w, FILES_SPLIT, other, 4);
+    return route;
+}
+
+/* Addresses that fall together in the table, more than fit in the first one, ended in another order. */
+static void test_requests(void) {
+    enum { MANY = 5000 };
+    char err[128];
+    put_pools(SRN_LEAST_CONN);
+    srn_worker *w = srn_attach(dir, SRN_ANY_ROW, 5, err, sizeof err);
+    if (w == NULL) {
+        printf("attach: %s\n", err);
+        exit(1);
+    }
+    srn_route route = route_of(w);
+    for (uintptr_t i = 1; i <= MANY; i++) {
+        const void *request = (const void *)(i * 4096);
+        const uint8_t *key = i % 3 == 0 ? (const uint8_t *)"0123456789abcdef" : NULL;
+        int result = srn_request_decide(w, request, &route, i % 5 == 0 ? 2 : -1, i % 7 == 0 ? 1 : 0, key, key == NULL ? 0 : 16,
+                                        SRN_STICKY | SRN_EXACT);
+        const srn_choice *c = srn_request_choice(w, request);
+        CHECK(result == 0 && c != NULL && c->version != 1 && (i % 5 != 0 || c->version == 2));
+        CHECK(i % 7 != 0 || i % 5 == 0 || c->version != 0);
+        if (srn_request_grant(w, request, 2) && i % 2 == 0)
+            CHECK(srn_request_retry(w, request) == 0 && !srn_request_grant(w, request, 2));
+    }
+    srn_leaving(w);
+    for (uintptr_t i = 1; i <= MANY; i++) {
+        uintptr_t at = (i * 2999) % (MANY + 1);
+        CHECK(srn_request_choice(w, (const void *)(at * 4096)) != NULL);
+        srn_request_done(w, (const void *)(at * 4096), at % 11 == 0 ? 502 : 200, at % 11 == 0);
+        CHECK(srn_request_choice(w, (const void *)(at * 4096)) == NULL);
+        CHECK(atomic_load(&w->row->epoch) == UINT64_MAX);
+    }
+    srn_request_refuse(w, (const void *)64, 503);
+    CHECK(srn_request_refused(w, (const void *)64) == 503);
+    srn_row *row = w->row;
+    CHECK(atomic_load(&row->pid) == (uint64_t)getpid());
+    srn_detach(w);
+}
+
+static void test_peer_text(void) {
+    char text[8];
+    srn_choice c = {.family = 4, .address = {10, 0, 200, 1}};
+    CHECK(srn_peer_text(&c, text, sizeof text) == 0);
+    CHECK(srn_peer_text(&c, NULL, 0) == 0);
+    c.address[2] = 0;
+    CHECK(srn_peer_text(&c, text, sizeof text) == 8 && memcmp(text, "10.0.0.1", 8) == 0);
+}
+
 static void test_pattern(void) {
     char err[256];
     int32_t spans[8];
@@ -176,6 +233,8 @@ int main(int argc, char **argv) {
         test_algorithm(algorithm);
     test_retries();
     test_moved();
+    test_requests();
+    test_peer_text();
     test_pattern();
     if (failures == 0)
         printf("all is well\n");

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -107,7 +108,7 @@ def random_split(rig: Rig, rnd: Random, number: int) -> Split:
 numbers = iter(range(1, 1_000_000))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, MASK), steps=st.integers(1, 120))
 def test_as_split_handles_decide(shared_rig: Rig, seed: int, steps: int) -> None:
     """Two workers with the same random source, one asked through Python's handle; counters are put back between."""
@@ -279,19 +280,24 @@ def test_a_split_that_is_not_there(rig: Rig, requests: Requests) -> None:
     assert requests.decide(64, route) == 0
 
 
-def test_a_larger_file_takes_its_place(rig: Rig, requests: Requests) -> None:
+def test_a_larger_file_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serin.native.pools.MIN_HEAP", 1 << 16)
+    rig = Rig(tmp_path)
+    requests = Requests(attach_any(rig))
     pool = make_pool(1, 2)
     route = requests.route(rig.put(make_split(1, [(pool, 0)]), pool))
     assert requests.decide(64, route) == 0
     before = (rig.path / "plan" / "pools.bin").stat().st_ino
     number = 100
     while (rig.path / "plan" / "pools.bin").stat().st_ino == before:
-        rig.pools.put_pool(make_pool(number, 5000))
+        rig.pools.put_pool(make_pool(number, 80))
         number += 1
     assert requests.retry(64) == 0
     assert requests.decide(128, route) == 0
     requests.done(64)
     requests.done(128)
+    lib.srn_detach(requests.pointer)
+    rig.close()
 
 
 def test_a_note_of_our_own_answer(requests: Requests) -> None:

@@ -163,7 +163,6 @@ map $host $proxy_alternative_upstream_name {{ default ""; }}
 lua_package_path "{lua_folder()}/?.lua;{components.package_path}";
 init_by_lua_block {{ serin = require("serin"); serin.configure{{run_dir="{self.rig.path}", library="{library()}"}} }}
 init_worker_by_lua_block {{ serin.start() }}
-log_by_lua_block {{ serin.log() }}
 error_page 500 @serin_failed;
 proxy_http_version 1.1; proxy_set_header Connection $http_connection; proxy_set_header Upgrade $http_upgrade;
 proxy_connect_timeout 2s; proxy_read_timeout 2s; proxy_next_upstream error timeout; proxy_next_upstream_tries 1000;

@@ -24,7 +24,9 @@ def components() -> Components:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """Its pools.bin has room for 64 KiB of blocks, so that it is soon outgrown."""
+    monkeypatch.setattr("serin.native.pools.MIN_HEAP", 1 << 16)
     run = tmp_path / "run"
     (run / "plan").mkdir(parents=True)
     made = Rig(run)
