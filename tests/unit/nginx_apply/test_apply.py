@@ -346,3 +346,15 @@ def test_any_set_of_guilty_objects_is_found_exactly(
     for i, host in enumerate(shape):
         assert it.host(f"h{i}.example").count("return 200") == host.count(False)
     assert it.applier.apply(full=True).digest == applied.digest
+
+
+def test_a_refused_host_is_tried_again_after_a_while(tmp_path: Path) -> None:
+    nginx = Oracle('"/bad"')
+    it = bench(tmp_path, nginx)
+    it.publish(simple("a.example", "/bad"), simple("b.example"))
+    assert len(it.applier.apply().quarantined) == 1
+    nginx.bad = set()  # what was wrong was not the host
+    assert len(it.applier.apply().quarantined) == 1
+    it.clock[0] += 600.0
+    assert it.applier.apply().quarantined == ()
+    assert it.host("a.example").count("return 200") == 1

@@ -70,6 +70,9 @@ def test_what_openssl_cannot_load_leaves_the_one_before(links: Links, caplog: py
     assert links.default == links.file(OLD)
     assert links.of("b.example") == links.file(OLD)  # by the default one
     assert links.certificates.waiting
+    for _ in range(30):
+        links.certificates.put({"a.example": BAD, "b.example": BAD}, BAD)
+    assert not links.certificates.waiting
     assert [record.getMessage() for record in caplog.records] == ["certificate-refused"]
     links.certificates.put({"a.example": NEW}, NEW)
     assert not links.certificates.waiting

@@ -79,3 +79,23 @@ def test_nothing_refused_is_one_test() -> None:
     judge = Judge(set(), set(), {})
     assert culprits(range(100), judge).guilty == {}
     assert judge.tests == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 120), st.sets(st.integers(0, 119), max_size=6), st.integers(1, 150))
+def test_too_much_at_once_makes_nobody_guilty(n: int, guilty: set[int], limit: int) -> None:
+    judge = Judge(guilty, set(), {})
+
+    def attempt(parts: Sequence[int]) -> Verdict[int]:
+        return Verdict("killed", unsure=True) if len(parts) > limit else judge(parts)
+
+    found = culprits(list(range(n)), attempt)
+    assert set(found.guilty) == guilty & set(range(n))
+    assert found.good == [part for part in range(n) if part not in guilty]
+
+
+def test_a_part_that_kills_the_test_is_found() -> None:
+    def attempt(parts: Sequence[int]) -> Verdict[int]:
+        return Verdict("killed", unsure=True) if 37 in parts else Verdict()
+
+    assert culprits(range(100), attempt).guilty == {37: "killed"}

@@ -48,11 +48,22 @@ def test_an_end_without_a_word_is_a_refusal() -> None:
     assert refusal("", PREFIX, 3).error == "nginx -t ended with status 3"
 
 
+def test_what_may_be_no_fault_of_the_file_is_unsure() -> None:
+    assert refusal("", PREFIX, -9).unsure
+    said = "2026/11/21 12:00:00 [emerg] 7#7: malloc(4096) failed (12: Cannot allocate memory)\n"
+    assert refusal(said, PREFIX, 1).unsure
+    said = f'2026/11/21 12:00:00 [emerg] 7#7: open() "{PREFIX}/x" failed (2: No such file or directory) in {HOST}:1\n'
+    assert not refusal(said, PREFIX, 1).unsure
+
+
 def test_a_test_that_hangs_is_a_refusal(tmp_path: Path) -> None:
     fake = tmp_path / "nginx"
     fake.write_text("#!/bin/sh\nexec sleep 600\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    assert "did not end" in NginxTest(str(fake), tmp_path, timeout=0.2)(tmp_path / "x.conf").error
+    (tmp_path / "x.conf").touch()
+    found = NginxTest(str(fake), tmp_path, timeout=0.2)(tmp_path / "x.conf")
+    assert "did not end" in found.error
+    assert found.unsure
 
 
 def test_inherited_sockets_are_not_bound_again(

@@ -93,7 +93,7 @@ class Applier:
         self._weights = weights
         self._clock = clock
         self._files = NginxFiles(prefix, clock)
-        self._hosts = RenderedHosts(run_dir.read_host, self._files, renderer)
+        self._hosts = RenderedHosts(run_dir.read_host, self._files, renderer, clock)
         self._certificates = certificates or Certificates(
             prefix / "certificates", run_dir.plan / "tls", run_dir.state / "default.pem"
         )
@@ -184,7 +184,8 @@ class Applier:
         for key, error in guilty:
             entry = self._cured(key, error, trial, good, hurry=self._clock() > started + SEARCH_SECONDS)
             treated += [] if entry is None else [entry]
-        if not trial([*good, *treated]).error:
+        together = trial([*good, *treated])
+        if not together.error or together.unsure:
             return [*good, *treated]
         return self._together([*good, *treated], trial)
 

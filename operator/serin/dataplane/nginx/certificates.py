@@ -15,6 +15,8 @@ from serin.routing.identity import digest64
 from serin.telemetry import log
 
 DEFAULT = "default.pem"
+TRIES = 30
+"""How often a certificate that cannot be loaded is said to be worth another try: its file may only be on its way."""
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class Certificates:
         self._own = own
         self._check = check
         self._sound: set[str] = set()
-        self._refused: set[str] = set()
+        self._refused: dict[str, int] = {}
 
     def put(self, certified: Mapping[str, str], default: str | None) -> None:
         """Names to digests, and the default certificate's digest: in force with the next handshake.
@@ -46,7 +48,7 @@ class Certificates:
         """
         wanted = set(certified.values()) | ({default} if default else set())
         self._sound &= wanted
-        self._refused &= wanted
+        self._refused = {digest: tries for digest, tries in self._refused.items() if digest in wanted}
         self._point(DEFAULT, self._file(default), self._own, keep=bool(default))
         fallback = self._folder / DEFAULT
         for name, digest in certified.items():
@@ -62,7 +64,7 @@ class Certificates:
     @property
     def waiting(self) -> bool:
         """Some certificate could not be loaded: `put` again later."""
-        return bool(self._refused)
+        return any(tries < TRIES for tries in self._refused.values())
 
     def _file(self, digest: str | None) -> Path | None:
         """None for a certificate that cannot be served with."""
@@ -76,10 +78,10 @@ class Certificates:
         except OSError as error:
             if digest not in self._refused:
                 log.event(_log, log.CERTIFICATE_REFUSED, level=logging.ERROR, certificate=digest, error=str(error))
-            self._refused.add(digest)
+            self._refused[digest] = self._refused.get(digest, 0) + 1
             return None
         self._sound.add(digest)
-        self._refused.discard(digest)
+        self._refused.pop(digest, None)
         return path
 
     def _point(self, name: str, target: Path | None, fallback: Path, *, keep: bool) -> None:

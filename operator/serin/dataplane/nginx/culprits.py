@@ -13,10 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict(Generic[T]):
-    """Of one test. `error` is empty when all is taken; `named`: the part that nginx's message points at, if any."""
+    """Of one test. `error` is empty when all is taken; `named`: the part that nginx's message points at, if any.
+
+    `unsure`: many parts together may have been too much, with none of them guilty.
+    """
 
     error: str = ""
     named: T | None = None
+    unsure: bool = False
 
 
 Try = Callable[[Sequence[T]], Verdict[T]]
@@ -32,11 +36,17 @@ class Found(Generic[T]):
 
 
 def culprits(parts: Sequence[T], attempt: Try[T]) -> Found[T]:
-    """All guilty parts. With k of n guilty at most 2 + 2·k tests where nginx names them, and 2 + k·(4 + log2 n) ever.
+    """All guilty parts; they must be distinct and hashable, and without any of them nothing is refused.
 
-    Parts must be distinct and hashable; without any of them nothing is refused.
+    With k of n guilty at most 2 + 2·k tests where nginx names them, and 2 + k·(4 + log2 n) ever. What may only be too
+    much at once is looked at in halves, each for itself.
     """
-    named, doubt = _named(parts, attempt)
+    first = attempt(parts)
+    if first.unsure and len(parts) > 1:
+        middle = len(parts) // 2
+        halves = [culprits(half, attempt) for half in (parts[:middle], parts[middle:])]
+        return Found([p for half in halves for p in half.good], {p: e for h in halves for p, e in h.guilty.items()})
+    named, doubt = _named(parts, attempt, first)
     rest = [part for part in parts if part not in named]
     if doubt is None:
         return Found(rest, named)
@@ -44,31 +54,23 @@ def culprits(parts: Sequence[T], attempt: Try[T]) -> Found[T]:
     return Found([p for p in parts if p not in guilty], {p: guilty[p] for p in parts if p in guilty})
 
 
-def _named(parts: Sequence[T], attempt: Try[T]) -> tuple[dict[T, str], Verdict[T] | None]:
+def _named(parts: Sequence[T], attempt: Try[T], first: Verdict[T]) -> tuple[dict[T, str], Verdict[T] | None]:
     """Parts that nginx points at, one test after the other going on behind the last: each part is read about once.
 
     Second: what it says about all others together; None when they are taken.
     """
     guilty: dict[T, str] = {}
-    rest, whole = list(parts), True
-    while True:
-        verdict = attempt(rest)
-        if not verdict.error:
-            break
-        if verdict.named is None or verdict.named not in rest:
-            whole = whole and not guilty
-            break
+    rest, verdict = list(parts), first
+    while verdict.error and verdict.named is not None and verdict.named in rest:
         alone = attempt([verdict.named])
         if not alone.error:
             break
         guilty[verdict.named] = alone.error
         at = rest.index(verdict.named)
-        rest, whole = rest[at + 1 :], False
-    if whole:
-        return guilty, verdict if verdict.error else None
-    left = [part for part in parts if part not in guilty]
-    again = attempt(left)
-    return guilty, again if again.error else None
+        rest = rest[at + 1 :]
+        verdict = attempt(rest)
+    together = attempt([part for part in parts if part not in guilty]) if guilty else first
+    return guilty, together if together.error else None
 
 
 def _searched(parts: list[T], attempt: Try[T], doubt: Verdict[T]) -> dict[T, str]:

@@ -6,7 +6,7 @@ with a file is not known here.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -20,6 +20,8 @@ from serin.render.nginx.weights import Weights
 from serin.routing.plan import Globals, Host
 from serin.telemetry import log
 
+RETRY_SECONDS = 600.0
+"""After so long a refused host is tried as it is once more, with the next change: memory may have been short."""
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,9 @@ class HostEntry:
 class RenderedHosts:
     """`read` gives the host of a document: CorruptFileError."""
 
-    def __init__(self, read: Callable[[str], Host], files: NginxFiles, renderer: RenderHost) -> None:
+    def __init__(
+        self, read: Callable[[str], Host], files: NginxFiles, renderer: RenderHost, clock: Callable[[], float]
+    ) -> None:
         self._read = read
         self._files = files
         self._renderer = renderer
@@ -65,7 +69,8 @@ class RenderedHosts:
         self._weights: Weights | None = None
         self._entries: dict[Key, HostEntry] = {}
         self._by_name: dict[str, HostEntry] = {}
-        self._cures: dict[tuple[str, tuple[str, ...]], Cure] = {}
+        self._clock = clock
+        self._cures: dict[tuple[str, tuple[str, ...]], tuple[Cure, float]] = {}
         self._uses: dict[str, tuple[str, ...]] = {}
         self._stamps: dict[str, tuple[int, object]] = {}
         self._complained: set[str] = set()
@@ -87,7 +92,7 @@ class RenderedHosts:
             names[digest].append(name)
         self.failed, self.unread, self.absent = {}, False, []
         hosts = {digest: tuple(sorted(own)) for digest, own in names.items()}
-        self._cures = {at: cure for at, cure in self._cures.items() if hosts.get(at[0]) == at[1]}
+        self._forget_cures(hosts)
         self._uses = {document: ids for document, ids in self._uses.items() if document in hosts}
         self._complained &= hosts.keys()
         found: dict[str, HostEntry] = {}
@@ -119,9 +124,17 @@ class RenderedHosts:
 
     def remember(self, key: Key, host: Host, cure: Cure) -> None:
         """The host of this document is rendered in this way until its document changes."""
-        self._cures[key.document, key.names] = cure
+        self._cures[key.document, key.names] = (cure, self._clock())
         if cure.absent:
             self.absent += told_of(cure, host)
+
+    def _forget_cures(self, hosts: Mapping[str, tuple[str, ...]]) -> None:
+        """Of documents that are gone, and those that are old."""
+        oldest = self._clock() - RETRY_SECONDS
+        kept = {at: c for at, c in self._cures.items() if hosts.get(at[0]) == at[1] and c[1] > oldest}
+        gone, self._cures = self._cures.keys() - kept.keys(), kept
+        if gone:
+            self._entries = {k: e for k, e in self._entries.items() if (k.document, k.names) not in gone}
 
     def _entry(self, document: str, names: tuple[str, ...]) -> HostEntry | None:
         """None: the host failed, or is to be absent."""
@@ -136,7 +149,7 @@ class RenderedHosts:
         if self._weights is not None and document not in self._uses:
             self._uses[document] = tuple(sorted({route.split for route in host.routes if route.split}))
             key = Key(document, names, self._stamps_of(document))
-        cure = self._cures.get((document, names))
+        cure, _ = self._cures.get((document, names), (None, 0.0))
         form, told = host, tuple[Quarantined, ...]()
         if cure is not None:
             cured = cure(host)

@@ -63,7 +63,7 @@ class Trial:
 
         def attempt(chosen: Sequence[str]) -> Verdict[str]:
             result = self([hosts[name] for name in chosen])
-            return Verdict(result.error, names.get(Path(result.file).stem))
+            return Verdict(result.error, names.get(Path(result.file).stem), result.unsure)
 
         return attempt
 
