@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from unit.dataplane_parent.dataplane_driver import DataPlane, until
 
 from serin.dataplane.nginx import processes
+from serin.dataplane.nginx.rows import ROWS
+from serin.native import layout
+from serin.native.pools import PoolsFile
 
 PROGRAM = Path(__file__).with_name("supervisor_process.py")
 
@@ -20,7 +24,7 @@ PROGRAM = Path(__file__).with_name("supervisor_process.py")
 class NginxPlane(DataPlane):
     """The same data plane with nginx in it. `environment` is added to what the supervisor gets."""
 
-    def __init__(self, run_dir: Path, backend: str, *, stdout: Any = None, **settings: Any) -> None:
+    def __init__(self, run_dir: Path, backend: str, *, stdout: Any = subprocess.DEVNULL, **settings: Any) -> None:
         super().__init__(run_dir, **{"plane": "nginx", **settings})
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "backend").write_text(backend)
@@ -44,10 +48,26 @@ class NginxPlane(DataPlane):
 
     async def answer(self) -> tuple[int, int]:
         """Generation and worker's process of one answer."""
-        status, text = await self.get()
+        async with asyncio.timeout(20):
+            status, text = await self.get()
         assert status == 200
         generation, pid = text.split()
         return int(generation), int(pid)
+
+    def pools(self) -> None:
+        """Leave an empty pools.bin, to which workers can attach."""
+        path = self.run_dir / "plan" / "pools.bin"
+        path.parent.mkdir(exist_ok=True)
+        pools = PoolsFile.open(path, lambda: 7919, time.monotonic)
+        pools.show()
+        pools.close()
+
+    def rows(self) -> set[int]:
+        """Processes that have a row of the shared memory."""
+        with (self.run_dir / "state" / "state.bin").open("rb") as file:  # which is long and mostly holes
+            file.seek(layout.HEADER_SIZE)
+            data = file.read(ROWS * layout.ROW.size)
+        return {pid for pid, *_ in layout.ROW.iter_unpack(data) if pid}
 
     async def serves(self, generation: int) -> None:
         async with asyncio.timeout(20):

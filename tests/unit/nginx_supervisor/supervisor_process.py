@@ -1,7 +1,8 @@
 """Runs the nginx plane's supervisor as a process, with files that are made of nothing but the plan's generation.
 
-Argument: the settings' JSON. Files beside the plan make the maker of files misbehave: `spoil` (nginx refuses what it
-writes, unless everything is tested), `spoil-all` (that too), `full` (it fails as on a full disk).
+Argument: the settings' JSON. SERIN_TEST_NO_TRACING: no socket can be had from another process. Files beside the plan
+make the maker of files misbehave: `spoil` (nginx refuses what it writes, unless everything is tested), `spoil-all`
+(that too), `full` (it fails as on a full disk).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 from serin.dataplane.generation import read_generation
-from serin.dataplane.nginx import supervisor
+from serin.dataplane.nginx import adoption, supervisor
 from serin.dataplane.nginx.apply import Applied, Seconds
 from serin.dataplane.nginx.components import Components
 from serin.dataplane.nginx.configuration import nginx_settings
@@ -131,5 +132,7 @@ def make_applier(
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
     given |= {"run_dir": Path(given["run_dir"]), "access_log": LogFormat(given["access_log"])}
+    if "SERIN_TEST_NO_TRACING" in os.environ:
+        adoption.take = lambda *_: False
     log.configure("debug")
     sys.exit(asyncio.run(supervisor.run(DataPlaneSettings(**given), state.create, make_applier=make_applier)))

@@ -85,6 +85,7 @@ async def test_a_killed_master_is_replaced_and_no_request_is_lost(nginx: NginxPl
     await nginx.figure("serin_nginx_old_worker_processes", 0)
     await nginx.figure("serin_nginx_master_deaths_total", 1)
     assert (await nginx.get("/readyz", "healthz"))[0] == 200
+    assert nginx.happened("not-ready") == []
 
 
 async def test_connections_wait_for_a_successor_of_all_of_nginx(nginx: NginxPlane) -> None:

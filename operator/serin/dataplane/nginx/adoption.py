@@ -55,9 +55,9 @@ def find(prefix: Path, components: Components) -> Former:
 
 def listening(settings: DataPlaneSettings, prefix: Path, former: Former) -> Listening:
     """The sockets of what runs, else new ones. UsageError when a port cannot be had."""
-    found = remembered(prefix) if former.group else None
-    if found is None:
-        return open_sockets(settings)
+    found = remembered(prefix)
+    if found is None or not former.group:
+        return open_sockets(settings, found)
     _compare(found, settings, former)
     for pid in (former.master,) if former.master else processes.group(former.group):
         if take(found, pid):

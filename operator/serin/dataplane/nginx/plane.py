@@ -81,14 +81,16 @@ class NginxPlane:
 
     @property
     def places(self) -> tuple[WorkerView | None, ...]:
-        running = self.master.process
-        if running is None:
-            return (None,)
-        f = self.following
-        generation = f.generation if self.master.digest else ""
+        """One. While a dead master is replaced its workers stand for it: they serve."""
+        f, master = self.following, self.master
         figures = (self._connections.active, self._connections.waiting, 0)
+        if master.orphans and not master.digest:
+            return (WorkerView(min(master.orphans), f.generation, f.kept, figures, why=f.why),)
+        if master.process is None:
+            return (None,)
+        generation = f.generation if master.digest else ""
         silent = self._silent >= SILENT_LOOKS
-        return (WorkerView(running.pid, generation, f.kept, figures, why=f.why, silent=silent),)
+        return (WorkerView(master.process.pid, generation, f.kept, figures, why=f.why, silent=silent),)
 
     def start(self, changed: Callable[[], None]) -> None:
         self._changed = changed

@@ -9,11 +9,12 @@ import ctypes
 import json
 import os
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serin.dataplane.settings import DataPlaneSettings
 from serin.dataplane.sockets import BACKLOG, bind_socket, listen_addresses
+from serin.errors import UsageError
 
 RECORD = "listening.json"
 _PIDFD_GETFD = 438
@@ -70,25 +71,39 @@ class Listening:
         self.sockets = tuple(opened)
 
 
-def open_sockets(settings: DataPlaneSettings) -> Listening:
-    """Bind everything; UsageError names the address and port that cannot be had. Port 0 becomes a free one."""
+def open_sockets(settings: DataPlaneSettings, before: Listening | None = None) -> Listening:
+    """Bind everything; UsageError names the address and port that cannot be had.
+
+    Port 0 becomes a free one; that of `before`, if it is still free, for which configurations have been made.
+    """
     addresses = listen_addresses(settings.bind)
+    if before is not None and sorted(addresses) == sorted(address for address, _ in before.http):
+        again = replace(before)
+        if all(asked in (0, had) for asked, had in zip(_asked(settings), before.ports, strict=True)):
+            with contextlib.suppress(UsageError):
+                again.bind()
+                return again
     places: list[tuple[Place, ...]] = []
     opened: list[socket.socket] = []
     with contextlib.ExitStack() as undo:
-        for option, port in (("--http-port", settings.http_port), ("--https-port", settings.https_port)):
+        for option, port in zip(("--http-port", "--https-port"), _asked(settings), strict=True):
+            chosen = port
             for address in addresses:
-                sock = bind_socket(address, port, option=option, shared=False)
+                sock = bind_socket(address, chosen, option=option, shared=False)
                 opened.append(undo.enter_context(contextlib.closing(sock)))
-                port = sock.getsockname()[1]
-            places.append(tuple((address, port) for address in addresses))
+                chosen = sock.getsockname()[1]
+            places.append(tuple((address, chosen) for address in addresses))
         undo.pop_all()
     return Listening(places[0], places[1], tuple(opened))
 
 
+def _asked(settings: DataPlaneSettings) -> tuple[int, int]:
+    return settings.http_port, settings.https_port
+
+
 def remember(listening: Listening, prefix: Path) -> None:
     """Leave for the next supervisor where this nginx listens."""
-    if remembered(prefix) == Listening(listening.http, listening.https):
+    if is_remembered(listening, prefix):
         return
     path = prefix / RECORD
     fresh = path.with_suffix(".new")
@@ -103,6 +118,11 @@ def remembered(prefix: Path) -> Listening | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return Listening(http, https) if http and https else None
+
+
+def is_remembered(listening: Listening, prefix: Path) -> bool:
+    """Whether what was made for this folder before was made for the same addresses and ports."""
+    return remembered(prefix) == replace(listening, sockets=())
 
 
 def take(listening: Listening, pid: int) -> bool:
@@ -134,11 +154,13 @@ def take(listening: Listening, pid: int) -> bool:
 
 def _descriptors(pid: int) -> tuple[int, ...]:
     """Those that are sockets."""
-    folder = Path(f"/proc/{pid}/fd")
-    try:
-        return tuple(int(path.name) for path in folder.iterdir() if str(path.readlink()).startswith("socket:"))
-    except OSError:
-        return ()
+    found = []
+    with contextlib.suppress(OSError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if str(path.readlink()).startswith("socket:"):
+                    found.append(int(path.name))
+    return tuple(found)
 
 
 def _copy(pidfd: int, fd: int) -> socket.socket | None:

@@ -13,15 +13,17 @@ from pathlib import Path
 
 from serin.dataplane import lock
 from serin.dataplane.low_ports import low_ports
-from serin.dataplane.nginx import adoption, components
+from serin.dataplane.nginx import adoption, components, settings_file
 from serin.dataplane.nginx.apply import Applier
 from serin.dataplane.nginx.components import Components
 from serin.dataplane.nginx.configuration import nginx_settings
+from serin.dataplane.nginx.files import GOOD
 from serin.dataplane.nginx.following import Applies
 from serin.dataplane.nginx.pace import Pace
 from serin.dataplane.nginx.plane import NginxPlane
+from serin.dataplane.nginx.rendering import Templates
 from serin.dataplane.nginx.rows import ROWS
-from serin.dataplane.nginx.sockets import Listening
+from serin.dataplane.nginx.sockets import Listening, is_remembered
 from serin.dataplane.nginx.status import StatusSocket, socket_path
 from serin.dataplane.nginx.testing import NginxTest
 from serin.dataplane.nginx.weights_file import WeightsFile
@@ -48,10 +50,11 @@ def applier(
     weights: WeightsFile | None,
 ) -> Applies:
     """What makes nginx's files of plans."""
-    from serin.dataplane.nginx.rendering import Templates
-
-    renderer = Templates(nginx_settings(settings, parts, prefix, listening, status_socket))
-    test = NginxTest(parts.binary, prefix, listening.fds)
+    rendered_with = nginx_settings(settings, parts, prefix, listening, status_socket)
+    with contextlib.suppress(OSError):  # for `serin render` alone
+        settings_file.save(rendered_with)
+    renderer = Templates(rendered_with)
+    test = NginxTest(parts.binary, prefix, listening.fds, components.minimal_environment(parts))
     return Applier(RunDirectory(settings.run_dir), prefix, renderer, test, str(status_socket), weights)
 
 
@@ -76,6 +79,8 @@ async def run(
             listening = adoption.listening(settings, prefix, former)
             held.callback(listening.close)
             probes = open_probes(settings, held)
+        if not is_remembered(listening, prefix):
+            (prefix / GOOD).unlink(missing_ok=True)  # it listens elsewhere
         state = open_state(settings.run_dir, make_state, held, rows=ROWS, keep=True)
         weights = None if parts.lua else WeightsFile(settings.run_dir)
         status = StatusSocket(socket_path(prefix))
