@@ -54,31 +54,33 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class Key:
+    """How a key's value is read and where it goes; `planes` as of annotations."""
+
     grammar: Grammar[Any]
     put: Callable[[Settings, Any], Settings]
     planes: frozenset[str] = BOTH
 
 
-def _plain(grammar_: Grammar[Any], attribute: str) -> _Key:
-    return _Key(grammar_, lambda settings, value: replace(settings, **{attribute: value}))
+def _plain(grammar_: Grammar[Any], attribute: str) -> Key:
+    return Key(grammar_, lambda settings, value: replace(settings, **{attribute: value}))
 
 
-def _upstream(grammar_: Grammar[Any], attribute: str, convert: Callable[[Any], object]) -> _Key:
+def _upstream(grammar_: Grammar[Any], attribute: str, convert: Callable[[Any], object]) -> Key:
     def put(settings: Settings, value: Any) -> Settings:
         changes: dict[str, Any] = {attribute: convert(value)}
         return replace(settings, upstream=replace(settings.upstream, **changes))
 
-    return _Key(grammar_, put)
+    return Key(grammar_, put)
 
 
-def _buffering(grammar_: Grammar[Any], attribute: str) -> _Key:
+def _buffering(grammar_: Grammar[Any], attribute: str) -> Key:
     def put(settings: Settings, value: Any) -> Settings:
         changes: dict[str, Any] = {attribute: value}
         found = replace(settings.upstream.buffering, **changes)
         return replace(settings, upstream=replace(settings.upstream, buffering=found))
 
-    return _Key(grammar_, put, NGINX)
+    return Key(grammar_, put, NGINX)
 
 
 def _redirect_code(text: str) -> int | None:
@@ -91,7 +93,7 @@ def _locations(text: str) -> tuple[str, ...] | None:
     return found if all(path.startswith("/") for path in found) else None
 
 
-_KEYS: Mapping[str, _Key] = {
+KEYS: Mapping[str, Key] = {
     "hsts": _plain(grammar.BOOLEAN, "hsts"),
     "hsts-max-age": _plain(grammar.integer(0, 10**10, "seconds"), "hsts_max_age"),
     "hsts-include-subdomains": _plain(grammar.BOOLEAN, "hsts_include_subdomains"),
@@ -102,7 +104,7 @@ _KEYS: Mapping[str, _Key] = {
     "no-tls-redirect-locations": _plain(Grammar(_locations, "paths separated by commas"), "no_tls_redirect"),
     "no-auth-locations": _plain(Grammar(_locations, "paths separated by commas"), "no_auth"),
     "proxy-body-size": _plain(grammar.SIZE, "max_body"),
-    "load-balance": _Key(
+    "load-balance": Key(
         grammar.one_of("round_robin", "ewma"), lambda settings, value: replace(settings, algorithm=Algorithm(value))
     ),
     "proxy-connect-timeout": _upstream(grammar.SECONDS, "connect_timeout", float),
@@ -122,7 +124,7 @@ _KEYS: Mapping[str, _Key] = {
     "client-body-buffer-size": _buffering(buffering.BODY_BUFFER, "request_size"),
 }
 
-_NEAR = Near(_KEYS)
+_NEAR = Near(KEYS)
 
 _ACCESS = frozenset(
     {
@@ -144,7 +146,7 @@ def read_settings(
             findings.warning(Source(wanted), "config-map-not-found", text)
         return settings
     for key, text in sorted(config_map.data.items()):
-        entry, source = _KEYS.get(key), settings.source(key)
+        entry, source = KEYS.get(key), settings.source(key)
         if entry is None:
             _no_such_key(key, source, findings)
             continue

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from unit.compile.manifests import codes, compile_objects, config_map, ingress, secret, service
 
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS, REMOVED
-from serin.compile.settings import _KEYS
+from serin.compile.settings import KEYS
 
 text = st.text(max_size=12)
 odd = st.sampled_from(
@@ -45,7 +45,7 @@ hosts = st.sampled_from(("a.example", "*.example", "www.a.example", ""))
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(path, max_size=3), hosts, notes, st.booleans()), max_size=4),
-    st.dictionaries(st.one_of(st.sampled_from(sorted(_KEYS)), text), value, max_size=4),
+    st.dictionaries(st.one_of(st.sampled_from(sorted(KEYS)), text), value, max_size=4),
     value,
     st.sampled_from(("proxy", "nginx")),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from serin.compile.annotations.model import BOTH, OURS, Annotation, Fate
 from serin.compile.annotations.table import ALIASES, FAMILIES, REMOVED
+from serin.compile.settings import KEYS
 
 _HEAD = """\
 # Annotations
@@ -41,7 +42,7 @@ _FATES = {
 
 def reference() -> str:
     """The whole page."""
-    return "\n".join((_HEAD, *_supported(), *_unsupported(), *_other_names()))
+    return "\n".join((_HEAD, *_supported(), *_unsupported(), *_other_names(), *_config_map()))
 
 
 def _supported() -> Iterator[str]:
@@ -59,10 +60,14 @@ def _supported() -> Iterator[str]:
 def _row(annotation: Annotation[Any]) -> str:
     fate = "" if annotation.fate is None else _FATES[annotation.fate]
     name = OURS + annotation.name if annotation.ours else annotation.name
-    plane = "both" if annotation.planes == BOTH else ", ".join(sorted(annotation.planes))
     about = annotation.about + fate
+    plane = _planes(annotation.planes)
     cells = (annotation.grammar.expected, _default(annotation.default), annotation.concern, plane, about)
     return f"| `{name}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _planes(planes: frozenset[str]) -> str:
+    return "both" if planes == BOTH else ", ".join(sorted(planes))
 
 
 def _default(value: object) -> str:
@@ -93,6 +98,16 @@ def _other_names() -> Iterator[str]:
     yield "|---|---|"
     yield from (f"| `{old}` | the same as `{new}` |" for old, new in ALIASES.items())
     yield from (f"| `{name}` | gone: {hint} |" for name, hint in REMOVED.items())
+    yield ""
+
+
+def _config_map() -> Iterator[str]:
+    yield "## The ConfigMap\n"
+    yield "Keys of the object that `--configmap` names (in the chart: `controller.config`). One that is called like an"
+    yield "annotation is its default. A value that cannot be read counts as absent.\n"
+    yield "| key | value | plane |"
+    yield "|---|---|---|"
+    yield from (f"| `{name}` | {key.grammar.expected} | {_planes(key.planes)} |" for name, key in sorted(KEYS.items()))
     yield ""
 
 
