@@ -6,7 +6,7 @@ come before patterns, which are tried in order; an absent variable is an empty t
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from serin.native.pattern import Pattern
@@ -67,17 +67,18 @@ class Variables:
     def _evaluate(self, name: str) -> bytes:
         block = self._blocks.get(name)
         if isinstance(block, MapBlock):
-            return self._map(block)
+            return self.text(self.choose(block))
         if isinstance(block, GeoBlock):
             return b"%d" % _within(self._request.client, block.networks)
         assert block is None, f"{name} is drawn"
         return self._of_request(name)
 
-    def _map(self, block: MapBlock) -> bytes:
+    def choose(self, block: MapBlock) -> Template:
+        """The value of the row that takes what the map looks at."""
         subject = self.text(block.source)
         for row in block.rows:
             if isinstance(row.key, Text) and row.key.value.lower().encode() == subject.lower():
-                return self.text(row.value)
+                return row.value
         for row in block.rows:
             if isinstance(row.key, Text):
                 continue
@@ -86,8 +87,8 @@ class Variables:
                 for place, captured in enumerate(re.findall(r"\(\?<(\w+)>", row.key.value), 1):
                     start, end = spans[place] if place < len(spans) else (-1, -1)
                     self._known[captured] = subject[start:end] if start >= 0 else b""
-                return self.text(row.value)
-        return self.text(block.default)
+                return row.value
+        return block.default
 
     def _of_request(self, name: str) -> bytes:
         family, _, rest = name.partition("_")
@@ -103,6 +104,21 @@ class Variables:
             "request_method": self._request.method.encode(),
             "remote_addr": self._request.client.encode(),
         }[name]
+
+
+def reached(blocks: Sequence[Block], target: Template, request: Request, *, joins: bool = False) -> dict[str, int]:
+    """What a text can be that may come to be drawn, in hundredths of a per cent; nothing: the empty text."""
+    variables = Variables(blocks, request, joins=joins)
+    made = {block.variable.name: block for block in blocks}
+    while len(target.parts) == 1 and isinstance(part := target.parts[0], Variable):
+        drawn = variables.shares(part.name)
+        if drawn is not None:
+            return {name.decode(): hundredths for name, hundredths in drawn.items()}
+        block = made[part.name]
+        assert isinstance(block, MapBlock)
+        target = variables.choose(block)
+    found = variables.text(target).decode()
+    return {found: 10000} if found else {}
 
 
 def nginx_cookie(headers: Iterable[bytes], name: bytes) -> bytes:

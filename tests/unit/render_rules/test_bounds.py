@@ -154,7 +154,7 @@ def _subject(start: str, again: str, end: str, size: int) -> bytes:
     return (start + again * (size // len(again)) + end).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(patterns, ends, repeated, ends, st.booleans())
 def test_no_search_takes_more_steps_than_counted(
     pattern: str, start: str, again: str, end: str, ignore_case: bool
@@ -170,7 +170,7 @@ def test_no_search_takes_more_steps_than_counted(
     assert search.steps <= 2 * (work.constant + work.linear * (n + 1)) + 16
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(patterns, ends, repeated, ends, st.booleans())
 def test_a_linear_pattern_is_fast(pattern: str, start: str, again: str, end: str, ignore_case: bool) -> None:
     if cost(pattern, anchored=False, ignore_case=ignore_case) is not Cost.LINEAR:
@@ -205,7 +205,7 @@ def test_the_known_linear_ones_are_fast_on_what_nearly_matches(pattern: str) -> 
     search.close()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(patterns, st.text("ab/0 \n", max_size=6))
 def test_what_does_not_take_the_empty_text_does_not(pattern: str, subject: str) -> None:
     found = bounds(pattern, anchored=False)
@@ -216,7 +216,7 @@ def test_what_does_not_take_the_empty_text_does_not(pattern: str, subject: str) 
     search.close()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.text(r"ab01-^$.*+?{},()[]|\:iPwdDzZ<>=!", max_size=10))
 def test_what_is_understood_compiles(pattern: str) -> None:
     """So nothing else was read into a text than PCRE2 reads."""
