@@ -61,6 +61,25 @@ static void decide_some(srn_worker *w, uint32_t slot, uint32_t shape) {
     }
 }
 
+/* As nginx does it: by the request's address, with a route that knows other versions too. */
+static void requests_some(srn_worker *w, srn_route *route) {
+    for (uintptr_t i = 1; i < 12; i++) {
+        const void *request = (const void *)(i % 5 * 64);
+        const uint8_t *key = i % 2 == 0 ? (const uint8_t *)"fedcba9876543210" : NULL;
+        char text[64];
+        if (srn_request_decide(w, request, route, (int)(i % 4) - 1, (uint32_t)(i % 3), key, 16, i % 3 == 0 ? SRN_ASK_KEY : SRN_STICKY | SRN_EXACT) ==
+            SRN_KEY_WANTED)
+            srn_request_endpoint(w, request, route, (const uint8_t *)"key", 3, SRN_KEYED);
+        const srn_choice *c = srn_request_choice(w, request);
+        if (c != NULL)
+            srn_peer_text(c, text, sizeof text);
+        if (srn_request_grant(w, request, 3))
+            srn_request_retry(w, request);
+        if (i % 2 == 0)
+            srn_request_done(w, request, 502, 1);
+    }
+}
+
 static void overwrite(const uint8_t *image) {
     char path[600];
     snprintf(path, sizeof path, "%s/plan/pools.bin", dir);
@@ -89,6 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint32_t slot = srn_find_split(w, FILES_SPLIT);
     if (srn_versions(w, slot, FILES_SPLIT, idents, &shape) > 0)
         decide_some(w, slot, shape);
+    srn_route route;
+    srn_route_init(&route, w, FILES_SPLIT, (const uint64_t[]){0xc3u, 0xc1u, 0xeeu}, 3);
+    requests_some(w, &route);
     if ((options & 4) && size > 1) {
         damage(image, data + 1, size - 1, options);
         overwrite(image);
@@ -97,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         srn_remap(w, err, sizeof err);
         srn_quiet(w);
         decide_some(w, slot, shape);
+        requests_some(w, &route);
     }
     srn_detach(w);
     return 0;
