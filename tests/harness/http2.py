@@ -87,7 +87,7 @@ class EchoConnection:
             told = self._describe(
                 method=pseudo[":method"],
                 target=pseudo[":path"],
-                host=pseudo.get(":authority", ""),
+                host=pseudo.get(":authority") or dict(headers).get("host", ""),
                 headers=[[name, value] for name, value in headers if not name.startswith(":")],
                 size=self._sizes[stream],
             )
@@ -126,8 +126,21 @@ class Client:
         return stream
 
     def send(self, stream: int, data: bytes = b"", *, end: bool = False) -> None:
+        """As fast as the other side lets it; an answer that ends before ends this, too."""
+        while len(data) > (room := self._room(stream)):
+            if room:
+                self._h2.send_data(stream, data[:room])
+                data = data[room:]
+                self._flush()
+            else:
+                self._receive()
+            if stream in self.ended:
+                return
         self._h2.send_data(stream, data, end_stream=end)
         self._flush()
+
+    def _room(self, stream: int) -> int:
+        return min(self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size)
 
     def read(self, stream: int, size: int) -> bytes:
         """So many bytes of an answer's body, or fewer at its end."""
