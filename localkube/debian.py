@@ -1,4 +1,4 @@
-"""The ground of Serin's image: Debian's essential packages, Python and PCRE2. No apt, no compiler, no documentation.
+"""The ground of Serin's image: Debian's essential packages, Python, PCRE2, nginx with Lua. No apt, no compiler, no docs.
 
 Made by mmdebstrap from Debian's mirror, once for each list of packages; delete the file to take up security fixes.
 """
@@ -18,7 +18,8 @@ _RELEASES = {(3, 11): "bookworm", (3, 13): "trixie"}
 _VERSION = sys.version_info[:2]
 PYTHON = f"python{_VERSION[0]}.{_VERSION[1]}"
 USER, USER_ID = "serin", 101
-_PACKAGES = ("python3-minimal", f"lib{PYTHON}-stdlib", "libpcre2-8-0", "usr-is-merged")
+_NGINX = ("nginx", "libnginx-mod-http-lua", "lua-resty-core")
+_PACKAGES = ("python3-minimal", f"lib{PYTHON}-stdlib", "libpcre2-8-0", *_NGINX, "usr-is-merged")
 _LEFT_OUT = ("man", "doc", "info", "locale", "bash-completion", "lintian")
 _MERGED = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
 _PASSWD = f"{USER}:x:{USER_ID}:{USER_ID}::/nonexistent:/usr/sbin/nologin"
