@@ -182,3 +182,17 @@ def ask(port: int, review: dict[str, Any]) -> Any:
     return json.loads(
         subprocess.run(command, input=json.dumps(review), capture_output=True, text=True, check=True).stdout
     )
+
+
+def test_what_nginx_refused_is_told_on_its_object(shop: Field) -> None:
+    shop.put(ingress("more", "more.example", "main"))
+    serving = shop.control_alone()
+    until(lambda: (serving.run_dir / "plan" / "generation").exists(), "a plan")
+    said = {"kind": "Ingress", "namespace": shop.namespace, "name": "more", "host": "more.example", "since": 1}
+    found = serving.run_dir / "state" / "quarantine.json"
+    found.parent.mkdir(exist_ok=True)
+    beside = found.with_suffix(".new")
+    beside.write_text(json.dumps({"version": 1, "objects": [{**said, "error": 'invalid number "x"'}]}))
+    beside.replace(found)
+    until(lambda: "NginxRefused" in events(described(shop, "more")), "an Event about what nginx refused")
+    assert 'invalid number "x"' in events(described(shop, "more"))

@@ -114,5 +114,5 @@ def _problem(entry: Any) -> Problem | None:
         if kind == "CanaryRoute"
         else "its routes there answer 503 and its rules choose nothing"
     )
-    text = f"nginx refuses what this makes of {where}, so that {happens} until it is changed; nginx said: {said}"
+    text = f"nginx refuses what this makes of {where}, so that {happens} until it is changed: {said}"
     return Problem(Source(Ref(kind, namespace, name)), CODE, Severity.ERROR, text)
