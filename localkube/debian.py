@@ -1,4 +1,4 @@
-"""The ground of Serin's image: Debian's essential packages, Python, PCRE2, nginx with Lua. No apt, no compiler, no docs.
+"""The ground of Serin's image: Debian's essential packages, Python, PCRE2, nginx with Lua. No apt, no compiler, no man.
 
 Made by mmdebstrap from Debian's mirror, once for each list of packages; delete the file to take up security fixes.
 """
