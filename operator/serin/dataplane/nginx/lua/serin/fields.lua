@@ -89,8 +89,15 @@ if not JOINS then
         return value
     end
 else
+    local variables = {}
+
     function fields.header(name)
-        return ngx.var["http_" .. gsub(name, "-", "_")]
+        local variable = variables[name]
+        if not variable then
+            variable = "http_" .. gsub(name, "-", "_")
+            variables[name] = variable
+        end
+        return ngx.var[variable]
     end
 end
 
