@@ -98,6 +98,9 @@ bool srn_verify(const srn_worker *w, uint64_t word, uint64_t id);
 /* The block in force of slot and id, or NULL and *why. */
 const srn_block *srn_block_at(srn_worker *w, uint32_t slot, uint64_t id, uint32_t kind, int *why);
 
+/* route.c: srn_decide_at that follows what changed; the choice's version is the route's */
+int srn_route_decide(srn_route *route, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *c);
+
 /* request.c */
 void srn_forget_requests(srn_worker *w);
 

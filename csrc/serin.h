@@ -82,8 +82,10 @@ typedef struct srn_ref {
 uint32_t srn_abi(void);
 
 /* Map DIR/plan/pools.bin, DIR/state/state.bin and DIR/state/stats.bin; NULL and a text in err when one is missing or bad.
- * `index` is this process's row, given by the parent; its pid is written to it. A worker belongs to one thread. */
+ * `index` is this process's row, given by the parent, or SRN_ANY_ROW for one that is free; its pid is written to it. A
+ * worker belongs to one thread. */
 srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err, size_t err_len);
+/* The row is free then, and nothing of it in flight. */
 void srn_detach(srn_worker *w);
 /* Map pools.bin again if it was replaced; 0, or SRN_CORRUPT and the old one stays in force. Slots may have changed. */
 int srn_remap(srn_worker *w, char *err, size_t err_len);
