@@ -44,6 +44,10 @@ class Variables:
         self._request = request
         self._known: dict[str, bytes] = {}
 
+    def assume(self, name: str, value: bytes) -> None:
+        """A variable that is not read from a block or request."""
+        self._known[name] = value
+
     def text(self, template: Template) -> bytes:
         return b"".join(
             self.value(part.name) if isinstance(part, Variable) else part.encode() for part in template.parts
@@ -103,6 +107,9 @@ class Variables:
             "request_uri": self._request.target,
             "request_method": self._request.method.encode(),
             "remote_addr": self._request.client.encode(),
+            "request_id": b"request-id",
+            "https": b"",
+            "serin_never": b"",
         }[name]
 
 

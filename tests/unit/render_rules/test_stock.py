@@ -1,18 +1,24 @@
 """Without Lua: where requests go, by nginx's rules, is where the proxy sends them."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
-from harness.nginx_maps import Request, reached
+from harness.nginx_maps import Request, Variables, reached
 from harness.rule_cases import INGRESS, SPLIT, canaries, match_rules, requests, route_of, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serin.dataplane.proxy.picking import RulesAndKeys
+from serin.dataplane.proxy.sticky import RulesBeforeSticky, StickyPicker
+from serin.native.hashing import hash64
 from serin.native.pattern import Pattern
+from serin.native.worker import NO_ENDPOINT, VERSION_ONLY
 from serin.render.nginx.environment import environment
 from serin.render.nginx.rules import route_rules
 from serin.render.nginx.stock import StockRoute, losses, route_stock
 from serin.render.nginx.upstreams import upstream_name
+from serin.render.nginx.values import Variable
 from serin.render.nginx.verdicts import letter_rows, of_letters, possible_letters
 from serin.render.nginx.weights import Weights
 from serin.routing.conditions import FieldMatch, Match, MatchKind, MatchRule, Subject
@@ -252,7 +258,7 @@ def test_what_is_lost_is_listed_with_its_object() -> None:
     unbounded = HeaderRule("X", pattern="(a|a)*b")
     routes = (
         replace(route_of(version(0)), match=PathMatch(PathKind.REGEX, "/(a+)+b")),
-        replace(route_of(version(0)), policy=Policy(affinity=Affinity("c", "/"))),
+        replace(route_of(version(0)), policy=Policy(affinity=Affinity("c", "/", persistent=True))),
         route_of(version(0), version(1, unbounded)),
         route_of(version(0), version(1), rules=(MatchRule(1, (match,)),)),
         route_of(version(0), version(1, HeaderRule("X"), CookieRule("c"))),
@@ -260,7 +266,141 @@ def test_what_is_lost_is_listed_with_its_object() -> None:
     found = [text.removeprefix(f"{INGRESS} /: ") for text in losses(Host("a", routes))]
     assert found == [
         "the work of its pattern is not bounded; the route is not there",
-        "cookie affinity is not kept",
+        "cookie affinity is by hash (balanced): more endpoints move some users",
         "header X: the work of its pattern is not bounded; requests with it get no such canary",
         "query parameter v: its pattern cannot be run here; no value is a match",
     ]
+
+
+# --- cookie affinity ---
+
+NAME = "INGRESSCOOKIE"
+idents = st.sampled_from([f"{i:016x}" for i in range(4)])
+sticky_texts = st.one_of(
+    st.none(),
+    st.builds(lambda key, ident: f"{key}.{ident}", st.sampled_from(("k", "a.b", "0" * 32)), idents),
+    st.sampled_from(("", "foreign", ".0000000000000001", "k.000000000000000X")),
+)
+
+
+class Told:
+    """A split that says what it was asked, with endpoints for some versions (dataplane.proxy.picking.Split)."""
+
+    def __init__(self, split: Split, there: tuple[bool, ...]) -> None:
+        self.split = split
+        self.there = there
+        self.asked: tuple[int, int] = (0, 0)
+        self.key = 0
+        self._settled = False
+
+    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> object:
+        if forced >= 0 and not self.there[forced]:
+            return NO_ENDPOINT
+        if not self._settled:
+            self.asked = (forced, excluded)
+        self._settled = bool(flags & VERSION_ONLY)  # the next call is for an endpoint of this version
+        self.key = key
+        possible = shares(self.split, excluded, self.there).possible if forced < 0 else (forced,)
+        return SimpleNamespace(version=possible[0], reason=0, endpoint=0) if possible else NO_ENDPOINT
+
+
+@settings(max_examples=300, deadline=None)
+@given(few, rows_of_weights, sticky_texts, requests, st.integers(0, 3), st.booleans())
+def test_a_cookie_names_version_and_key(
+    versions: tuple[VersionRoute, ...],
+    rows: list[Row],
+    text: str | None,
+    request: Request,
+    legacy: int,
+    by_rules: bool,
+) -> None:
+    """Against the proxy's own pickers, over a split that answers what it was asked."""
+    request = once(request)
+    request.cookies = [b"; ".join([*request.cookies, *([f"{NAME}={text}".encode()] if text is not None else [])])]
+    rules: tuple[MatchRule, ...] = ()
+    if by_rules:
+        versions = (version(0), version(1))
+        rules = (MatchRule(1, (Match(headers=(FieldMatch("X-Canary", value="v1"),)),)),)
+    versions = tuple(replace(v, sticky=i != legacy) for i, v in enumerate(versions))
+    affinity = Affinity(NAME, "/a", max_age=60)
+    route = replace(route_of(*versions, rules=rules), policy=Policy(affinity=affinity))
+    weights = weights_of(route, rows, rest=not by_rules)
+    there = tuple(there for _, there in rows[: len(versions)])
+    split = Told(weights.splits[SPLIT], there)
+    compiled = CompiledMatches(rules, versions, Pattern) if by_rules else CompiledRules(versions, Pattern)
+    made_of = RulesBeforeSticky if by_rules else StickyPicker
+    free = RulesAndKeys(split, compiled, (None,) * len(versions), hash64)
+    picker = made_of(split, compiled, versions, affinity, free, hash64, lambda: 0.0)
+    head = SimpleNamespace(
+        get=request.joined,
+        lower=[*(name.encode() for name, _ in request.headers), b"cookie"],
+        headers=[*((name.encode(), value) for name, value in request.headers), (b"cookie", request.cookie)],
+        target=request.target,
+        method=request.method,
+    )
+    client = SimpleNamespace(address=request.client, key=0, tls=False)
+    picked = picker(head, client, b"/")  # type: ignore[arg-type]
+
+    made = route_stock(route, weights)
+    found = went(made, request)
+    agree(found, expected(weights.splits[SPLIT], there, *split.asked))
+    if not found or (by_rules and text and split.asked[0] >= 0):
+        return  # a rule took who has a cookie: the proxy leaves it as it is; here one that names nobody is replaced
+    _key_agrees(made, request, split, text)
+    _cookie_agrees(made, request, versions, text, given=not isinstance(picked, int) and bool(picked.answer))
+
+
+def _key_agrees(made: StockRoute, request: Request, split: Told, text: str | None) -> None:
+    """The hash key is what the proxy hashes: the cookie's; of newcomers a new one."""
+    key = Variables(made.blocks, request).value(f"serin_stick_{SPLIT}")
+    if text:
+        assert split.key in (hash64(key), hash64(request.client.encode()), 0)
+    else:
+        assert key == b"request-id"
+
+
+def _cookie_agrees(
+    made: StockRoute, request: Request, versions: tuple[VersionRoute, ...], text: str | None, *, given: bool
+) -> None:
+    """For each version that may be drawn: a cookie where the proxy gives one and the version is sticky."""
+    for name in went(made, request):
+        index = int(name.rsplit("_", 1)[1])
+        variables = Variables(made.blocks, request)
+        variables.assume("upstream_status", b"200")
+        for part in made.target.parts:
+            if isinstance(part, Variable):
+                variables.assume(part.name, name.encode())
+        assert made.set_cookie is not None
+        cookie = variables.value(made.set_cookie.name)
+        assert not cookie or versions[index].sticky
+        if cookie:
+            key = variables.value(f"serin_stick_{SPLIT}")
+            assert cookie == b"%s=%s.%s; Max-Age=60; Path=/a; HttpOnly" % (
+                NAME.encode(),
+                key,
+                versions[index].ident.encode(),
+            )
+        if len(went(made, request)) == 1 and versions[index].sticky:
+            assert bool(cookie) == given
+        unsent = Variables(made.blocks, request)
+        unsent.assume("upstream_status", b"")
+        for part in made.target.parts:
+            if isinstance(part, Variable):
+                unsent.assume(part.name, name.encode())
+        assert unsent.value(made.set_cookie.name) == b""
+
+
+def test_the_attributes_of_a_cookie() -> None:
+    affinity = Affinity("c$x", "/p", "a.example", expires=5, same_site="Lax")
+    route = replace(route_of(version(0)), policy=Policy(affinity=affinity))
+    made = route_stock(route, Weights({}, {"p0": pool("p0")}))
+    assert made.set_cookie is not None
+    for https, secure in ((b"on", b"; Secure"), (b"", b"")):
+        variables = Variables(made.blocks, Request())
+        variables.assume("upstream_status", b"502, 200")
+        variables.assume("https", https)
+        assert variables.value(made.set_cookie.name) == (
+            b"c$x=request-id.0000000000000000; Max-Age=5; Domain=a.example; Path=/p"
+            + secure
+            + b"; HttpOnly; SameSite=Lax"
+        )

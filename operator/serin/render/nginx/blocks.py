@@ -10,10 +10,25 @@ from typing import Literal
 from serin.refs import Source
 from serin.render.nginx.values import Name, Pattern, Template, Text, Variable
 
-Kind = Literal["header", "cookie", "cookie-value", "letters", "condition", "key", "bits", "verdict"]
+Kind = Literal[
+    "header",
+    "cookie",
+    "cookie-value",
+    "letters",
+    "condition",
+    "key",
+    "bits",
+    "verdict",
+    "sticky-key",
+    "pinned",
+    "due",
+    "set-cookie",
+    "secure",
+]
 """What a block is for: the words of its comment."""
 
 _PLAIN = re.compile(rb"[A-Za-z0-9_\-/:~=,@%& ]")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _VARIABLE_PART = re.compile(r"[A-Za-z0-9_]+").fullmatch
 EMPTY = Template(())
 
@@ -93,6 +108,8 @@ class Blocks:
     """The blocks of one split while they are made; an equal question gets the same variable."""
 
     split: str
+    first: int = 0
+    """The number that the names of asked questions begin with."""
     made: dict[str, Block] = field(default_factory=dict)
     _asked: dict[object, str] = field(default_factory=dict)
 
@@ -105,7 +122,7 @@ class Blocks:
         known = self._asked.get(question)
         if known is not None:
             return known, False
-        name = self.name(what, len(self._asked))
+        name = self.name(what, self.first + len(self._asked))
         self._asked[question] = name
         return name, True
 
@@ -160,7 +177,9 @@ def _quoted(byte: int) -> str:
 
 
 def header_variable(name: str) -> str:
-    """nginx's variable of a request header."""
+    """nginx's variable of a request header; `serin_never` (always empty) for names that no request brings there."""
+    if _HEADER_NAME(name) is None:
+        return "serin_never"
     return "http_" + name.lower().replace("-", "_")
 
 

@@ -14,6 +14,7 @@ from serin.render.nginx.canary_maps import canary_maps
 from serin.render.nginx.in_force import WeightLine, split_of, weight_lines
 from serin.render.nginx.match_maps import MatchMaps, bits
 from serin.render.nginx.rules import RouteRules, route_rules
+from serin.render.nginx.sticky_maps import StickyMaps, sticky_notes
 from serin.render.nginx.upstreams import (
     UpstreamBlock,
     replaced_algorithm,
@@ -27,6 +28,8 @@ from serin.render.nginx.weights import Weights
 from serin.routing.plan import Host, PathKind, Pool, Route, Split
 from serin.routing.shares import shares
 
+_FIRST = 1000
+"""Names here begin where those of the rules have ended."""
 STEPS = 10000
 """split_clients knows hundredths of a per cent."""
 
@@ -45,7 +48,7 @@ class StockRoute:
     """`target`: the name of the upstream that gets a request, as a text of nginx; empty (503) where nobody is there.
 
     `nobody`: always empty; `maybe_nobody`: the variable in `target` can be. `schemes`: upstreams come in pairs,
-    `_$scheme` is to be added to the name (AUTO_HTTP).
+    `_$scheme` is to be added to the name (AUTO_HTTP). `set_cookie`: the value of a Set-Cookie, empty for none.
     """
 
     blocks: tuple[Block, ...]
@@ -55,6 +58,7 @@ class StockRoute:
     nobody: bool = False
     maybe_nobody: bool = False
     schemes: bool = False
+    set_cookie: Variable | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -65,15 +69,18 @@ def route_stock(route: Route, weights: Weights) -> StockRoute:
     rules = route_rules(route, lua=False)
     made = _Stock(route, route.split, rules, weights)
     target = made.target()
+    cookie = made.sticky.set_cookie(target) if made.sticky is not None else None
+    upstreams = made.upstreams()
     constant = not any(isinstance(part, Variable) for part in target.parts)
     return StockRoute(
         (*rules.blocks, *made.blocks.made.values()),
-        made.upstreams(),
+        upstreams,
         target,
         weight_lines(route, weights),
         nobody=constant and not target.parts,
         maybe_nobody=not constant and made.nobody,
         schemes=suffixes(route) != ("",),
+        set_cookie=cookie,
         notes=(*rules.notes, *made.notes),
     )
 
@@ -85,25 +92,35 @@ class _Stock:
         self.route = route
         self.id = split_id
         self.rules = rules
-        self.blocks = Blocks(split_id)
+        self.blocks = Blocks(split_id, first=_FIRST)
         self.split: Split = split_of(route, weights)
         self.pools: tuple[Pool | None, ...] = tuple(weights.pools.get(share.pool) for share in self.split.shares)
         self.there = tuple(pool is not None and bool(pool.endpoints) for pool in self.pools)
+        affinity = route.policy.affinity
+        self.sticky = None if affinity is None else StickyMaps(self.blocks, affinity, route.versions, self.there)
         self.nobody = False
         self.notes: list[str] = []
 
     def upstreams(self) -> tuple[UpstreamBlock, ...]:
-        keys = self.rules.spec.keys
+        keys, versions = self.rules.spec.keys, self.route.versions
+        stick = "" if self.sticky is None else self.sticky.key()
         return tuple(
             block
             for i, pool in enumerate(self.pools)
             if pool is not None and pool.endpoints
-            for block in upstream_blocks(self.route, self.id, i, pool, keys[i])
+            for block in upstream_blocks(self.route, self.id, i, pool, keys[i], stick if versions[i].sticky else "")
         )
 
     def target(self) -> Template:
+        """The cookie comes before the rules of canary Ingresses, and after those of a CanaryRoute."""
+        if self.sticky is None:
+            return self._by_rules(self._follow(OPEN))
+        if self.route.match_rules:
+            return self._by_rules(self.sticky.pinned(self._follow(OPEN)))
+        return self.sticky.pinned(self._by_rules(self._follow(OPEN)))
+
+    def _by_rules(self, default: Template) -> Template:
         rows = self._rows()
-        default = self._follow(OPEN)
         if all(found == default for _, found in rows):
             return default
         name = self.blocks.name("to")
@@ -189,7 +206,7 @@ def _lost(route: Route, weights: Weights | None) -> list[str]:
     if route.split is None:
         return texts
     if route.policy.affinity is not None:
-        texts.append("cookie affinity is not kept")
+        texts += sticky_notes(route.policy.affinity)
     blocks = Blocks(route.split)
     texts += canary_maps(blocks, route.versions, lua=False).notes
     matches = MatchMaps(blocks, lua=False)

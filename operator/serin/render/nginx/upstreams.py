@@ -51,10 +51,15 @@ def suffixes(route: Route) -> tuple[str, ...]:
     return ("_http", "_https") if route.policy.upstream.protocol is Protocol.AUTO_HTTP else ("",)
 
 
-def upstream_blocks(route: Route, split: str, version: int, pool: Pool, key: str) -> tuple[UpstreamBlock, ...]:
-    """Of a version that has endpoints. `key`: the variable with its hash key, empty: the client's address."""
-    method = "hash" if pool.client_affinity else _METHODS.get(pool.spec.algorithm, "")
-    wanted = "remote_addr" if pool.client_affinity or not key else key
+def upstream_blocks(
+    route: Route, split: str, version: int, pool: Pool, key: str, stick: str = ""
+) -> tuple[UpstreamBlock, ...]:
+    """Of a version that has endpoints. `key`: the variable with its hash key, empty: the client's address.
+
+    `stick`: the variable with a cookie's key, which comes before both.
+    """
+    method = "hash" if stick or pool.client_affinity else _METHODS.get(pool.spec.algorithm, "")
+    wanted = stick or ("remote_addr" if pool.client_affinity or not key else key)
     servers = tuple(_server(endpoint) for endpoint in pool.endpoints)
     return tuple(
         UpstreamBlock(upstream_name(split, version) + suffix, method, Template((Variable(wanted),)), servers)
