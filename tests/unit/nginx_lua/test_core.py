@@ -1,5 +1,6 @@
 """Forwarding through nginx: the split is exact, changes count from the next request, failures are as in the proxy."""
 
+import socket
 from collections import Counter
 
 from harness.shared_memory import Rig, hex64, make_pool, make_split
@@ -17,9 +18,10 @@ from unit.nginx_lua.behind_nginx import (
 )
 
 from serin.native.hashing import hash64
+from serin.native.names import ExternalNames
 from serin.native.worker import KEYED
 from serin.render.nginx.spec import Spec, SpecVersion
-from serin.routing.plan import Algorithm, Split
+from serin.routing.plan import Algorithm, Endpoint, Pool, Split
 
 
 def spec_of(split: Split, tries: int = 3) -> str:
@@ -162,14 +164,86 @@ def test_a_forced_version_stays_over_retries(rig: Rig, endpoint: MakeEndpoint, n
     pools = make_pool(1, listed([main])), make_pool(2, listed([bad, good]))
     split = rig.put(make_split(1, [(pools[0], 0), (pools[1], 0)]), *pools)
     spec = spec_of(split) + " r=letters"
-    more = 'set $letters "PP"; if ($http_x_canary) { set $letters "TP"; }'
     server = nginx(
         passed(spec, more='set $letters $http_x_letters; add_header X-To "$proxy_alternative_upstream_name";')
     )
-    assert more
     found = [server.get("/", X_Letters="TP") for _ in range(4)]
     assert [f.text for f in found] == ["good"] * 4
     assert {f.headers.get("x-to") for f in found} == {"prod-canary-80"}
     assert server.get("/", X_Letters="PP").text == "main"
     rig.put(make_split(1, [(pools[0], 0), (pools[1], 0)]), make_pool(2, 0))
     assert server.get("/", X_Letters="TP").text == "main"
+
+
+def test_one_try_only(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    bad, good = endpoint("bad", hang_up), endpoint("good", once)
+    server = nginx(passed(spec_of(one_pool(rig, bad, good), 1)))
+    assert Counter(server.names("/", 6)) == {"502": 3, "good": 3}
+
+
+def test_a_kept_connection_that_died_costs_no_try(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    """After it the endpoint answers 503, which is tried elsewhere, and the last answer is the endpoint's own."""
+    behave = with_status(503)
+
+    def once_then_503(end: Endpoints, link: socket.socket, head: bytes, nth: int) -> bool:
+        return nth == 1 and behave(end, link, head, nth)
+
+    a, b = endpoint("a", once_then_503), endpoint("b", once_then_503)
+    server = nginx(passed(spec_of(one_pool(rig, a, b), 2), more="proxy_next_upstream error http_503;"))
+    for _ in range(6):
+        found = server.get("/")
+        assert (found.status, found.text in "ab") == (503, True)
+
+
+def test_a_spec_that_is_none_is_500(rig: Rig, nginx: MakeNginx) -> None:
+    server = nginx(passed("nonsense"))
+    assert server.get("/").status == 500
+    assert server.get("/alive").status == 204
+
+
+def test_names_for_the_json_log(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    main, canary = endpoint("main"), endpoint("canary")
+    pools = make_pool(1, listed([main])), make_pool(2, listed([canary]))
+    split = rig.put(make_split(1, [(pools[0], 0), (pools[1], 50)]), *pools)
+    ruled = passed(
+        spec_of(split) + " r=letters", path="/ruled", more='set $letters $http_x_letters; add_header X-Said "$said";'
+    )
+    server = nginx(
+        passed(spec_of(split), more='add_header X-Said "$said";') + ruled,
+        http='map $host $serin_version { default ""; } map $host $serin_reason { default ""; } '
+        'map $host $said { volatile; default "$serin_version $serin_reason $proxy_alternative_upstream_name"; }',
+    )
+    found = {server.get("/").headers["x-said"] for _ in range(20)}
+    assert found == {"prod-main-80 weight ", "prod-canary-80 weight prod-canary-80"}
+    for letters, said in (
+        ("TP", "prod-canary-80 header prod-canary-80"),
+        ("PT", "prod-canary-80 cookie prod-canary-80"),
+        ("OP", "prod-main-80 header "),
+    ):
+        assert server.get("/ruled", X_Letters=letters).headers["x-said"] == said
+    rig.put(make_split(1, [(pools[0], 0), (pools[1], 0)]))
+    assert server.get("/").headers["x-said"] == "prod-main-80 default "
+
+
+def test_an_external_name(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    """Its addresses come from state.bin; until there are any it has no endpoint."""
+    end = endpoint("outside")
+    spec = make_pool(1, 0).spec
+    pool = Pool(spec, (), external="example.test", external_port=end.port)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    server = nginx(passed(spec_of(split)))
+    assert server.get("/").status == 503
+    ((name, cell),) = ExternalNames(rig.path).current().items()
+    rig.state.put_name(cell, name, ["127.0.0.1"])
+    assert server.get("/").text == "outside"
+
+
+def test_an_ipv6_endpoint(rig: Rig, nginx: MakeNginx) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        pool = make_pool(1, [Endpoint("::1", listener.getsockname()[1])])
+        server = nginx(passed(spec_of(rig.put(make_split(1, [(pool, 0)]), pool))))
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            link, _ = listener.accept()
+            with link:
+                assert link.recv(100).startswith(b"GET / HTTP/1.1\r\n")
