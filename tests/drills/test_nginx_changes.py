@@ -42,7 +42,7 @@ def reload_for(world: World, serving: Serving, name: str) -> None:
     before = world.reloads(serving)
     put(world.folder / f"{name}.yaml", ingress(name, f"{name}.example", "canary2"))
     world.settle(serving, "canary2", host=f"{name}.example")
-    assert world.reloads(serving) > before
+    until(lambda: world.reloads(serving) > before, "the reload's figure")
 
 
 def test_grpc_call_lives_through_weights_endpoints_and_a_reload(world: World) -> None:

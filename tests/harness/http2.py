@@ -19,6 +19,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n"
 STREAM_PATH = "/echo.Echo/Stream"
 """A call whose messages come back one by one, as long as the caller goes on."""
 GRPC = "application/grpc"
+FRAME_HEAD, GOAWAY = 9, 7
+"""Octets before a frame's payload, and a frame's type (RFC 9113, 4.1 and 6.8)."""
 
 
 def grpc_message(payload: bytes) -> bytes:
@@ -113,6 +115,7 @@ class Client:
         self.ended: set[int] = set()
         self.reset: dict[int, int] = {}
         self.goaway = False
+        self._received = bytearray()
         self._data: dict[int, bytearray] = collections.defaultdict(bytearray)
 
     def open(
@@ -168,9 +171,24 @@ class Client:
         data = self._socket.recv(65536)
         if not data:
             raise ConnectionError("closed by the other side")
-        for event in self._h2.receive_data(data):
+        self._received += data
+        for event in self._h2.receive_data(self._without_goaway()):
             self._handle(event)
         self._flush()
+
+    def _without_goaway(self) -> bytes:
+        """Whole frames. GOAWAY is taken out: it lets streams that are open go on (RFC 9113, 6.8), h2 does not."""
+        passed = b""
+        while len(self._received) >= FRAME_HEAD:
+            size = FRAME_HEAD + int.from_bytes(self._received[:3], "big")
+            if len(self._received) < size:
+                break
+            if self._received[3] == GOAWAY:
+                self.goaway = True
+            else:
+                passed += self._received[:size]
+            del self._received[:size]
+        return passed
 
     def _handle(self, event: h2.events.Event) -> None:
         match event:
@@ -186,8 +204,6 @@ class Client:
             case h2.events.StreamReset(stream_id=int(stream)):
                 self.reset[stream] = int(event.error_code or 0)
                 self.ended.add(stream)
-            case h2.events.ConnectionTerminated():
-                self.goaway = True
 
     def _flush(self) -> None:
         if data := self._h2.data_to_send():
