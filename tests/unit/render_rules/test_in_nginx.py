@@ -25,10 +25,12 @@ from serin.render.nginx.stock import StockRoute, route_stock
 from serin.render.nginx.weights import Weights
 from serin.routing.conditions import FieldMatch, Match, MatchKind, MatchRule
 from serin.routing.plan import (
+    Affinity,
     CookieRule,
     Endpoint,
     HashBy,
     HeaderRule,
+    Policy,
     Pool,
     PoolSpec,
     Route,
@@ -52,20 +54,13 @@ ROUTES = (
     route_of(version(0), version(1, HeaderRule("X-Canary"), CookieRule("canary"))),
     route_of(version(0), version(1, HeaderRule("X-Canary", value='a"b\\$'), CookieRule("a.b"))),
     route_of(version(0), version(1, HeaderRule("x_other", pattern="^Do[A-Z][a-z]+y$"), CookieRule("~x:y"))),
-    route_of(
-        version(0),
-        version(1, HeaderRule("X-Canary", pattern="(?i)beta")),
-        version(2, HeaderRule("X-Canary", value="é")),
-    ),
-    route_of(
-        version(0),
-        version(1, HeaderRule("X-Canary", pattern="a*")),
-        version(2, HeaderRule("X-Canary", pattern="(a|a)*b")),
-    ),
-    route_of(
-        version(0),
-        version(1, HeaderRule("X-Canary", pattern="(", broken=True)),
-        version(2, None, CookieRule("with space")),
+    _by_header(HeaderRule("X-Canary", pattern="(?i)beta"), HeaderRule("X-Canary", value="é")),
+    _by_header(HeaderRule("X-Canary", pattern="a*"), HeaderRule("X-Canary", pattern="(a|a)*b")),
+    _by_header(HeaderRule("X-Canary", pattern="(", broken=True), HeaderRule("X-Other")),
+    route_of(version(0), version(1, None, CookieRule("with space"))),
+    replace(
+        route_of(version(0), version(1, HeaderRule("X-Canary"))),
+        policy=Policy(affinity=Affinity("canary", "/", max_age=60)),
     ),
     route_of(
         version(0),
@@ -111,6 +106,7 @@ class Nginx:
             "variables_hash_max_size 4096; keepalive_requests 100000;\n"
             + "".join(f"{name}_temp_path {self.folder}/{name};\n" for name in _TEMPS)
             + f'geo ${MARK} {{ default "$"; }}\nmap "" $pass_port {{ default "80"; }}\n'
+            'map "" $serin_never { default ""; }\n'
             "set_real_ip_from unix:; real_ip_header X-Client;\n"
             f"{http}\nserver {{ listen unix:{self.folder}/s;\n{places}}}\n}}\n"
         )
@@ -119,8 +115,9 @@ class Nginx:
         tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False, env=environment)
         assert tested.returncode == 0, tested.stderr
         self.process = subprocess.Popen(command, env=environment)
-        until(lambda: (self.folder / "s").exists(), "nginx listens")
-        self.connection = http_over(self.folder / "s")
+        connection = until(lambda: http_over(self.folder / "s"), "nginx listens")
+        assert connection is not None
+        self.connection = connection
 
     def ask(self, number: int, request: Request) -> bytes:
         """The text of a location, as bytes."""
@@ -148,10 +145,15 @@ class Nginx:
 _TEMPS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def http_over(path: Path) -> http.client.HTTPConnection:
+def http_over(path: Path) -> http.client.HTTPConnection | None:
+    """None: nobody listens yet."""
     connection = http.client.HTTPConnection("a")
     connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.sock.connect(str(path))
+    try:
+        connection.sock.connect(str(path))
+    except OSError:
+        connection.close()
+        return None
     return connection
 
 
