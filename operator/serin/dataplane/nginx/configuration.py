@@ -9,6 +9,8 @@ from serin.dataplane.nginx.sockets import Listening
 from serin.dataplane.settings import DataPlaneSettings
 from serin.render.nginx.settings import LuaPaths, NginxSettings
 
+TEMP = "temp"
+
 
 def nginx_settings(
     settings: DataPlaneSettings, parts: Components, prefix: Path, listening: Listening, status_socket: Path
@@ -29,4 +31,11 @@ def nginx_settings(
         access_log_path=settings.access_log_path,
         log_level=settings.log_level,
         shutdown_grace=settings.shutdown_grace,
+        temp=_temp(settings.run_dir.absolute()),
     )
+
+
+def _temp(run_dir: Path) -> str:
+    """A folder for temporary files that somebody has put there: the run directory may be memory, which bodies fill."""
+    folder = run_dir / TEMP
+    return str(folder) if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else ""
