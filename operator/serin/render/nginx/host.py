@@ -145,7 +145,7 @@ class _Contents:
             self.blocks += made.blocks
             self.upstreams += made.upstreams
             self._stock[split] = Stock(
-                made.target, made.nobody, made.maybe_nobody, made.schemes, made.weights, made.notes
+                made.target, made.nobody, made.maybe_nobody, made.schemes, made.weights, made.notes, made.set_cookie
             )
         return self._stock[split]
 

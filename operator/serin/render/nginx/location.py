@@ -79,6 +79,7 @@ class Location:
     auth: Auth | None = None
     rewrite: NativeRewrite | None = None
     sticky: bool = False
+    set_cookie: Variable | None = None
     proxy: Proxy | None = None
 
     @property
@@ -110,6 +111,7 @@ class Stock:
     schemes: bool
     weights: tuple[WeightLine, ...]
     notes: tuple[str, ...]
+    set_cookie: Variable | None = None
 
 
 def of_place(place: Place) -> Text | Pattern | int:
@@ -224,7 +226,8 @@ def _stock(location: Location, route: Route, around: Around, stock: Stock) -> Lo
         target = Template((*target.parts, "_", Variable("scheme")))
     empty = stock.target.parts[0] if stock.maybe_nobody else None
     assert not isinstance(empty, str)
-    return replace(location, empty_when=empty, proxy=proxy_of(route, around.settings, around.client_auth, target))
+    proxy = proxy_of(route, around.settings, around.client_auth, target)
+    return replace(location, empty_when=empty, set_cookie=stock.set_cookie, proxy=proxy)
 
 
 def _names(route: Route, settings: NginxSettings) -> tuple[Set, ...]:
