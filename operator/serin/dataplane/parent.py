@@ -55,6 +55,8 @@ async def run(
             held.callback(listeners.close)
             probes = open_probes(settings, held)
         state = open_state(settings.run_dir, make_state, held)
+        # What an nginx refused that served here before: it is told of as long as it is there.
+        (settings.run_dir / "state" / "quarantine.json").unlink(missing_ok=True)
         plane = WorkerPlane(settings, listeners, state, command)
         return await Parent(settings, plane, state).run(probes, stop or asyncio.Event())
 

@@ -31,6 +31,17 @@ async def test_waits_for_a_plan_and_then_serves(make_dataplane: MakeDataPlane) -
     assert (await plane.get(port="https"))[0] == 200
 
 
+async def test_what_an_nginx_refused_before_is_not_told_of_any_more(make_dataplane: MakeDataPlane) -> None:
+    dataplane = make_dataplane()
+    left = dataplane.run_dir / "state" / "quarantine.json"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_text("{}")
+    dataplane.start()
+    dataplane.publish(1)
+    await dataplane.ready()
+    assert not left.exists()
+
+
 async def test_all_workers_serve(dataplane: DataPlane) -> None:
     found = await dataplane.workers()
     assert {row for _, row in found} == {0, 1}
