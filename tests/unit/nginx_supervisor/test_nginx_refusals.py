@@ -112,21 +112,28 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def fill(path: Path) -> None:
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as ballast:
-        while True:
-            ballast.write(bytes(4096))
+def fill(folder: Path) -> list[Path]:
+    """Until no file gets a byte more; several times, since a file that was replaced may give its place free late."""
+    made = [folder / f"ballast-{number}" for number in range(8)]
+    for path in made:
+        with contextlib.suppress(OSError), path.open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(4096))
+    return made
 
 
 async def test_a_full_disk(make_nginx: MakeNginx, small_disk: Path) -> None:
     plane = make_nginx(small_disk / "run")
+    plane.stderr = small_disk.parent / "run.log"
     plane.publish(1)
     plane.start()
     await plane.ready()
-    (plane.run_dir / "plan" / "next").write_text("2\n")
-    fill(small_disk / "ballast")
+    plan = plane.run_dir / "plan"
+    (plan / "next").write_text("2\n")
+    (plan / "former").hardlink_to(plan / "generation")  # or its place would be free when it is replaced
     load = Load(plane)
-    (plane.run_dir / "plan" / "next").rename(plane.run_dir / "plan" / "generation")
+    ballast = fill(small_disk)
+    (plan / "next").rename(plan / "generation")
     await plane.has("configuration-failed")
     await load.more()
     os.kill(plane.master, signal.SIGKILL)
@@ -137,6 +144,7 @@ async def test_a_full_disk(make_nginx: MakeNginx, small_disk: Path) -> None:
     await load.stop()
     assert load.failures == []
     assert set(load.statuses) == {200}
-    (small_disk / "ballast").unlink()
+    for path in ballast:
+        path.unlink()
     plane.start()
     await plane.serves(2)

@@ -23,6 +23,8 @@ AGAIN_SECONDS = 1.0
 """Until another try, when files could not be written or read."""
 WEIGHTS_SECONDS = 0.25
 """How often stock mode looks whether weights or endpoints have changed."""
+ADOPTED_SECONDS = 5.0
+"""How long an nginx of before may take to say what it serves, before plans are followed all the same."""
 FORMER = "former"
 """In place of a generation: what nginx served before this process, nobody knows of which plan."""
 _log = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ class Following:
 
     async def _adopted(self) -> None:
         """An nginx of before serves: learn what."""
-        outcome = await self._master.serves("")
+        outcome = await self._master.serves("", ADOPTED_SECONDS)
         if outcome.taken and self._master.digest:
             await self._confirm(self._master.digest)
             self._set(FORMER)
@@ -137,13 +139,23 @@ class Following:
         try:
             applied = await asyncio.to_thread(self._applier.apply, full=full)
         except (OSError, SerinError) as error:
-            if str(error) != self._refused:
-                self._refused = str(error)
-                log.event(_log, log.CONFIGURATION_FAILED, level=logging.ERROR, error=self._refused)
+            self._failed(str(error))
+            return None
+        except Exception as error:  # a fault of ours must not end all following of plans
+            if self._failed(f"fault in making nginx's files: {error!r}"):
+                _log.exception(log.CONFIGURATION_FAILED)
             return None
         self._refused = ""
         self.quarantined = len(applied.quarantined)
         return applied
+
+    def _failed(self, text: str) -> bool:
+        """Say so, unless it was said; whether it was not."""
+        if text == self._refused:
+            return False
+        self._refused = text
+        log.event(_log, log.CONFIGURATION_FAILED, level=logging.ERROR, error=text)
+        return True
 
     async def _without(self, newest: str) -> None:
         """No configuration can be made of the newest plan. Where nothing serves yet, the last good one is to."""

@@ -112,10 +112,16 @@ class Master:
         return Outcome("refused" if said else "late", said, time.monotonic() - begun)
 
     async def reload(self, digest: str) -> Outcome:
-        """Have the configuration on disk taken, whose digest this is."""
+        """Have the configuration on disk taken, whose digest this is.
+
+        One that is just starting is not signalled before it serves: it would be killed, and it reads the files anyway.
+        """
+        if not self.digest:
+            started = await self.serves("", RELOAD_SECONDS)
+            if not started.taken or self.digest == digest:
+                return started
         self._emergency = ""
-        if self.process is not None:
-            self.process.send(signal.SIGHUP)
+        self.send(signal.SIGHUP)
         return await self.serves(digest, RELOAD_SECONDS)
 
     def send(self, number: signal.Signals) -> None:

@@ -24,6 +24,7 @@ from serin.dataplane.plane import PlaneFigures, SharedState
 from serin.dataplane.readiness import WorkerView
 from serin.dataplane.settings import DataPlaneSettings
 from serin.telemetry import log
+from serin.telemetry.access_log import LogFormat
 from serin.telemetry.nginx_figures import NginxFigures
 
 LOOK_SECONDS = 1.0
@@ -145,7 +146,8 @@ class NginxPlane:
         with contextlib.suppress(FileNotFoundError):
             self._status.path.unlink()  # a killed nginx leaves it, and the next could not take its place
         remember(self._listening, self._prefix)
-        with standard_output.for_nginx() as stdout:
+        logs_there = self._settings.access_log_path == "-" and self._settings.access_log is not LogFormat.OFF
+        with standard_output.for_nginx() if logs_there else contextlib.nullcontext(None) as stdout:
             stderr = self._errors.writing_end()
             try:
                 fds = self._listening.fds
@@ -175,17 +177,22 @@ class NginxPlane:
 
     async def _look_after(self) -> None:
         while True:
-            connections = await self._status.connections() if self.master.digest else None
-            silent = self._silent + 1 if connections is None and self.master.digest else 0
-            self._connections = connections or Connections(0, 0)
-            self._see_processes()
-            self.master.settle()
-            self._sweep()
-            told = (silent >= SILENT_LOOKS) != (self._silent >= SILENT_LOOKS)
-            self._silent = silent
-            if told:
-                self._changed()
+            try:
+                await self._look()
+            except Exception:  # a fault of ours must not end all looking
+                _log.exception(log.LOOKING_FAILED)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        connections = await self._status.connections() if self.master.digest else None
+        silent = self._silent + 1 if connections is None and self.master.digest else 0
+        told = (silent >= SILENT_LOOKS) != (self._silent >= SILENT_LOOKS)
+        self._connections, self._silent = connections or Connections(0, 0), silent
+        self._see_processes()
+        self.master.settle()
+        self._sweep()
+        if told:
+            self._changed()
 
     def _see_processes(self) -> None:
         orphans = [pid for number in self.master.orphans for pid in processes.group(number)]
