@@ -43,6 +43,11 @@ def test_an_error_has_no_paths_no_controls_and_an_end(said: str) -> None:
     assert 0 < len(error) <= 300
 
 
+def test_files_of_the_plan_are_named_as_the_run_directory_has_them() -> None:
+    error = refusal(f'nginx: [emerg] load("/run/serin/plan/tls/ab.pem") failed in {HOST}:1\n', PREFIX, 1).error
+    assert error == 'load("plan/tls/ab.pem") failed'
+
+
 def test_an_end_without_a_word_is_a_refusal() -> None:
     assert refusal("", PREFIX, -11).error == "nginx -t was ended by signal 11"
     assert refusal("", PREFIX, 3).error == "nginx -t ended with status 3"

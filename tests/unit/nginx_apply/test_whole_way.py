@@ -19,15 +19,18 @@ from serin.dataplane.fallback_certificate import keep_certificate
 from serin.dataplane.nginx.apply import Applied, Applier
 from serin.dataplane.nginx.assets import library
 from serin.dataplane.nginx.components import Components
+from serin.dataplane.nginx.files import included
 from serin.dataplane.nginx.rendering import Templates
 from serin.dataplane.nginx.testing import NginxTest
 from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.native.pools import PoolsFile
 from serin.objects.parse import parse_object
 from serin.objects.store import Store
+from serin.refs import Ref, Source
 from serin.render.nginx.settings import LuaPaths, NginxSettings
 from serin.render.rundir import RunDirectory
-from serin.routing.plan import Host, PathKind, PathMatch, Plan
+from serin.routing.identity import content_digest
+from serin.routing.plan import Certificate, ClientAuth, ClientVerify, Host, PathKind, PathMatch, Plan
 
 OTHERS = [ingress(f"shop{i}", f"shop{i}.example", "main") for i in range(3)]
 ENDPOINTS = [
@@ -72,6 +75,11 @@ class Way:
     run_dir: RunDirectory
     pools: PoolsFile
     applier: Applier
+
+    def host_files(self) -> list[str]:
+        """Those in force."""
+        folder = self.run_dir.state / "nginx"
+        return [(folder / f"hosts/{name}.conf").read_text() for name in included((folder / "nginx.conf").read_text())]
 
     def apply(self, plan: Plan, *, full: bool = False) -> Applied:
         for pool in plan.pools.values():
@@ -171,3 +179,36 @@ def test_a_weight_is_a_new_file_in_stock_mode_alone(way: Way) -> None:
     assert stock == (
         "split_clients" in "".join(p.read_text() for p in (way.run_dir.state / "nginx" / "hosts").iterdir())
     )
+
+
+def test_what_nginx_itself_refuses_shuts_the_host_that_it_guards(way: Way) -> None:
+    plan = compiled(*ENDPOINTS, *OTHERS, ingress("more", "shop1.example", "next", path="/more")).plan
+    bad = Certificate(content_digest(b"no authorities"), b"no authorities")
+    host = plan.hosts["shop1.example"]
+    asks = Source(Ref("Ingress", "drills", "shop1"), "metadata.annotations[auth-tls-secret]")
+    hosts = {**plan.hosts, host.name: replace(host, client_auth=ClientAuth(bad.digest, ClientVerify.ON, asks))}
+    applied = way.apply(replace(plan, hosts=hosts, certificates={bad.digest: bad}))
+    ((refused,),) = (applied.quarantined,)
+    assert (str(refused.ref), refused.host) == ("Ingress drills/shop1", "shop1.example")
+    assert "SSL" in refused.error
+    assert str(way.run_dir.path) not in refused.error
+    assert applied.hosts == 3
+    text = next(t for t in way.host_files() if '"shop1.example"' in t)
+    # Without its certificates it is open to nobody: not for the other Ingress's path, either.
+    assert "proxy_pass" not in text
+    assert text.count("return 503") >= 2
+    assert all("proxy_pass" in t for t in way.host_files() if '"shop0.example"' in t or '"shop2.example"' in t)
+
+
+def test_hosts_that_only_clash_together_are_found_by_a_test_of_all(way: Way) -> None:
+    rules = canary("next", "shop0.example", "next", by_header="X-V")
+    plan = compiled(*ENDPOINTS, *OTHERS, rules).plan
+    way.apply(plan)
+    # As compile would never write it: two hosts with one split, whose maps have the same names.
+    twin = replace(plan.hosts["shop0.example"], name="twin.example")
+    both = replace(plan, hosts={**plan.hosts, "twin.example": twin})
+    way.apply(both)
+    applied = way.apply(both, full=True)
+    assert {q.host for q in applied.quarantined} <= {"twin.example"}
+    assert any("proxy_pass" in t for t in way.host_files() if '"shop0.example"' in t)
+    assert way.apply(both, full=True).digest == applied.digest

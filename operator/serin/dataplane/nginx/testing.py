@@ -14,6 +14,8 @@ from pathlib import Path
 TIMEOUT, TIMEOUT_PER_HOST = 10.0, 0.02
 """Seconds for one test. A host takes less than a millisecond, on a machine with nothing else to do."""
 ERROR_LENGTH = 300
+STATE = "/state/nginx"
+"""Where nginx's folder is in the run directory."""
 
 _MESSAGE = re.compile(r"^(?:nginx: |\S+ \S+ )\[(?:emerg|alert|crit|error)\](?: \d+#\d+:)? (.*)$", re.MULTILINE)
 _PLACE = re.compile(r" in (/\S+):(\d+)$")
@@ -105,7 +107,10 @@ def refusal(said: str, prefix: str, status: int) -> TestResult:
 
 
 def one_line(text: str, prefix: str) -> str:
-    """Printable, without paths of ours, at most 300 characters."""
-    text = _PATH.sub("nginx.conf", (text.replace(prefix, "") if prefix else text))
+    """Printable, without paths of ours, at most 300 characters. `prefix`: nginx's folder, or empty."""
+    text = text.replace(prefix, "") if prefix else text
+    if prefix.endswith(STATE):
+        text = text.replace(f"{prefix.removesuffix(STATE)}/", "")
+    text = _PATH.sub("nginx.conf", text)
     text = "".join(c if c.isprintable() else " " for c in text).strip()
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 2] + " …"
