@@ -27,7 +27,7 @@ _SPECIAL = re.compile(r'[\x00\t\n\r"\\]')
 _SPECIALS = {"\0": "\ufffd", "\t": "\\t", "\n": "\\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _PROSE = re.compile(r"[A-Za-z0-9 ,:;()./=>'*-]*").fullmatch
-_UNNAMED = re.compile(r"[^A-Za-z0-9._/:*-]")
+_UNNAMED = re.compile(r"[^A-Za-z0-9._/:*\[\]-]")
 _COMMENT_LENGTH = 200
 
 
@@ -37,7 +37,7 @@ def _made(text: str) -> Markup:
 
 def quote(text: str) -> str:
     """A quoted token that nginx reads back as this text, byte for byte, where no variables are expanded."""
-    quoted = f'"{_SPECIAL.sub(lambda found: _SPECIALS[found[0]], _encodable(text))}"'
+    quoted = _quoted(text)
     if len(quoted) * 4 > MAX_TOKEN and len(quoted.encode()) > MAX_TOKEN:
         raise UnsafeValueError(f"a text of {len(quoted)} characters is too long for nginx")
     return quoted
@@ -45,7 +45,15 @@ def quote(text: str) -> str:
 
 def quote_plain(text: str) -> str:
     """The same where variables are expanded; control characters, which could end a header line, are left out."""
-    return quote(_CONTROLS.sub("", text).replace("$", "${serin_dollar}"))
+    return quote(_expandable(text))
+
+
+def _quoted(text: str) -> str:
+    return f'"{_SPECIAL.sub(lambda found: _SPECIALS[found[0]], _encodable(text))}"'
+
+
+def _expandable(text: str) -> str:
+    return _CONTROLS.sub("", text).replace("$", "${serin_dollar}")
 
 
 def _encodable(text: str) -> str:
@@ -73,6 +81,17 @@ def text(value: Template) -> Markup:
     if len(joined.encode()) > MAX_TOKEN:
         raise UnsafeValueError(f"a text of {len(joined)} characters is too long for nginx")
     return _made(joined)
+
+
+def token_length(value: Template) -> int:
+    """Bytes that `text` makes of it; an estimate from above where it is short anyway."""
+    most = sum(len(part) * 16 if isinstance(part, str) else len(part.name) + 3 for part in value.parts)
+    if most < MAX_TOKEN:
+        return most
+    return sum(
+        len(_quoted(_expandable(part)).encode()) if isinstance(part, str) else len(part.name) + 3
+        for part in value.parts
+    )
 
 
 def regex(value: Pattern) -> Markup:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from serin.render.nginx.bounds import Cost, cost
-from serin.render.nginx.environment import MAX_TOKEN
+from serin.render.nginx.environment import MAX_TOKEN, token_length
 from serin.render.nginx.spec import encode
 from serin.render.nginx.syntax import Choice, UnknownSyntaxError, parse
 from serin.render.nginx.values import Pattern, Template, Text, Variable
@@ -148,7 +148,7 @@ def realm(text: str) -> Text:
 
 def chunks(variable: str, value: Template) -> tuple[tuple[Set, ...], Template]:
     """A text in as many `set` as it takes, none where it fits a token; and what to write in its place."""
-    if sum(len(part) if isinstance(part, str) else 8 for part in value.parts) <= _CHUNK:
+    if token_length(value) <= MAX_TOKEN:
         return (), value
     pieces: list[str | Variable] = []
     for part in value.parts:

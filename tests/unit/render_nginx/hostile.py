@@ -1,0 +1,183 @@
+"""A host with every kind of text that a user can bring in, each of them by name, to be replaced one at a time."""
+
+from dataclasses import replace
+
+from serin.refs import Ref, Source
+from serin.render.nginx.weights import Weights
+from serin.routing.plan import (
+    Affinity,
+    AppRoot,
+    BasicAuth,
+    ClientAuth,
+    ClientVerify,
+    Closed,
+    CookieRule,
+    Endpoint,
+    HashBy,
+    HeaderRule,
+    Host,
+    PathKind,
+    PathMatch,
+    Policy,
+    Pool,
+    PoolSpec,
+    Rewrite,
+    Route,
+    RuleId,
+    Share,
+    Split,
+    TlsRedirect,
+    Upstream,
+    UpstreamTls,
+    UrlRedirect,
+    VersionRoute,
+    WwwRedirect,
+)
+from serin.routing.variables import split_variables
+
+BENIGN: dict[str, str] = {
+    "host": "a.example",
+    "alias": "b.example",
+    "deep": "**.c.example",
+    "spared": "d.example",
+    "namespace": "shop",
+    "ingress": "main",
+    "field": "spec",
+    "rule_path": "/rule",
+    "path_type": "Prefix",
+    "service": "web",
+    "port": "80",
+    "exact": "/exact",
+    "prefix": "/prefix",
+    "header": "X-A",
+    "header_value": "value",
+    "header_pattern": "^v",
+    "cookie": "beta",
+    "hash_by": "$request_uri",
+    "app_root": "/app",
+    "redirect": "https://new.example/x",
+    "redirect_here": "/here",
+    "redirect_text": "https://text.example",
+    "rewrite": "/re(.*)",
+    "rewrite_target": "/to/$1",
+    "rewrite_away": "https://away.example/$1",
+    "realm": "Members",
+    "sticky": "route",
+    "sticky_path": "/",
+    "sticky_domain": "a.example",
+    "same_site": "Lax",
+    "forwarded_prefix": "/pre",
+    "vhost": "v.example",
+    "ciphers": "HIGH",
+    "ssl_name": "s.example",
+    "client_match": "CN=a",
+    "error_page": "https://err.example",
+    "www": "w.example",
+}
+PATTERNS = frozenset({"header_pattern", "rewrite", "client_match"})
+"""Where what is rendered depends on whether nginx may run the text as a pattern."""
+REGEX_PATH = "regex"
+
+
+def texts(**changed: str) -> dict[str, str]:
+    return BENIGN | changed
+
+
+def hosts(text: dict[str, str], first: int = 0) -> list[Host]:
+    """The first with all policies, the second with a regex path, the third a redirect to another name.
+
+    `first`: where the numbers of their splits begin.
+    """
+    ref = Ref("Ingress", text["namespace"], text["ingress"])
+    source = Source(ref, text["field"])
+    made = _Maker(text, ref, source, first)
+    routes = (
+        made.route(PathKind.EXACT, "/", Policy(app_root=AppRoot(text["app_root"], source))),
+        made.route(PathKind.EXACT, text["exact"], Policy(redirect=UrlRedirect(301, text["redirect"], source))),
+        made.route(PathKind.EXACT, "/r2", Policy(redirect=UrlRedirect(302, text["redirect_here"], source))),
+        made.route(PathKind.EXACT, "/r3", Policy(redirect=UrlRedirect(300, text["redirect_text"], source))),
+        made.route(PathKind.EXACT, "/closed", Policy(closed=Closed(503, "x", source))),
+        replace(made.route(PathKind.EXACT, text["exact"] + "2", Policy()), slash_redirect=True),
+        made.route(PathKind.PREFIX, text["prefix"], made.policy()),
+        made.route(
+            PathKind.PREFIX, "/w1", Policy(rewrite=Rewrite(text["rewrite"], text["rewrite_target"], False, source))
+        ),
+        made.route(
+            PathKind.PREFIX, "/w2", Policy(rewrite=Rewrite(text["rewrite"], text["rewrite_away"], True, source))
+        ),
+    )
+    auth = ClientAuth("a" * 32, ClientVerify.ON, source, 1, "b" * 32, text["error_page"])
+    first = Host(text["host"], routes, (text["alias"], text["deep"]), client_auth=auth)
+    path = text.get(REGEX_PATH, "/reg[a-z]+")
+    second = Host("second.example", (made.route(PathKind.REGEX, path, Policy()),))
+    third = Host("third.example", www=WwwRedirect(text["www"], 308, source))
+    return [first, second, third]
+
+
+def weights(found: list[Host]) -> Weights:
+    """All splits with an endpoint for each version."""
+    splits: dict[str, Split] = {}
+    pools: dict[str, Pool] = {}
+    for host in found:
+        for route in host.routes:
+            if route.split is not None:
+                shares = tuple(Share(v.ident, v.pool, 50) for v in route.versions)
+                splits[route.split] = Split(route.split, route.rule, shares)
+                for version in route.versions:
+                    spec = PoolSpec(version.pool, "shop", version.service, 80)
+                    pools[version.pool] = Pool(spec, (Endpoint("127.0.0.1", 9999),))
+    return Weights(splits, pools)
+
+
+class _Maker:
+    def __init__(self, text: dict[str, str], ref: Ref, source: Source, first: int) -> None:
+        self.text, self.ref, self.source = text, ref, source
+        self._made = first
+
+    def route(self, kind: PathKind, path: str, policy: Policy) -> Route:
+        text = self.text
+        self._made += 1
+        rule = RuleId(text["host"], text["rule_path"], text["path_type"])
+        split = f"{self._made:016x}"
+        versions = (
+            self._version(0),
+            replace(
+                self._version(1),
+                header=HeaderRule(text["header"], value=text["header_value"], source=self.source),
+                cookie=CookieRule(text["cookie"], self.source),
+            ),
+            replace(
+                self._version(2), header=HeaderRule(text["header"], pattern=text["header_pattern"], source=self.source)
+            ),
+        )
+        return Route(PathMatch(kind, path), rule, self.ref, split, versions, policy, source=self.source)
+
+    def _version(self, number: int) -> VersionRoute:
+        by = HashBy(split_variables(self.text["hash_by"]), self.source) if number == 0 else None
+        ident, pool = f"{number:016x}", f"{number + 16:016x}"
+        return VersionRoute(
+            ident,
+            self.text["ingress"],
+            self.ref,
+            self.text["service"],
+            self.text["port"],
+            pool,
+            hash_by=by,
+            source=self.source,
+        )
+
+    def policy(self) -> Policy:
+        text = self.text
+        affinity = Affinity(text["sticky"], text["sticky_path"], text["sticky_domain"], same_site=text["same_site"])
+        tls = UpstreamTls(
+            "c" * 32, "d" * 32, True, 2, text["ciphers"], ("TLSv1.2",), text["ssl_name"], True, self.source
+        )
+        return Policy(
+            tls_redirect=TlsRedirect(308, False, self.source, (text["spared"],)),
+            auth=BasicAuth(text["realm"], "e" * 32, self.source),
+            affinity=affinity,
+            forwarded_prefix=text["forwarded_prefix"],
+            upstream=Upstream(tls=True, verification=tls, vhost=text["vhost"]),
+            client_match=text["client_match"],
+            pass_client_certificate=True,
+        )

@@ -1,0 +1,192 @@
+"""No text of a user, in whatever field of a plan, adds, takes away or changes a directive outside of its own value."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from unit.render_nginx.hostile import BENIGN, PATTERNS, REGEX_PATH, hosts, texts, weights
+from unit.render_nginx.nginx_text import (
+    HAS_LUA,
+    NGINX,
+    comments,
+    directives,
+    nginx_test,
+    settings_in,
+    skeleton,
+    walk,
+    write_files,
+)
+
+from serin.render.nginx.host import render_host
+from serin.routing.plan import Globals
+
+NASTY = (
+    'x"; } server { return 200 "owned"; } #',
+    "x'; return 200 owned;",
+    "x; load_module /tmp/x.so;",
+    "x\n    return 200 owned;\n",
+    "x\r\nX-Evil: 1",
+    "x\r return 200;",
+    "x\\",
+    'x\\"; return 200 "owned',
+    'x\\\\"; return 200 owned; #',
+    "$request_body${remote_addr}$http_authorization$serin$1",
+    "${",
+    "$",
+    "x}{",
+    "#",
+    "x # y",
+    "\0",
+    "x\x00; return 200;",
+    "default",
+    "include /etc/passwd;",
+    "hostnames",
+    "off",
+    "*.x",
+    "~^/.*",
+    "\\default",
+    "äöü€😀",
+    "x\u2028y\x85z",
+    "{{ settings }}{% for x in y %}",
+    "",
+    " ",
+    "\t",
+    "'",
+    '"',
+    "(?<serin>.*)",
+    "(?{ code })",
+    "a" * 300,
+)
+FIELDS = tuple(BENIGN)
+KNOWN = frozenset(
+    (
+        *[
+            "serin_dollar",
+            "serin_question",
+            "serin_origin",
+            "serin_https_url",
+            "serin_target",
+            "serin_www_port",
+            "serin_uri_line",
+        ],
+        *[
+            "best_http_host",
+            "req_id",
+            "remote_addr",
+            "pass_port",
+            "scheme",
+            "http_x_forwarded_for",
+            "serin_upgrade",
+            "connection_upgrade",
+        ],
+        *[
+            "ssl_client_escaped_cert",
+            "ssl_client_verify",
+            "ssl_client_s_dn",
+            "ssl_client_i_dn",
+            "is_args",
+            "args",
+            "request_id",
+        ],
+        *[
+            "serin_plain",
+            "serin_certificate",
+            "1",
+            "serin_then",
+            "serin",
+            "host",
+            "request_uri",
+            "http_x_a",
+            "cookie_beta",
+            "http_cookie",
+        ],
+    )
+)
+PLAIN_PLACES = frozenset({"location", "server_name", "if", "proxy_ssl_ciphers", "grpc_ssl_ciphers"})
+"""Directives in which nginx expands no variables, or ours alone."""
+
+
+@cache
+def rendered(field: str, text: str, *, lua: bool) -> str:
+    made = hosts(texts(**{field: text}))
+    return "".join(render_host(host, settings_in(lua=lua), Globals(), weights(made)) for host in made)
+
+
+@cache
+def allowed(field: str, *, lua: bool) -> list[list[Any]]:
+    """The shapes that benign texts have in this place."""
+    benign = [BENIGN.get(field, "/reg[a-z]+")]
+    if field in PATTERNS or field == REGEX_PATH:
+        benign += ["(a+)+(b+)+c$", "/(a*)*(b*)*c", "\0"]
+    if field in ("exact", "prefix"):
+        benign += ["/prefix/", "x", "/", "/r2", "/w1/", "/closed"]
+    if field in ("rewrite_target", "rewrite_away"):
+        benign += ["$1", "/$0", "$0"]
+    if field in ("header_value", "header_pattern", "cookie", "hash_by", "header", "spared", "error_page"):
+        benign += ["", "()", "a b", "always", "x y z", "$remote_addr"]
+    benign += [""]
+    return [_shape(rendered(field, text, lua=lua)) for text in benign]
+
+
+def _shape(text: str) -> list[Any]:
+    return skeleton(directives(text))
+
+
+hostile = st.one_of(
+    st.sampled_from(NASTY),
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=40),
+    st.lists(
+        st.sampled_from(("\\", '"', "'", "$", "{", "}", ";", "\n", "\r", "#", " ", "a", "~", "\t", "\0")), max_size=12
+    ).map("".join),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from((*FIELDS, REGEX_PATH)), hostile, st.booleans())
+@example("realm", "off", True)
+def test_no_text_changes_what_is_around_it(field: str, text: str, lua: bool) -> None:
+    written = rendered.__wrapped__(field, text, lua=lua)
+    assert_harmless(field, text, written, lua=lua)
+
+
+@pytest.mark.parametrize("field", [*FIELDS, REGEX_PATH])
+def test_nasty_texts_in_every_field(field: str) -> None:
+    for number, text in enumerate(NASTY):
+        lua = number % 4 != 0
+        assert_harmless(field, text, rendered(field, text, lua=lua), lua=lua)
+
+
+def assert_harmless(field: str, text: str, written: str, *, lua: bool) -> None:
+    parsed = directives(written)
+    assert skeleton(parsed) in allowed(field, lua=lua), f"{field}: {text!r} changed the shape"
+    for directive in walk(parsed):
+        if directive["directive"] not in PLAIN_PLACES:
+            for argument in directive["args"][-1:]:
+                for name in re.findall(r"\$\{?(\w+)", argument):
+                    chosen = field in ("vhost", "hash_by") and re.match("(http|arg|cookie)_|uri$", name)
+                    assert chosen or name in KNOWN or re.fullmatch(r"serin_\w*[0-9a-f]{16}\w*", name), (directive, name)
+    for line in comments(written):
+        assert re.fullmatch(r"[A-Za-z0-9 ,:;()./=>'*_%|\[\]-]*", line), line
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not here")
+@pytest.mark.parametrize(
+    "lua", [pytest.param(True, marks=pytest.mark.skipif(not HAS_LUA, reason="no Lua module")), False]
+)
+def test_nginx_takes_every_nasty_text(tmp_path: Path, lua: bool) -> None:
+    """All at once: a file of its own for each text in every field that may hold any."""
+    free = [f for f in FIELDS if f not in PATTERNS and f not in ("ciphers", "hash_by")]
+    tls = {"https": ()}
+    (tmp_path / "plan" / "tls").mkdir(parents=True)
+    made = []
+    for number, text in enumerate(NASTY):
+        found = hosts(texts(**dict.fromkeys(free, text)), first=number * 100)
+        made += [replace(host, client_auth=None) for host in found]
+    main = write_files(tmp_path, made, settings_in(tmp_path, lua=lua, **tls), weights(made))
+    status, said = nginx_test(tmp_path)
+    assert status == 0, (said, main)
