@@ -1,5 +1,7 @@
 """What the parent relies on: a dead worker's counts go with it, totals outlive a restart, names keep their places."""
 
+import os
+
 import pytest
 from harness.shared_memory import Rig, make_pool, make_split
 from serin.native._ffi import lib
@@ -82,6 +84,36 @@ def test_totals_and_counters_outlive_a_restart(rig: Rig) -> None:
     assert totals.versions[split.id, split.shape[0]].requests == 90
     assert totals.versions[split.id, split.shape[1]].requests == 10
     assert sum(v.classes[5] for v in totals.versions.values()) == 63
+
+
+def test_files_that_processes_have_mapped_are_gone_on_with(rig: Rig) -> None:
+    pool = make_pool(1, 1)
+    split = rig.put(make_split(1, [(pool, 0)]), pool)
+    held = taken(rig.worker().split(split.id, split.shape).decide())
+    rig.state.close()
+    inodes = [(rig.path / "state" / name).stat().st_ino for name in ("state.bin", "stats.bin")]
+    rig.state = state.create(rig.path, 2, keep=True)
+    assert [(rig.path / "state" / name).stat().st_ino for name in ("state.bin", "stats.bin")] == inodes
+    assert [pid for pid in rig.state.pids() if pid] == [os.getpid()], "the worker's row is its own still"
+    held.done(200)
+    taken(rig.worker(1).split(split.id, split.shape).decide()).done(200)
+    assert stats.read(rig.path).versions[split.id, split.shape[0]].requests == 2
+
+
+@pytest.mark.parametrize("damage", ["rows", "header", "length"])
+def test_other_files_are_not_gone_on_with(rig: Rig, damage: str) -> None:
+    rig.state.close()
+    path = rig.path / "state" / "state.bin"
+    before = path.stat().st_ino
+    with path.open("r+b") as file:
+        if damage == "header":
+            file.seek(20)
+            file.write(b"x")
+        if damage == "length":
+            file.truncate(path.stat().st_size - 1)
+    rig.state = state.create(rig.path, 2 if damage != "rows" else layout.WORKER_ROWS * 2, keep=True)
+    assert path.stat().st_ino != before
+    assert not any(rig.state.pids())
 
 
 def test_names_keep_the_places_of_those_that_stay(rig: Rig) -> None:

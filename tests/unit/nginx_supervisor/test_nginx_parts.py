@@ -31,8 +31,10 @@ async def test_lines_of_nginx_are_heard(tmp_path: Path, caplog: pytest.LogCaptur
     with caplog.at_level(logging.DEBUG):
         os.write(fd, b"2026/11/21 15:18:21 [error] 12#13: *7 connect() failed, client: 1.2.3.4\n")
         os.write(fd, b'nginx: [emerg] unknown directive "x" in /run/x.conf:3\nwithout any form\n\nhalf ')
-        os.write(fd, b"a line\n")
-        await until(lambda: len(heard) == 4)
+        os.write(
+            fd, b"a line\n2026/11/21 15:18:21 [warn] 1#1: *9 a client request body is buffered to a temporary file\n"
+        )
+        await until(lambda: len(heard) == 5)
     os.close(fd)
     errors.close()
     assert heard == [
@@ -40,8 +42,10 @@ async def test_lines_of_nginx_are_heard(tmp_path: Path, caplog: pytest.LogCaptur
         ("emerg", 0, 'unknown directive "x" in /run/x.conf:3'),
         ("error", 0, "without any form"),
         ("error", 0, "half a line"),
+        ("info", 1, "*9 a client request body is buffered to a temporary file"),
     ]
-    assert [r.levelno for r in caplog.records] == [logging.WARNING, logging.ERROR, logging.WARNING, logging.WARNING]
+    levels = [logging.WARNING, logging.ERROR, logging.WARNING, logging.WARNING, logging.DEBUG]
+    assert [r.levelno for r in caplog.records] == levels
 
 
 async def test_much_is_heard_and_little_is_passed_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,8 @@ _LEVELS = {
     "alert": logging.ERROR,
     "emerg": logging.ERROR,
 }
+_USUAL = "is buffered to a temporary file"
+"""A warning for each large body: how nginx works, and nothing that anybody should act on."""
 _log = logging.getLogger(__name__)
 
 Heard = Callable[[str, int, str], None]
@@ -81,6 +83,8 @@ class ErrorLog:
     def _take(self, line: str) -> None:
         found = _LINE.fullmatch(line)
         level, pid, message = (found[1], int(found[2] or 0), found[3]) if found else ("error", 0, line)
+        if level == "warn" and _USUAL in message:
+            level = "info"
         self._heard(level, pid, message)
         if self._may_pass(level):
             fields = {"pid": pid} if pid else {}
