@@ -119,6 +119,8 @@ def buffering_of(values: Values, defaults: Buffering, findings: Findings) -> Buf
 
     `defaults` come from the ConfigMap, and fit already.
     """
+    if values.found.keys().isdisjoint(FAMILY):
+        return defaults
     asked = Buffering(
         answers=values.get_or(BUFFERING, defaults.answers),
         requests=values.get_or(REQUESTS, defaults.requests),

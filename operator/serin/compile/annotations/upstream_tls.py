@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from serin.compile.annotations import grammar
@@ -18,6 +19,7 @@ _A, _R, _I = Concern.ACCESS, Concern.ROUTING, Scope.INGRESS
 _CIPHERS = grammar.characters(r"A-Za-z0-9\-_:+!@=.,", "a list of OpenSSL's names of ciphers")
 
 
+@lru_cache(maxsize=256)
 def _ciphers(text: str) -> str | None:
     """nginx refuses its whole configuration for a list out of which OpenSSL can choose nothing."""
     found = _CIPHERS.read(text)
@@ -105,9 +107,9 @@ class UpstreamTlsRequest:
 
 def upstream_tls_of(values: Values, upstream: Upstream, findings: Findings) -> UpstreamTlsRequest | Closed | None:
     """None where nothing is asked for, or where the endpoints are not spoken to in TLS."""
-    given = [annotation for annotation in FAMILY if annotation in values]
-    if not given:
+    if values.found.keys().isdisjoint(FAMILY):
         return None
+    given = [annotation for annotation in FAMILY if annotation in values]
     source = values.source(given[0])
     if not upstream.tls and upstream.protocol is not Protocol.AUTO_HTTP:
         names = ", ".join(annotation.name for annotation in given)
