@@ -104,6 +104,7 @@ class Applier:
         self._base = ""
         self._in_place = ""
         self._running = ""
+        self._base_refused = False
 
     def apply(self, *, full: bool = False) -> Applied:
         """Bring the plan on disk into nginx's files; `full`: nothing counts as tested.
@@ -172,9 +173,10 @@ class Applier:
         attempt = trial.by_name(fresh)
         names = list(fresh)
         failed = dict(self._hosts.failed)
-        if not attempt(names).error and not failed:
+        if not self._base_refused and not attempt(names).error and not failed:
             return list(fresh.values())
         base = attempt([])
+        self._base_refused = bool(base.error)
         if base.error:
             raise ConfigurationRefusedError(base.error)
         found = culprits(names, attempt)

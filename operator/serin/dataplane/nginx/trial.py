@@ -15,6 +15,7 @@ from serin.dataplane.nginx.files import TEST, NginxFiles
 from serin.dataplane.nginx.rendered import HostEntry
 from serin.dataplane.nginx.testing import Test, TestResult
 from serin.refs import Ref
+from serin.routing.identity import content_digest
 from serin.routing.plan import Globals
 
 PLACEHOLDER = secrets.token_hex(16)
@@ -45,13 +46,13 @@ class Trial:
         self._main = main
         self._test = test
         self._socket = status_socket
-        self._known: dict[tuple[str, ...], TestResult] = {}
+        self._known: dict[str, TestResult] = {}
         self.tested = 0
         self.seconds = 0.0
 
     def __call__(self, hosts: Sequence[HostEntry]) -> TestResult:
         """OSError when the test cannot be made at all."""
-        key = tuple(host.file for host in hosts)
+        key = content_digest("".join(host.file for host in hosts).encode())
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._run(hosts)
