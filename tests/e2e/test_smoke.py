@@ -23,6 +23,7 @@ LOW_PORTS = {
     "controller.containerPort.http": "80",
     "controller.containerPort.https": "443",
 }
+NGINX = {"dataPlane.plane": "nginx"}
 NONE, NET_BIND_SERVICE = f"{0:016x}", f"{1 << 10:016x}"
 RIGHTS = r"grep -hsE '^(Name|CapPrm|CapEff|CapBnd):' /proc/[0-9]*/task/*/status; true"
 ADDRESS = ["get", "ingress", "demo-canary-main", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]
@@ -77,6 +78,35 @@ def installed(release: Release, before: set[str]) -> Release:
 def test_region_chooses_the_version(installed: Release, way: str, region: str | None, version: str) -> None:
     place = installed.address() if way == "service" else installed.node_address()
     assert Counter(ask(place, region) for _ in range(REQUESTS)) == {version: REQUESTS}
+
+
+def shown(release: Release) -> str:
+    """What the data plane's nginx was given for the demo, as its own container tells."""
+    command = ["serin", "render", "--run-dir", "/run/serin", "--host", DEMO_HOST]
+    return release.kubectl(
+        "--namespace", NAMESPACE, "exec", "deployment/serin-controller", "-c", "data-plane", "--", *command
+    )
+
+
+@pytest.mark.parametrize("lua", ["auto", "off"])
+def test_nginx_answers_alike(installed: Release, lua: str) -> None:
+    """In a container of its own: no right, nothing but two folders to write to."""
+    installed.install(print, {**NGINX, "dataPlane.nginxLua": lua})
+    for region, version in (("cd", "v2"), ("sz", "v2"), ("bj", "v1"), (None, "v1")):
+        assert Counter(ask(installed.address(), region) for _ in range(REQUESTS)) == {version: REQUESTS}
+    until(lambda: "as nginx has it" in shown(installed), "nginx to have what is rendered", seconds=10, every=0.5)
+    assert ("drawn from plan/pools.bin" in shown(installed)) == (lua == "auto")
+
+
+def test_nginx_on_low_ports_has_no_right(installed: Release) -> None:
+    installed.install(print, NGINX | LOW_PORTS)
+    node = installed.cluster.nodes[0].address
+    assert ask(f"{node}:80", "cd") == "v2"
+    socket.create_connection((node, 443), timeout=10).close()
+    found = rights(installed, node, "data-plane")
+    assert "nginx" in {each[0] for each in found}
+    assert {each[1:3] for each in found} == {(NONE, NONE)}
+    installed.install(print)  # the node has its ports once: the next pod that wants them would wait for this one
 
 
 def test_low_ports_of_the_node_leave_nobody_a_right(installed: Release) -> None:
