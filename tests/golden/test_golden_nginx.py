@@ -13,6 +13,7 @@ from serin.render.nginx.host import render_host
 from serin.render.nginx.weights import of_plan
 from serin.routing.plan import Plan
 
+MODES = [pytest.param(True, marks=pytest.mark.skipif(not HAS_LUA, reason="no Lua module")), False]
 FILES = {True: "nginx.conf", False: "nginx-stock.conf"}
 CASES = sorted((path.parent, lua) for lua, name in FILES.items() for path in HERE.glob(f"*/*/{name}"))
 
@@ -32,9 +33,7 @@ def test_hosts(case: pathlib.Path, lua: bool, request: pytest.FixtureRequest) ->
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not here")
-@pytest.mark.parametrize(
-    "lua", [pytest.param(True, marks=pytest.mark.skipif(not HAS_LUA, reason="no Lua module")), False]
-)
+@pytest.mark.parametrize("lua", MODES)
 def test_nginx_takes_every_plan(tmp_path: pathlib.Path, lua: bool) -> None:
     """All cases of plan.txt, not only those with a file here; by the same settings in both log formats."""
     for number, case in enumerate(sorted(path.parent for path in HERE.glob("*/*/in.yaml"))):

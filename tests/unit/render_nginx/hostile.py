@@ -83,14 +83,14 @@ def texts(**changed: str) -> dict[str, str]:
     return BENIGN | changed
 
 
-def hosts(text: dict[str, str], first: int = 0) -> list[Host]:
+def hosts(text: dict[str, str], start: int = 0) -> list[Host]:
     """The first with all policies, the second with a regex path, the third a redirect to another name.
 
-    `first`: where the numbers of their splits begin.
+    `start`: where the numbers of their splits begin.
     """
     ref = Ref("Ingress", text["namespace"], text["ingress"])
     source = Source(ref, text["field"])
-    made = _Maker(text, ref, source, first)
+    made = _Maker(text, ref, source, start)
     routes = (
         made.route(PathKind.EXACT, "/", Policy(app_root=AppRoot(text["app_root"], source))),
         made.route(PathKind.EXACT, text["exact"], Policy(redirect=UrlRedirect(301, text["redirect"], source))),
@@ -99,12 +99,8 @@ def hosts(text: dict[str, str], first: int = 0) -> list[Host]:
         made.route(PathKind.EXACT, "/closed", Policy(closed=Closed(503, "x", source))),
         replace(made.route(PathKind.EXACT, text["exact"] + "2", Policy()), slash_redirect=True),
         made.route(PathKind.PREFIX, text["prefix"], made.policy()),
-        made.route(
-            PathKind.PREFIX, "/w1", Policy(rewrite=Rewrite(text["rewrite"], text["rewrite_target"], False, source))
-        ),
-        made.route(
-            PathKind.PREFIX, "/w2", Policy(rewrite=Rewrite(text["rewrite"], text["rewrite_away"], True, source))
-        ),
+        made.route(PathKind.PREFIX, "/w1", Policy(rewrite=made.rewrite("rewrite_target"))),
+        made.route(PathKind.PREFIX, "/w2", Policy(rewrite=made.rewrite("rewrite_away"))),
     )
     auth = ClientAuth("a" * 32, ClientVerify.ON, source, 1, "b" * 32, text["error_page"])
     first = Host(text["host"], routes, (text["alias"], text["deep"]), client_auth=auth)
@@ -147,31 +143,27 @@ class _Maker:
                 cookie=CookieRule(text["cookie"], self.source),
             ),
             replace(
-                self._version(2), header=HeaderRule(text["header"], pattern=text["header_pattern"], source=self.source)
+                self._version(2), header=HeaderRule(text["header"], None, text["header_pattern"], source=self.source)
             ),
         )
         return Route(PathMatch(kind, path), rule, self.ref, split, versions, policy, source=self.source)
 
+    def rewrite(self, target: str) -> Rewrite:
+        return Rewrite(self.text["rewrite"], self.text[target], target == "rewrite_away", self.source)
+
     def _version(self, number: int) -> VersionRoute:
-        by = HashBy(split_variables(self.text["hash_by"]), self.source) if number == 0 else None
+        text, source = self.text, self.source
+        by = HashBy(split_variables(text["hash_by"]), source) if number == 0 else None
         ident, pool = f"{number:016x}", f"{number + 16:016x}"
         return VersionRoute(
-            ident,
-            self.text["ingress"],
-            self.ref,
-            self.text["service"],
-            self.text["port"],
-            pool,
-            hash_by=by,
-            source=self.source,
+            ident, text["ingress"], self.ref, text["service"], text["port"], pool, hash_by=by, source=source
         )
 
     def policy(self) -> Policy:
         text = self.text
         affinity = Affinity(text["sticky"], text["sticky_path"], text["sticky_domain"], same_site=text["same_site"])
-        tls = UpstreamTls(
-            "c" * 32, "d" * 32, True, 2, text["ciphers"], ("TLSv1.2",), text["ssl_name"], True, self.source
-        )
+        protocols = ("TLSv1.2",)
+        tls = UpstreamTls("c" * 32, "d" * 32, True, 2, text["ciphers"], protocols, text["ssl_name"], True, self.source)
         return Policy(
             tls_redirect=TlsRedirect(308, False, self.source, (text["spared"],)),
             auth=BasicAuth(text["realm"], "e" * 32, self.source),

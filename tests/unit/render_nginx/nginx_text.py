@@ -57,7 +57,7 @@ def skeleton(parsed: list[dict[str, Any]]) -> list[Any]:
         name, args = directive["directive"], directive["args"]
         block = directive.get("block")
         if name in ("map", "geo"):
-            block = [{"directive": "line", "args": line["args"]} for line in block]
+            block = [{"directive": "line", "args": line["args"]} for line in directive["block"]]
         if name == "set" and f"${{{args[0][1:]}}}" in args[1]:
             continue
         found.append((name, len(args), None if block is None else skeleton(block)))
