@@ -11,6 +11,9 @@ from serin.render.nginx.settings import LuaPaths, NginxSettings
 
 TEMP = "temp"
 
+_LEVELS = {"debug": "info", "info": "notice"}
+"""nginx's `info` is a line for each connection that a client closes."""
+
 
 def nginx_settings(
     settings: DataPlaneSettings, parts: Components, prefix: Path, listening: Listening, status_socket: Path
@@ -29,7 +32,7 @@ def nginx_settings(
         visible_https_port=settings.visible_https_port,
         access_log=settings.access_log.value,
         access_log_path=settings.access_log_path,
-        log_level=settings.log_level,
+        log_level=_LEVELS.get(settings.log_level, settings.log_level),
         shutdown_grace=settings.shutdown_grace,
         temp=_temp(settings.run_dir.absolute()),
     )
