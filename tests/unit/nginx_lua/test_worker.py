@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.shared_memory import Rig, hex64, make_pool, make_split
@@ -209,3 +211,14 @@ def test_a_killed_worker_is_replaced(rig: Rig, endpoint: MakeEndpoint, nginx: Ma
     index = rig.state.pids().index(pid)
     rig.state.release_worker(index)
     assert sorted(rows(rig)) == server.worker_pids()
+
+
+def test_a_split_is_exact_over_all_workers(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    pools = make_pool(1, listed([endpoint("main")])), make_pool(2, listed([endpoint("canary")]))
+    split = rig.put(make_split(1, [(pools[0], 0), (pools[1], 10)]), *pools)
+    versions = tuple(SpecVersion(s.ident, "n") for s in split.shares)
+    server = nginx(passed(Spec(split.id, versions).text()), workers=4)
+    until(lambda: len(rows(rig)) == 4, "four rows")
+    with ThreadPoolExecutor(8) as pool:
+        found = Counter(pool.map(lambda _: server.get("/").text, range(400)))
+    assert found == {"main": 360, "canary": 40}
