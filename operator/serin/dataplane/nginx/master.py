@@ -124,6 +124,11 @@ class Master:
         self.send(signal.SIGHUP)
         return await self.serves(digest, RELOAD_SECONDS)
 
+    def reopen_logs(self) -> None:
+        """One that is just starting opens them anyway, and the signal would kill it."""
+        if self.digest:
+            self.send(signal.SIGUSR1)
+
     def send(self, number: signal.Signals) -> None:
         if self.process is not None:
             self.process.send(number)

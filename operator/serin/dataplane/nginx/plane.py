@@ -5,7 +5,6 @@ import contextlib
 import logging
 import os
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,7 +104,7 @@ class NginxPlane:
         await self.following.restart()
 
     def reopen_logs(self) -> None:
-        self.master.send(signal.SIGUSR1)
+        self.master.reopen_logs()
 
     async def drain(self) -> bool:
         for task in self._tasks:
