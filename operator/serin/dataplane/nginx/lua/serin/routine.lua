@@ -103,7 +103,18 @@ local routine = {
     ASK_KEY = 16,
 }
 
-local C, run_dir, said
+local C, run_dir, functions, said
+
+-- What the routine needs of nginx to see the end of a request. resty.core has declared the other two.
+local function functions_of_nginx()
+    local made, nginx = ffi.new("srn_nginx"), ffi.C
+    made.add_cleanup = nginx.ngx_http_cleanup_add
+    made.status = ffi.cast("int (*)(void *)", nginx.ngx_http_lua_ffi_get_resp_status)
+    made.variable = ffi.cast(
+        "int (*)(void *, const char *, size_t, char *, int, char **, size_t *, char **)", nginx.ngx_http_lua_ffi_var_get
+    )
+    return made
+end
 
 -- In init_by_lua. `run_dir` and `library` are absolute paths.
 function routine.configure(options)
@@ -112,6 +123,7 @@ function routine.configure(options)
         error("serin: " .. options.library .. " is of another version than the Lua modules beside it")
     end
     routine.C = C
+    functions = functions_of_nginx() -- here, so that a nginx without them is refused by its test
     run_dir = options.run_dir
 end
 
@@ -127,24 +139,13 @@ local function seed()
     return bytes[0]
 end
 
--- What the routine needs of nginx to see the end of a request. resty.core has declared the other two.
-local function functions_of_nginx()
-    local made, nginx = ffi.new("srn_nginx"), ffi.C
-    made.add_cleanup = nginx.ngx_http_cleanup_add
-    made.status = ffi.cast("int (*)(void *)", nginx.ngx_http_lua_ffi_get_resp_status)
-    made.variable = ffi.cast(
-        "int (*)(void *, const char *, size_t, char *, int, char **, size_t *, char **)", nginx.ngx_http_lua_ffi_var_get
-    )
-    return made
-end
-
 local function attach()
     local err = ffi.new("char[512]")
     local worker = C.srn_attach(run_dir, ANY_ROW, seed(), err, 512)
     if worker ~= nil then
         -- the row is given back when the Lua VM is closed, which nginx does last of all
         routine.worker = ffi.gc(worker, C.srn_detach)
-        C.srn_follow(worker, functions_of_nginx())
+        C.srn_follow(worker, functions)
         return true
     end
     local text = ffi.string(err)
