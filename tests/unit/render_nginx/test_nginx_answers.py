@@ -61,7 +61,7 @@ class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        told = {"target": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}}
+        told = {"target": self.requestline.split(" ")[1], "headers": {k.lower(): v for k, v in self.headers.items()}}
         body = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -134,7 +134,7 @@ def all_hosts() -> list[Host]:
     ]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Running:
     plain: int
     tls: int

@@ -53,7 +53,12 @@ def _quoted(text: str) -> str:
 
 
 def _expandable(text: str) -> str:
-    return _CONTROLS.sub("", text).replace("$", "${serin_dollar}")
+    return one_line(text).replace("$", "${serin_dollar}")
+
+
+def one_line(text: str) -> str:
+    """Without control characters."""
+    return _CONTROLS.sub("", text)
 
 
 def _encodable(text: str) -> str:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from serin.render.nginx.bounds import Cost, cost
-from serin.render.nginx.environment import MAX_TOKEN, token_length
+from serin.render.nginx.environment import MAX_TOKEN, one_line, token_length
 from serin.render.nginx.spec import encode
 from serin.render.nginx.syntax import Choice, UnknownSyntaxError, parse
 from serin.render.nginx.values import Pattern, Template, Text, Variable
@@ -87,7 +87,7 @@ def rewrite_of(rewrite: Rewrite, match: PathMatch, *, worst: Cost) -> NativeRewr
 
     `worst`: the highest cost that is accepted.
     """
-    if len(rewrite.pattern) > _CHUNK or len(rewrite.target) > _CHUNK:
+    if len(rewrite.pattern) > _CHUNK or len(rewrite.target) > _CHUNK or not one_line(rewrite.target):
         return None
     pattern = f"^{rewrite.pattern}" if _is_begun(rewrite, match) else rewrite.pattern
     if not accepted(cost(pattern, False, ignore_case=True), worst):
