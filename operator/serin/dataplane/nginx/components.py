@@ -163,7 +163,8 @@ def _try(components: Components, library_path: Path) -> str:
     text = (
         f"{loads}{owner}pid /dev/null;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}"
         f"lua_package_path {_quoted(components.package_path)};\n"
-        f"init_by_lua_block {{ require('resty.core'); require('ffi').load({_quoted(str(library_path))}) }}\n}}\n"
+        "init_by_lua_block { require('resty.core'); "
+        f"require('serin').configure{{run_dir = '/', library = {_quoted(str(library_path))}}} }}\n}}\n"
     )
     fd = os.memfd_create("nginx.conf")
     try:
