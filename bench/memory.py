@@ -9,12 +9,7 @@ import http.client
 import tempfile
 from pathlib import Path
 
-from rig import backend, manifest, resident_mib, rig, serin, verdict
-
-
-def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(c) for c in listed]
+from rig import backend, children, manifest, resident_mib, rig, serin, verdict
 
 
 def measure(count: int) -> tuple[float, float, float]:

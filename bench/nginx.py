@@ -5,19 +5,21 @@ the C routine through Lua. Other rows: a canary by weight, one by header, HTTP/2
 """
 
 import argparse
+import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import nginx_peers
-from nginx_peers import RULED, WEIGHTED
+from nginx_peers import RULED, WEIGHTED, Peer
 from rig import (
     HOST,
     Load,
     Rig,
-    Served,
     backend,
     certified,
+    children,
+    cpu_seconds,
     h2load,
     interleaved,
     manifest,
@@ -48,31 +50,52 @@ def write_manifests(folder: Path, target: int) -> Path:
     return certified(folder, "main", HOST)
 
 
-def start(machine: Rig, log: str) -> tuple[dict[str, tuple[int, int]], Served]:
-    """Ports of each contender, and Serin."""
+def start(machine: Rig, log: str) -> dict[str, Peer]:
     target = backend(machine)
     certificate = write_manifests(machine.folder / "manifests", target)
     served = serin(machine, machine.folder / "manifests", "--plane", "nginx")
+    master = int((served.run_dir / "state" / "nginx" / "nginx.pid").read_text())
     found = {
-        "serin": (served.port, served.https),
+        "serin": Peer(served.port, served.https, children(master)[0]),
         "hand-written": nginx_peers.hand_written(machine, target, certificate, log),
     }
     if (peer := nginx_peers.haproxy(machine, target, certificate)) is not None:
         found["haproxy"] = peer
-    return found, served
+    return found
 
 
-def compare(title: str, runs: dict[str, Callable[[], Load]], rounds: int, bar: float | None) -> None:
-    seen = interleaved(runs, rounds=rounds)
-    base = seen["hand-written"].rate
-    print(title)
-    for name, result in seen.items():
-        print(
-            f"  {name:14s} {result.rate:9.0f} req/s  {result.rate / base:5.2f} of hand-written"
-            f"  p99 {result.p99_ms:7.2f} ms  wrong {result.bad + result.errors}"
-        )
-    if bar is not None:
-        verdict("of the hand-written nginx", seen["serin"].rate / base, bar, at_most=False)
+class Comparison:
+    """Runs contenders and prints what came out. CPU time is that of the one process that does the work."""
+
+    def __init__(self, peers: dict[str, Peer], rounds: int) -> None:
+        self._peers, self._rounds = peers, rounds
+
+    def run(self, title: str, load: Callable[[Peer], tuple[Load, float]], bar: float | None) -> None:
+        """`load` gives what was measured and how many requests that were."""
+        costs: dict[str, list[float]] = {name: [] for name in self._peers}
+
+        def one(name: str) -> Callable[[], Load]:
+            def measured() -> Load:
+                peer = self._peers[name]
+                before = cpu_seconds(peer.pid)
+                found, requests = load(peer)
+                costs[name].append((cpu_seconds(peer.pid) - before) / requests * 1e6)
+                return found
+
+            return measured
+
+        seen = interleaved({name: one(name) for name in self._peers}, rounds=self._rounds)
+        cost = {name: statistics.median(values) for name, values in costs.items()}
+        base = seen["hand-written"].rate
+        print(title)
+        for name, result in seen.items():
+            print(
+                f"  {name:14s} {result.rate:9.0f} req/s  {result.rate / base:5.2f} of hand-written"
+                f"  CPU {cost[name]:6.1f} µs a request, {cost['hand-written'] / cost[name]:5.2f}"
+                f"  p99 {result.p99_ms:7.2f} ms  wrong {result.bad + result.errors}"
+            )
+        if bar is not None:
+            verdict("of the hand-written nginx", seen["serin"].rate / base, bar, at_most=False)
 
 
 def main() -> None:
@@ -84,30 +107,25 @@ def main() -> None:
     given = arguments.parse_args()
     need_nginx_with_lua()
     with tempfile.TemporaryDirectory(prefix="serin-bench-") as name, rig(Path(name)) as machine:
-        ports, _ = start(machine, given.log)
+        comparison = Comparison(start(machine, given.log), given.rounds)
 
-        def runs(connections: int, host: str, *headers: str) -> dict[str, Callable[[], Load]]:
-            def one(port: int) -> Callable[[], Load]:
-                url = f"http://127.0.0.1:{port}/"
-                return lambda: wrk(url, host=host, connections=connections, seconds=given.seconds, headers=headers)
+        def plain(connections: int, host: str, *headers: str) -> Callable[[Peer], tuple[Load, float]]:
+            def load(peer: Peer) -> tuple[Load, float]:
+                url = f"http://127.0.0.1:{peer.http}/"
+                found = wrk(url, host=host, connections=connections, seconds=given.seconds, headers=headers)
+                return found, found.rate * given.seconds
 
-            return {contender: one(http) for contender, (http, _) in ports.items()}
+            return load
+
+        def over_tls(peer: Peer) -> tuple[Load, float]:
+            return h2load(peer.https, HOST, connections=64, streams=4, each=900), 64 * 900
 
         for connections in given.connections:
-            compare(f"plain route, {connections} connections", runs(connections, HOST), given.rounds, BAR)
-        compare("canary by weight (10), 32 connections", runs(32, WEIGHTED), given.rounds, BAR)
-        compare("canary by header, which has it, 32 connections", runs(32, RULED, "X-Version: v2"), given.rounds, BAR)
-
-        def over_tls(port: int) -> Callable[[], Load]:
-            return lambda: h2load(port, HOST, connections=8, streams=8, seconds=given.seconds)
-
+            comparison.run(f"plain route, {connections} connections", plain(connections, HOST), BAR)
+        comparison.run("canary by weight (10), 32 connections", plain(32, WEIGHTED), BAR)
+        comparison.run("canary by header, which has it, 32 connections", plain(32, RULED, "X-Version: v2"), BAR)
         try:
-            compare(
-                "HTTP/2 over TLS, 8 connections of 8 streams",
-                {contender: over_tls(https) for contender, (_, https) in ports.items()},
-                given.rounds,
-                None,
-            )
+            comparison.run("HTTP/2 over TLS, 64 connections of 4 streams", over_tls, None)
         except FileNotFoundError as error:
             print(f"  LEFT OUT  HTTP/2: {error}")
 

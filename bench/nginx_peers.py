@@ -3,9 +3,10 @@
 The same upstream with kept connections, the same headers to it, the same line in the access log, one worker.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from rig import HOST, Rig, free_port, have, nginx, wait_http
+from rig import HOST, Rig, children, free_port, have, nginx, wait_http
 
 WEIGHTED = "weighted.example.com"
 RULED = "ruled.example.com"
@@ -24,19 +25,28 @@ HEADERS = """proxy_set_header Host $host; proxy_set_header X-Request-ID $request
 LISTEN_TLS = "ssl http2 reuseport"
 
 
-def hand_written(rig: Rig, target: int, certificate: Path, log: str) -> tuple[int, int]:
-    """Ports of HTTP and HTTPS. `log`: what follows the path in access_log, such as buffer=64k."""
+@dataclass(frozen=True)
+class Peer:
+    """Ports, and the process that does the work."""
+
+    http: int
+    https: int
+    pid: int
+
+
+def hand_written(rig: Rig, target: int, certificate: Path, log: str) -> Peer:
+    """`log`: what follows the path in access_log, such as buffer=64k."""
     port, https = free_port(), free_port()
     servers = "\n".join(
         f"""  server {{
     listen 127.0.0.1:{port}{" reuseport" if first else ""};
     listen 127.0.0.1:{https} {LISTEN_TLS if first else "ssl http2"};
-    server_name {host}; ssl_certificate {certificate}; ssl_certificate_key {certificate};
+    server_name {host}; keepalive_requests 1000; ssl_certificate {certificate}; ssl_certificate_key {certificate};
     location / {{ set $name "bench-main-80"; set $other ""; proxy_pass http://{to}; {HEADERS} }}
   }}"""
         for first, host, to in ((True, HOST, "main"), (False, WEIGHTED, "$drawn"), (False, RULED, "$ruled"))
     )
-    nginx(
+    master = nginx(
         rig,
         f"hand-{port}",
         f"""
@@ -55,11 +65,11 @@ def hand_written(rig: Rig, target: int, certificate: Path, log: str) -> tuple[in
     )
     for host in (HOST, WEIGHTED, RULED):
         wait_http(f"http://127.0.0.1:{port}/", host=host)
-    return port, https
+    return Peer(port, https, children(master.pid)[0])
 
 
-def haproxy(rig: Rig, target: int, certificate: Path) -> tuple[int, int] | None:
-    """Ports of HTTP and HTTPS; None when there is no HAProxy."""
+def haproxy(rig: Rig, target: int, certificate: Path) -> Peer | None:
+    """None when there is no HAProxy."""
     program = have("haproxy")
     if program is None:
         return None
@@ -102,6 +112,6 @@ backend weighted
   server a 127.0.0.1:{target} weight 90
   server b 127.0.0.1:{target} weight 10
 """)
-    rig.start(program, "-f", conf, name="haproxy")
+    process = rig.start(program, "-f", conf, name="haproxy")
     wait_http(f"http://127.0.0.1:{port}/", host=HOST)
-    return port, https
+    return Peer(port, https, process.pid)

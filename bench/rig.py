@@ -313,21 +313,35 @@ def wrk(
     )
 
 
-def h2load(port: int, host: str, *, connections: int, streams: int, seconds: int) -> Load:
-    """HTTP/2 over TLS, `streams` at once on each connection; no percentile. FileNotFoundError without the client."""
+def h2load(port: int, host: str, *, connections: int, streams: int, each: int) -> Load:
+    """HTTP/2 over TLS: `each` requests on every connection, `streams` at once; no percentile.
+
+    A server may end a connection after its keepalive_requests, which this client does not get over. FileNotFoundError
+    without the client.
+    """
     path = have("h2load")
     if path is None:
         raise FileNotFoundError("h2load")
-    options = ["-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", f"--connect-to=127.0.0.1:{port}"]
-    text = subprocess.run(
-        [path, *options, f"https://{host}:{port}/"], capture_output=True, text=True, check=True
-    ).stdout
-    rate = re.search(r"finished in [\d.]+s, ([\d.]+) req/s", text)
+    options = ["-t1", f"-c{connections}", f"-m{streams}", f"-n{connections * each}"]
+    where = (f"--connect-to=127.0.0.1:{port}", f"https://{host}:{port}/")
+    text = subprocess.run([path, *options, *where], capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", text)
     wrong = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", text)
     codes = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
     if rate is None or wrong is None or codes is None:
         raise RuntimeError(f"h2load said: {text}")
     return Load(float(rate[1]), 0.0, int(codes[3]) + int(codes[4]), sum(map(int, wrong.groups())))
+
+
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(c) for c in listed]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process (proc(5), fields 14 and 15 of stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def interleaved(contenders: dict[str, Callable[[], Load]], *, rounds: int = 3) -> dict[str, Load]:
