@@ -31,6 +31,10 @@ _PLAIN = re.compile(rb"[A-Za-z0-9_\-/:~=,@%& ]")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _VARIABLE_PART = re.compile(r"[A-Za-z0-9_]+").fullmatch
 EMPTY = Template(())
+MAX_TEXT = 3000
+"""Bytes of a user's text as nginx reads it; a token has 4000 at most."""
+MAX_NAME = 200
+"""Characters of a header's name; longer ones are never there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +180,16 @@ def _quoted(byte: int) -> str:
     return "\\" + one.decode() if one in b".+*?()[]^|#!<>" else f"\\x{byte:02x}"
 
 
+def fits(text: str) -> bool:
+    """Whether a text of a user fits in a token of nginx, with backslashes doubled and something beside it."""
+    return len(text) + 3 * text.count("$") + text.count("\\") + text.count('"') <= MAX_TEXT and (
+        text.isascii() or len(text.encode("utf-8", "replace")) <= MAX_TEXT
+    )
+
+
 def header_variable(name: str) -> str:
     """nginx's variable of a request header; `serin_never` (always empty) for names that no request brings there."""
-    if _HEADER_NAME(name) is None:
+    if _HEADER_NAME(name) is None or len(name) > MAX_NAME:
         return "serin_never"
     return "http_" + name.lower().replace("-", "_")
 
@@ -188,6 +199,8 @@ def cookie_variable(blocks: Blocks, name: str, *, match_case: bool) -> str:
 
     nginx has `$cookie_<name>` for names that can be part of a variable's, and reads these without regard to case.
     """
+    if not fits(cookie_pattern(name)):
+        return "serin_never"
     if _VARIABLE_PART(name) and not match_case:
         return "cookie_" + name.lower()
     variable, new = blocks.once(("cookie", name, match_case), "cookie")

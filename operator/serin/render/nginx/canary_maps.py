@@ -14,19 +14,18 @@ from serin.render.nginx.blocks import (
     about,
     cookie_variable,
     equal,
+    fits,
     header_variable,
     matching,
     of_variable,
     plain,
+    quoted,
     when_empty,
 )
 from serin.render.nginx.bounds import Cost, bounds
 from serin.render.nginx.spec import HeaderLine
 from serin.render.nginx.values import Template, Variable
 from serin.routing.plan import CookieRule, HeaderRule, VersionRoute
-
-MAX_PATTERN = 1000
-"""Characters of a pattern or value in a map; nginx's limit for a token is near 4000 bytes."""
 
 TAKES, OUT, PASSES, LUA = "T", "O", "P", "L"
 
@@ -87,7 +86,7 @@ def _header_rows(rule: HeaderRule, lua: bool, notes: list[str]) -> tuple[str, tu
     if rule.broken:
         return OUT, (when_empty(empty),)
     if rule.value is not None:
-        if len(rule.value) > MAX_PATTERN:
+        if not fits(quoted(rule.value)):
             return (LUA, ()) if lua else (PASSES, ())
         return PASSES, (when_empty(empty),) if not rule.value else (equal(rule.value, TAKES),)
     if rule.pattern is None:
@@ -97,7 +96,7 @@ def _header_rows(rule: HeaderRule, lua: bool, notes: list[str]) -> tuple[str, tu
 
 def _pattern_rows(name: str, pattern: str, lua: bool, notes: list[str]) -> tuple[str, tuple[MapRow, ...]]:
     found = bounds(pattern, anchored=False)
-    if len(pattern) > MAX_PATTERN or not runs(found.cost, lua):
+    if not fits(pattern) or not runs(found.cost, lua):
         if lua:
             return LUA, ()
         notes.append(f"header {name}: the work of its pattern is not bounded; requests with it get no such canary")

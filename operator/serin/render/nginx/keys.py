@@ -7,7 +7,7 @@ empty text, as in the proxy (dataplane/proxy/variables.py).
 import re
 
 from serin.refs import Source
-from serin.render.nginx.blocks import Blocks, MapBlock, about
+from serin.render.nginx.blocks import Blocks, MapBlock, about, fits
 from serin.render.nginx.values import Template, Variable
 from serin.routing.plan import HashBy, Route
 from serin.routing.variables import is_variable_part
@@ -41,9 +41,15 @@ def key_variable(blocks: Blocks, route: Route, version: int) -> str:
 
 
 def key_text(route: Route, by: HashBy) -> Template:
-    """The key as a text of nginx; what the route fixes stands there as it is, and is main's."""
+    """The key as a text of nginx; what the route fixes stands there as it is, and is main's.
+
+    Of a text that is too long for nginx the last parts are left out.
+    """
     fixed = _fixed(route)
-    return Template(tuple(part for raw in by.parts for part in _part(raw, fixed)))
+    parts = [part for raw in by.parts for part in _part(raw, fixed)]
+    while not fits("".join(part if isinstance(part, str) else f"${part.name}" for part in parts)):
+        parts.pop()
+    return Template(tuple(parts))
 
 
 def _part(raw: str, fixed: dict[str, str]) -> tuple[str | Variable, ...]:

@@ -17,14 +17,16 @@ from serin.render.nginx.blocks import (
     cookie_pattern,
     cookie_variable,
     equal,
+    fits,
     header_variable,
     matching,
     of_variable,
     plain,
+    quoted,
     when_empty,
 )
 from serin.render.nginx.bounds import bounds
-from serin.render.nginx.canary_maps import MAX_PATTERN, runs
+from serin.render.nginx.canary_maps import runs
 from serin.render.nginx.parameters import parameter_equal, parameter_present, parameter_variable
 from serin.render.nginx.spec import ByLua, ByVariable, Condition, Row, Subject
 from serin.render.nginx.values import Template, Variable
@@ -58,7 +60,9 @@ class MatchMaps:
         ]
         found: list[Condition | None] = [self._field(of, f, home, match.source) for of, f in fields]
         if match.method:
-            found.append(self._map("request_method", "0", (equal(match.method, "1"),), match.source))
+            known = fits(quoted(match.method))
+            row = equal(match.method, "1")
+            found.append(self._map("request_method", "0", (row,), match.source) if known else None)
         if match.clients:
             found.append(self._clients(match.clients, match.source))
         return [] if None in found else [c for c in found if c is not None]
@@ -78,23 +82,24 @@ class MatchMaps:
 
     # --- without Lua ---
 
-    def _present(self, of: Subject, name: str, source: Source | None) -> Condition:
-        if of == "C":
-            return self._map("http_cookie", "0", (matching(cookie_pattern(name), "1"),), source)
-        if of == "Q":
-            return self._map("request_uri", "0", (matching(parameter_present(name), "1"),), source)
+    def _present(self, of: Subject, name: str, source: Source | None) -> Condition | None:
+        if of != "H":
+            pattern = cookie_pattern(name) if of == "C" else parameter_present(name)
+            read = "http_cookie" if of == "C" else "request_uri"
+            return self._map(read, "0", (matching(pattern, "1"),), source) if fits(pattern) else None
         return self._map(header_variable(name), "1", (when_empty("0"),), source)
 
     def _equal(self, of: Subject, wanted: FieldMatch, source: Source | None) -> Condition | None:
-        if not wanted.value or len(wanted.value) > MAX_PATTERN:
+        pattern = parameter_equal(wanted.value) if of == "Q" else f"^{quoted(wanted.value)}$"
+        if not wanted.value or not fits(pattern):
             self._note(of, wanted.name, "an empty or very long value is no match")
             return None
-        row = matching(parameter_equal(wanted.value), "1") if of == "Q" else equal(wanted.value, "1")
+        row = matching(pattern, "1")
         return self._map(self._variable(of, wanted.name), "0", (row,), source)
 
     def _pattern(self, of: Subject, wanted: FieldMatch, home: bool, source: Source | None) -> Condition | None:
         found = bounds(wanted.pattern, anchored=True)
-        if of == "Q" or len(wanted.value) > MAX_PATTERN or not runs(found.cost, self.lua):
+        if of == "Q" or not fits(wanted.value) or not runs(found.cost, self.lua):
             kept = "every value is a match" if home else "no value is a match"
             self._note(of, wanted.name, f"its pattern cannot be run here; {kept}")
             return self._present(of, wanted.name, source) if home else None
@@ -137,8 +142,21 @@ def bits(blocks: Blocks, rows: tuple[Row, ...]) -> tuple[str, dict[str, int]]:
             assert isinstance(condition, ByVariable)
             places.setdefault(condition.variable, len(places))
     name = blocks.name("bits")
-    blocks.add(MapBlock("bits", Template(()), Variable(name), Template(tuple(Variable(v) for v in places))))
+    digits = [Variable(variable) for variable in places]
+    if len(digits) > _TOGETHER:
+        parts = [digits[i : i + _TOGETHER] for i in range(0, len(digits), _TOGETHER)]
+        digits = [_joined(blocks, Variable(f"{name}_{i}"), part) for i, part in enumerate(parts)]
+    _joined(blocks, Variable(name), digits)
     return name, places
+
+
+_TOGETHER = 60
+"""Variables whose names fit in one token."""
+
+
+def _joined(blocks: Blocks, variable: Variable, parts: list[Variable]) -> Variable:
+    blocks.add(MapBlock("bits", Template(()), variable, Template(tuple(parts))))
+    return variable
 
 
 def _question(of: Subject, wanted: FieldMatch, *, present: bool) -> ByLua:

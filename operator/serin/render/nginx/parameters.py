@@ -3,7 +3,7 @@
 The first parameter of a name counts; in name and value `%XX` and `+` are decoded (serin.routing.conditions).
 """
 
-from serin.render.nginx.blocks import EMPTY, Blocks, MapBlock, MapRow, of_variable
+from serin.render.nginx.blocks import EMPTY, Blocks, MapBlock, MapRow, fits, of_variable
 from serin.render.nginx.values import Pattern, Variable
 
 _START = r"^[^?#]*\?(?:[^&#]*&)*?"
@@ -12,6 +12,8 @@ _END = r"(?:[&#]|$)"
 
 def parameter_variable(blocks: Blocks, name: str) -> str:
     """A variable with the raw value of the first parameter of this name."""
+    if not fits(parameter_present(name)):
+        return "serin_never"
     variable, new = blocks.once(("parameter", name), "query")
     if new:
         captured = variable.replace("_query_", "_v_", 1)

@@ -11,6 +11,7 @@ from serin.render.nginx.blocks import (
     MapRow,
     about,
     cookie_variable,
+    fits,
     matching,
     of_variable,
     plain,
@@ -78,6 +79,8 @@ class StickyMaps:
     def _line(self, version: VersionRoute) -> Template:
         """Attributes in ingress-nginx's order. nginx has no date of the future: Max-Age says what Expires would."""
         a = self._affinity
+        if not fits(a.name + a.domain + a.path + a.same_site):
+            return EMPTY
         seconds = a.max_age or a.expires
         attributes: list[str | Variable] = [f"; Max-Age={seconds}"] if seconds else []
         if a.domain:
