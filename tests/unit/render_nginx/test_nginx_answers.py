@@ -1,86 +1,37 @@
 """A real nginx with rendered hosts answers what routing.outcome says, and passes on the target that it says."""
 
-import http.client
 import json
-import os
-import signal
-import socket
-import ssl
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from golden.certificates import make_pair
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unit.render_nginx.nginx_text import NGINX, settings_in, write_files
+from unit.render_nginx.nginx_text import NGINX
+from unit.render_nginx.stock_nginx import SOURCE, Running, one, serving
 
 from serin.native.pattern import Pattern
-from serin.refs import Ref, Source
-from serin.render.nginx.weights import Weights
 from serin.routing.match import HostTable, find_route
 from serin.routing.outcome import Asked, Pass, Reply, before_proxying, before_routing, rewrite_searcher
 from serin.routing.paths import normalize
 from serin.routing.plan import (
     AppRoot,
     Closed,
-    Endpoint,
     Globals,
     Host,
     PathKind,
-    PathMatch,
     Policy,
-    Pool,
-    PoolSpec,
     Rewrite,
-    Route,
-    RuleId,
-    Share,
-    Split,
     TlsRedirect,
     Upstream,
     UrlRedirect,
-    VersionRoute,
     WwwRedirect,
 )
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not here")
-
-REF = Ref("Ingress", "shop", "main")
-SOURCE = Source(REF, "metadata")
-POOL = "f" * 16
-
-
-class Echo(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        told = {"target": self.requestline.split(" ")[1], "headers": {k.lower(): v for k, v in self.headers.items()}}
-        body = json.dumps(told).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Accel-Redirect", "/closed")
-        self.send_header("Strict-Transport-Security", "endpoint")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
-def one(number: int, path: str, policy: Policy, kind: PathKind = PathKind.PREFIX, *, proxied: bool = True) -> Route:
-    split = f"{number:016x}" if proxied else None
-    versions = (VersionRoute("1" * 16, "main", REF, "web", "80", POOL),) if proxied else ()
-    return Route(PathMatch(kind, path), RuleId("h", path, kind), REF, split, versions, policy, source=SOURCE)
 
 
 HTTPS = TlsRedirect(308, False, SOURCE)
@@ -134,72 +85,10 @@ def all_hosts() -> list[Host]:
     ]
 
 
-@dataclass(slots=True, repr=False)
-class Running:
-    plain: int
-    tls: int
-    hosts: dict[str, Host]
-    log: Path
-
-    def ask(self, name: str, target: str, *, tls: bool = False, method: str = "GET", body: str = "") -> Any:
-        if tls:
-            context = ssl._create_unverified_context()
-            raw = socket.create_connection(("127.0.0.1", self.tls), 10)
-            sock: socket.socket = context.wrap_socket(raw, server_hostname=name.partition(":")[0])
-        else:
-            sock = socket.create_connection(("127.0.0.1", self.plain), 10)
-        with sock:
-            head = f"{method} {target} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\nX-Forwarded-For: 9.9.9.9\r\n"
-            if body:
-                head += f"Content-Length: {len(body)}\r\n"
-            sock.sendall(f"{head}\r\n{body}".encode())
-            answer = http.client.HTTPResponse(sock, method=method)
-            answer.begin()
-            return answer, answer.read()
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    assert NGINX is not None
-    prefix = tmp_path_factory.mktemp("answers")
-    echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=echo.serve_forever, daemon=True).start()
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    plain, tls = (s.getsockname()[1] for s in sockets)
-    (prefix / "certificates").mkdir()
-    (prefix / "certificates" / "default.pem").write_bytes(_pem())
-    hosts = all_hosts()
-    pool = Pool(PoolSpec(POOL, "shop", "web", 80), (Endpoint("127.0.0.1", echo.server_address[1]),))
-    splits = {
-        r.split: Split(r.split, r.rule, (Share("1" * 16, POOL, 100),)) for h in hosts for r in h.routes if r.split
-    }
-    made = settings_in(
-        prefix,
-        lua=False,
-        http=(f"127.0.0.1:{plain}",),
-        https=(f"127.0.0.1:{tls}",),
-        access_log="json",
-        access_log_path=str(prefix / "access.log"),
-        user="root" if os.geteuid() == 0 else "",
-    )
-    write_files(prefix, hosts, made, Weights(splits, {POOL: pool}), Globals(https_port=0))
-    fds = tuple(s.fileno() for s in sockets)
-    line = [NGINX, "-p", f"{prefix}/", "-e", "stderr", "-c", str(prefix / "nginx.conf")]
-    inherited = {"NGINX": "".join(f"{fd};" for fd in fds)}
-    process = subprocess.Popen(line, pass_fds=fds, env=os.environ | inherited, stderr=subprocess.PIPE)
-    names = {name: host for host in hosts for name in (host.name, *host.aliases)}
-    try:
-        yield Running(plain, tls, names, prefix / "access.log")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
-        echo.shutdown()
-        for s in sockets:
-            s.close()
-
-
-def _pem() -> bytes:
-    return b"".join(make_pair("h.example"))
+    with serving(tmp_path_factory.mktemp("answers"), all_hosts()) as found:
+        yield found
 
 
 def expected(
