@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
-BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py)
+BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/preload/*.c)
 BENCHES = $(filter-out bench/plain_proxy.py,$(shell grep -l __main__ bench/*.py))
 SOAK_SECONDS ?= 600
 
@@ -85,4 +85,4 @@ soak: setup
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak tests/kube/test_drill_outages.py
 
 clean:
-	rm -rf $(VENV) build dist operator/*.egg-info operator/serin/native/_ffi.*
+	rm -rf $(VENV) build dist operator/*.egg-info operator/serin/native/_ffi.* operator/serin/native/libserin*.so

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CSRC = ROOT / "csrc"
 ROUTINE = sorted(CSRC.glob("*.c"))
+PRELOADED = sorted((CSRC / "preload").glob("*.c"))
 FILES = CSRC / "fuzz" / "files.c"
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 SANITIZERS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -49,7 +50,9 @@ def run(*command: str) -> str:
 
 
 def test_no_warning_at_the_optimisation_that_is_shipped(tmp_path: Path) -> None:
-    subprocess.run([compiler(), *WARNINGS, "-O2", "-c", *map(str, ROUTINE)], cwd=tmp_path, check=True)
+    subprocess.run(
+        [compiler(), *WARNINGS, "-O2", "-c", *map(str, ROUTINE), *map(str, PRELOADED)], cwd=tmp_path, check=True
+    )
 
 
 def test_the_routine_from_c(sanitized: list[str], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from serin.errors import SerinError
 
 ENTRY = "serin.lua"
 LIBRARY = "libserin.so"
+PRELOAD = "libserin_preload.so"
 
 
 def lua_folder() -> Path:
@@ -21,6 +22,11 @@ def lua_folder() -> Path:
 def library() -> Path:
     """libserin.so, which the Lua modules load through LuaJIT's FFI. SerinError when it was not built."""
     return _there(Path(serin.native.__path__[0]), LIBRARY) / LIBRARY
+
+
+def preload() -> Path:
+    """What LD_PRELOAD names for nginx with Lua (csrc/preload). SerinError when it was not built."""
+    return _there(Path(serin.native.__path__[0]), PRELOAD) / PRELOAD
 
 
 def _there(folder: Path, file: str) -> Path:

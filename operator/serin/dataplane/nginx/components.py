@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from serin.dataplane.nginx.assets import library, lua_folder
+from serin.dataplane.nginx.assets import library, lua_folder, preload
 from serin.errors import SerinError, UsageError
 
 VARIABLE = "SERIN_NGINX"
@@ -71,6 +71,7 @@ def find(lua: Literal["auto", "off"] | str = "auto") -> Components:
         modules = _modules(root, told)
         package_path = f"{lua_folder()}/?.lua;{_lua_path(root)}"
         library_path = library()
+        environment = (*environment, ("LD_PRELOAD", str(preload())))
     except SerinError as error:
         return _stock(stock, str(error))
     found = Components(binary, version, modules, True, package_path, "", environment)
