@@ -146,7 +146,9 @@ class _Maker:
                 self._version(2), header=HeaderRule(text["header"], None, text["header_pattern"], source=self.source)
             ),
         )
-        return Route(PathMatch(kind, path), rule, self.ref, split, versions, policy, source=self.source)
+        canaries = path == self.text["prefix"]
+        shared = versions if canaries else versions[:1]
+        return Route(PathMatch(kind, path), rule, self.ref, split, shared, policy, source=self.source)
 
     def rewrite(self, target: str) -> Rewrite:
         return Rewrite(self.text["rewrite"], self.text[target], target == "rewrite_away", self.source)
