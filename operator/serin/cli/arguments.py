@@ -17,7 +17,7 @@ EXAMPLES = {
         serin serve app.yaml canary.yaml --workers 2
         serin serve examples/ --plane nginx          by an nginx that is installed here
         sudo serin serve examples/ --http-port 80 --https-port 443
-        curl -H 'Host: canary.example.com' -H 'Region: cd' http://127.0.0.1:8080/
+        curl -H 'Host: region-pattern.example.com' -H 'Region: cd' http://127.0.0.1:8080/
     """,
     "controller": controller_flags.EXAMPLES,
     "data-plane": """
@@ -30,7 +30,7 @@ EXAMPLES = {
         serin supervise --heartbeat /run/serin/plan/metrics --heartbeat-limit 30 -- serin controller --kubeconfig c
     """,
     "explain": """
-        serin explain examples/ --url http://canary.example.com/ -H 'Region: cd'
+        serin explain examples/ --url http://region-pattern.example.com/ -H 'Region: cd'
         serin explain app.yaml --url https://shop.example.com/cart -H 'Cookie: beta=always' --json
         serin explain --kubeconfig ~/.kube/config --url http://canary.example.com/
     """,

@@ -15,7 +15,7 @@ from unit.dataplane_parent.dataplane_driver import until
 from serin.dataplane.nginx import processes, standard_output
 from serin.dataplane.nginx.error_log import PER_SECOND, ErrorLog
 from serin.dataplane.nginx.rows import Rows
-from serin.dataplane.nginx.status import Connections, StatusSocket, socket_path
+from serin.dataplane.nginx.status import Connections, StatusSocket, leave, socket_path
 from serin.dataplane.readiness import View, WorkerView, alive, reasons, warnings
 from serin.errors import RunDirectoryError
 from serin.telemetry.exposition import Page
@@ -114,7 +114,13 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path, monkeypatch: pytest.Mon
     assert path == socket_path(prefix)
     assert path != socket_path(prefix / "other")
     assert path.parent.parent == tmp_path
-    path.parent.chmod(0o755)
+    path.touch()
+    leave(path, prefix)
+    assert path.parent.is_dir(), "an nginx has its socket there"
+    path.unlink()
+    leave(path, prefix)
+    assert not path.parent.exists()
+    socket_path(prefix).parent.chmod(0o755)
     with pytest.raises(RunDirectoryError, match="only this user"):
         socket_path(prefix)
 

@@ -1,6 +1,7 @@
 """Asks a running nginx, over its own Unix socket, which configuration it serves and how many connections it has."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -31,6 +32,13 @@ def socket_path(prefix: Path) -> Path:
     if found.st_uid != os.geteuid() or found.st_mode & 0o077 or not folder.is_dir():
         raise RunDirectoryError(f"{folder}: expected a folder that only this user can enter; remove it")
     return folder / "status.sock"
+
+
+def leave(path: Path, prefix: Path) -> None:
+    """Take away the folder that `socket_path` made elsewhere; it stays while an nginx has its socket there."""
+    if path.parent != prefix:
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from serin.dataplane.nginx.plane import NginxPlane
 from serin.dataplane.nginx.rendering import Templates
 from serin.dataplane.nginx.rows import ROWS
 from serin.dataplane.nginx.sockets import Listening, is_remembered
-from serin.dataplane.nginx.status import StatusSocket, socket_path
+from serin.dataplane.nginx.status import StatusSocket, leave, socket_path
 from serin.dataplane.nginx.testing import NginxTest
 from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.dataplane.parent import Parent, open_probes, open_state
@@ -84,6 +84,7 @@ async def run(
         state = open_state(settings.run_dir, make_state, held, rows=ROWS, keep=True)
         weights = None if parts.lua else WeightsFile(settings.run_dir)
         status = StatusSocket(socket_path(prefix))
+        held.callback(leave, status.path, prefix)
         plane = NginxPlane(
             settings,
             parts,

@@ -138,12 +138,13 @@ class Blocks:
 def about(source: Source | None) -> About | None:
     if source is None:
         return None
-    return About(Name(source.ref.kind), Name(source.ref.namespace), Name(source.ref.name), Name(_place(source.field)))
+    return About(Name(source.ref.kind), Name(source.ref.namespace), Name(source.ref.name), Name(place(source.field)))
 
 
-def _place(text: str) -> str:
+def place(field: str) -> str:
     """A field as a comment can show it: of an annotation its name."""
-    return text.removeprefix("metadata.annotations").strip("[]'\"")
+    annotation = field.removeprefix("metadata.annotations")
+    return field if annotation == field else annotation.strip("[]'\"")
 
 
 def plain(text: str) -> Template:

@@ -6,6 +6,7 @@ Names only, through the filters; no value of an annotation, no pattern. Comments
 from collections.abc import Iterable
 
 from serin.refs import Ref, Source
+from serin.render.nginx.blocks import place
 from serin.render.nginx.spec import version_name
 from serin.render.nginx.values import Name, Remark
 from serin.routing.plan import Route
@@ -38,7 +39,7 @@ def _ref(ref: Ref) -> Words:
 
 
 def _by(source: Source | None) -> Words:
-    return () if source is None else (" by ", *_ref(source.ref), " ", Name(_place(source.field)))
+    return () if source is None else (" by ", *_ref(source.ref), " ", Name(place(source.field)))
 
 
 def _decided(route: Route) -> list[Words]:
@@ -73,11 +74,6 @@ def _versions(route: Route, split: str, *, lua: bool) -> list[Words]:
         line: Words = ("  ", which, Name(version_name(version)), ", ", *_ref(version.ingress))
         for rule in (version.header, version.cookie):
             if rule is not None and rule.source is not None:
-                line += (", ", Name(_place(rule.source.field)))
+                line += (", ", Name(place(rule.source.field)))
         lines.append(line)
     return lines
-
-
-def _place(field: str) -> str:
-    """A field as a comment can show it: of an annotation its name."""
-    return field.removeprefix("metadata.annotations").strip("[]'\"")
