@@ -18,7 +18,16 @@ from serin.routing.cookies import cookie_value
 from serin.routing.decision import Effect, Judgement, Reason, Verdict, judge, judge_matches
 from serin.routing.explanation import Explanation, Note
 from serin.routing.match import find_host, find_route, matches
-from serin.routing.outcome import Asked, Cause, Pass, Reply, before_proxying, before_routing, rewrite_searcher
+from serin.routing.outcome import (
+    Asked,
+    Cause,
+    Pass,
+    Reply,
+    before_proxying,
+    before_routing,
+    rewrite_searcher,
+    without_route,
+)
 from serin.routing.paths import normalize
 from serin.routing.plan import ClientVerify, Host, Plan, Route
 from serin.routing.search import PatternMaker
@@ -77,7 +86,7 @@ def explain(plan: Plan, request: ExplainRequest, problems: Iterable[Problem], pa
     """What would answer the request, why, and what lost. `problems`: all that is known; those that matter are given."""
     asked = request.asked()
     if asked.method == "CONNECT":
-        return Explanation(400, because=(Note("CONNECT is for forward proxies; a gateway refuses it"),))
+        return Explanation(405, because=(Note("CONNECT is for forward proxies; a gateway refuses it"),))
     path = normalize(asked.target)
     if path is None:
         return Explanation(400, because=(Note(f"the path {_text(asked.target)} is not one that HTTP allows"),))
@@ -88,7 +97,11 @@ def explain(plan: Plan, request: ExplainRequest, problems: Iterable[Problem], pa
     if early is not None:
         told = _reply(told, early)
     elif host is None:
-        told = replace(told, status=404, because=(Note(f"no rule is for the host {asked.host or '(none)'}"),))
+        told = replace(
+            told,
+            status=without_route(asked.content_length),
+            because=(Note(f"no rule is for the host {asked.host or '(none)'}"),),
+        )
     else:
         told = _on_host(told, plan, host, asked, request, patterns)
     return replace(told, problems=_involved(told, plan, host, asked, problems, patterns))
@@ -103,7 +116,12 @@ def _on_host(
         return replace(told, status=500, because=(Note(f"a path pattern of this host cannot be run: {e}"),))
     if route is None:
         rules = tuple(Note(f"{_rule(r)} does not take this path", r.source) for r in host.routes)
-        return replace(told, status=404, because=(Note("no rule of this host takes the path"),), lost=rules)
+        return replace(
+            told,
+            status=without_route(asked.content_length),
+            because=(Note("no rule of this host takes the path"),),
+            lost=rules,
+        )
     told = replace(
         told,
         ingress=_name(route.ingress),

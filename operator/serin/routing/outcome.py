@@ -18,7 +18,12 @@ from serin.routing.plan import Globals, Host, Rewrite, Route
 from serin.routing.search import PatternMaker, Searcher, Spans, make_searcher
 
 _GROUP = re.compile(rb"\$([0-9])")
+_BUILT_IN = frozenset((b"/healthz", b"/nginx_status"))
 _PORT = re.compile(rb":[^:\]]*\Z")
+
+
+UNROUTED_BODY = 1024 * 1024
+"""Bytes. Longest announced body of a request that no route takes; what is longer gets 413, as in ingress-nginx."""
 
 
 class Cause(StrEnum):
@@ -83,6 +88,8 @@ def before_routing(asked: Asked, host: Host | None, settings: Globals) -> Reply 
     if asked.method == "TRACE":
         return Reply(405, Cause.METHOD)
     if host is None or host.name == "":
+        if asked.path in _BUILT_IN and asked.content_length > UNROUTED_BODY:
+            return Reply(413, Cause.BODY)
         if asked.path == b"/healthz":
             return Reply(200, Cause.BUILT_IN, body=b"")
         if asked.path == b"/nginx_status":
@@ -92,6 +99,11 @@ def before_routing(asked: Asked, host: Host | None, settings: Globals) -> Reply 
         location = b"%b://%b:%d%b" % (_scheme(asked), host.www.host.encode(), port, _without_slash(asked.target))
         return Reply(host.www.code, Cause.WWW, location, source=host.www.source)
     return None
+
+
+def without_route(asked_length: int) -> int:
+    """The status of a request that no route takes; `asked_length` is its Content-Length, -1 when it has none."""
+    return 413 if asked_length > UNROUTED_BODY else 404
 
 
 def rewrite_searcher(route: Route, patterns: PatternMaker) -> Searcher | None:

@@ -38,6 +38,7 @@ REASONS = {
     414: b"Request-URI Too Large",
     429: b"Too Many Requests",
     500: b"Internal Server Error",
+    501: b"Not Implemented",
     502: b"Bad Gateway",
     503: b"Service Temporarily Unavailable",
     504: b"Gateway Time-out",

@@ -23,7 +23,7 @@ from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, Runt
 from serin.dataplane.proxy.site import Site
 from serin.errors import CorruptFileError, SerinError
 from serin.native.worker import KEYED, NO_ENDPOINT
-from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing
+from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing, without_route
 from serin.routing.paths import normalize
 from serin.routing.plan import BasicAuth
 
@@ -65,7 +65,7 @@ class Gate:
             if reply is not None:
                 return self._reply(reply, head, client, NO_ROUTE)
         if host is None:
-            return self._page_of(404, head, client, NO_ROUTE)
+            return self._page_of(without_route(head.content_length), head, client, NO_ROUTE)
         return self._on_host(site, host, head, client, path)
 
     def _on_host(
@@ -76,7 +76,7 @@ class Gate:
         except SerinError:
             return self._page_of(500, head, client, NO_ROUTE)
         if route is None:
-            return self._page_of(404, head, client, NO_ROUTE)
+            return self._page_of(without_route(head.content_length), head, client, NO_ROUTE)
         target = head.target
         if route.answers_first[client.tls] or head.content_length > route.max_body > 0:
             passed = before_proxying(route.route, _asked(head, client, path), site.globals, route.rewrite)

@@ -91,8 +91,8 @@ def endpoint_lines(head: RequestHead, client: Client, host: bytes, request_id: b
     block = client.block
     if not block:
         block = client.block = connection_block(client)
-    if b"x-forwarded-for" in head.lower:
-        more += b"X-Original-Forwarded-For: %b\r\n" % (head.get(b"x-forwarded-for") or b"")
+    if b"x-forwarded-for" in head.lower and (claimed := head.get(b"x-forwarded-for")):
+        more += b"X-Original-Forwarded-For: %b\r\n" % claimed
     return b"%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b" % (block, host, request_id, more)
 
 

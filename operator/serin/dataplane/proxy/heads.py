@@ -9,6 +9,7 @@ import re
 
 from serin.dataplane.proxy.exchange import RequestHead
 from serin.dataplane.proxy.parsers import BadHeadError, HeadParser, LowerNames
+from serin.routing.paths import normalize
 
 TOO_LARGE = 494
 """nginx's number for a head that is too large: the answer is 400 with a page of its own."""
@@ -16,7 +17,7 @@ CHUNKED = -1
 _MAX_HOSTS = 1024
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()
-_METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
+COMMON_METHODS = {m.encode(): m for m in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 
 read_common_line = re.compile(rb'([A-Z][A-Z_-]*) (/[!"$-~\x80-\xff]*) HTTP/1\.1').fullmatch
 """Nearly every request line: origin form, HTTP/1.1. Groups: method, target. Anything else goes through `read_line`.
@@ -106,7 +107,7 @@ class Fields:
 def read_line(line: bytes) -> tuple[bytes, bytes, bytes | None, bool]:
     """Method, target in origin form, authority of an absolute target or None, whether it is HTTP/1.0.
 
-    Raises RefusedError as nginx answers: 400, 405 for TRACE, 505.
+    Raises RefusedError as nginx answers: 400, 505.
     """
     parts = line.split(b" ")
     if len(parts) != 3 or _token(parts[0]) is None or _version(parts[2]) is None:
@@ -125,16 +126,15 @@ def read_line(line: bytes) -> tuple[bytes, bytes, bytes | None, bool]:
     return method, target, authority, version == b"HTTP/1.0"
 
 
-def method_name(method: bytes) -> str:
-    """Methods nobody has heard of are passed on; CONNECT is not for a gateway, TRACE would show headers of ours."""
-    name = _METHODS.get(method)
-    if name is None:
-        if method == b"CONNECT":
-            raise RefusedError(400)
-        if method == b"TRACE":
-            raise RefusedError(405)
-        name = method.decode("ascii")
-    return name
+def other_method(method: bytes, target: bytes) -> str:
+    """A method out of the ordinary. Those that nobody has heard of are passed on.
+
+    CONNECT is not for a gateway, TRACE would show headers of ours: 405, as nginx answers, which reads the path and the
+    headers before it looks at the method.
+    """
+    if method in (b"CONNECT", b"TRACE"):
+        raise RefusedError(400 if normalize(target) is None else 405)
+    return method.decode("ascii")
 
 
 def host_name(value: bytes) -> str:
@@ -172,6 +172,8 @@ class HeadReader:
             raise RefusedError(400) from error
         fields = Fields(headers, lower)
         fields.persistent = not http10
+        if http10 and b"transfer-encoding" in lower:
+            raise RefusedError(400)
         for name in _DECIDING.intersection(lower):
             single = lower.count(name) == 1
             value = headers[lower.index(name)][1]
@@ -187,8 +189,6 @@ class HeadReader:
             else:
                 _FIELDS[name](fields, value if single else b",".join(fields.values(name)), single=single)
         if b"host" not in lower and not http10:
-            raise RefusedError(400)
-        if http10 and (fields.content_length == CHUNKED or b"transfer-encoding" in lower):
             raise RefusedError(400)
         if http10 or fields.content_length or b"upgrade" not in fields.options:
             fields.upgrade = b""
@@ -221,7 +221,11 @@ def _content_length(fields: Fields, value: bytes, *, single: bool) -> None:
 
 
 def _transfer_encoding(fields: Fields, value: bytes, *, single: bool) -> None:
-    if not single or value.lower() != b"chunked" or b"content-length" in fields.lower:
+    if not single:
+        raise RefusedError(400)
+    if value.lower() != b"chunked":
+        raise RefusedError(501)  # RFC 9112, section 6.1
+    if b"content-length" in fields.lower:
         raise RefusedError(400)
     fields.content_length = CHUNKED
 
@@ -233,15 +237,35 @@ def _upgrade(fields: Fields, value: bytes, *, single: bool) -> None:
 
 
 def _expect(fields: Fields, value: bytes, *, single: bool) -> None:
+    if not single:
+        raise RefusedError(400)
     fields.expect_continue = value.lower() == b"100-continue"
 
 
+def _once(fields: Fields, value: bytes, *, single: bool) -> None:
+    if not single:
+        raise RefusedError(400)
+
+
+_ONCE = frozenset(
+    (
+        b"authorization",
+        b"content-range",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+    )
+)
+"""Headers that nginx refuses when they are repeated. Of two Authorization lines nobody knows which one was checked."""
 _FIELDS = {
     b"connection": _connection,
     b"content-length": _content_length,
     b"transfer-encoding": _transfer_encoding,
     b"upgrade": _upgrade,
     b"expect": _expect,
+    **dict.fromkeys(_ONCE, _once),
 }
 _DECIDING = frozenset((*_FIELDS, b"host", b"referer", b"user-agent"))
 

@@ -7,12 +7,13 @@ no check, since a block's reading depends on nothing else; the request line is r
 from serin.dataplane.proxy.connection_settings import ConnectionSettings
 from serin.dataplane.proxy.exchange import RequestHead
 from serin.dataplane.proxy.heads import (
+    COMMON_METHODS,
     TOO_LARGE,
     Fields,
     HeadReader,
     RefusedError,
     host_name,
-    method_name,
+    other_method,
     read_common_line,
     read_line,
     request_head,
@@ -53,11 +54,11 @@ class Intake:
             authority, http10 = None, False
         else:
             method, target, authority, http10 = read_line(line)
-        name = method_name(method)
+        name = COMMON_METHODS.get(method)
         block = data[eol + 2 : end + 4]
         head = self._head
         if head is not None and block == self._block and not http10:
-            head.method = name
+            head.method = name or other_method(method, target)
             head.target = target
             head.host = self.fields.host if authority is None else host_name(authority)
             return head
@@ -65,7 +66,7 @@ class Intake:
         self.fields = NO_FIELDS
         fields = self._reader.fields(block, http10=http10)
         host = fields.host if authority is None else host_name(authority)
-        head = request_head(fields, name, target, host, http10=http10)
+        head = request_head(fields, name or other_method(method, target), target, host, http10=http10)
         self.fields = fields
         if not http10:
             self._block = block

@@ -7,6 +7,8 @@ local ngx = ngx
 local gmatch, sub = string.gmatch, string.sub
 local tonumber = tonumber
 
+local UNROUTED_BODY = 1024 * 1024 -- bytes, as nginx's own limit of what no route takes
+
 local tables = {}
 
 local function read(text)
@@ -59,10 +61,11 @@ end
 -- location that it found itself, which is not the route's; so that is done here.
 function dispatch.run()
     local row, status = dispatch.find(dispatch.rows(ngx.var.serin_table), ngx.var.uri)
+    local length = tonumber(ngx.var.content_length) or 0
     if not row then
-        return ngx.exit(status)
+        return ngx.exit(status == 404 and length > UNROUTED_BODY and 413 or status)
     end
-    if row.limit > 0 and (tonumber(ngx.var.content_length) or 0) > row.limit then
+    if row.limit > 0 and length > row.limit then
         return ngx.exit(413)
     end
     return ngx.exec(row.location)
