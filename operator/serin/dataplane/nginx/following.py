@@ -22,7 +22,8 @@ from serin.telemetry.nginx_figures import Reload
 AGAIN_SECONDS = 1.0
 """Until another try, when files could not be written or read."""
 WEIGHTS_SECONDS = 0.25
-"""How often stock mode looks whether weights or endpoints have changed."""
+"""How often stock mode looks whether weights or endpoints have changed; after a change it rests for AGAIN_SECONDS, so
+that files which cannot be read cost no more than that."""
 ADOPTED_SECONDS = 5.0
 """How long an nginx of before may take to say what it serves, before plans are followed all the same."""
 FORMER = "former"
@@ -88,7 +89,7 @@ class Following:
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
-                if not await self._round():
+                if not await self._try_round():
                     asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._wanted.set)
 
     def broken(self) -> None:
@@ -106,6 +107,13 @@ class Following:
         if outcome.taken and self._master.digest:
             await self._confirm(self._master.digest)
             self._set(FORMER)
+
+    async def _try_round(self) -> bool:
+        try:
+            return await self._round()
+        except Exception as error:  # a fault of ours must not end all following of plans
+            self._fault("in following plans", error)
+            return False
 
     async def _round(self) -> bool:
         """Bring the newest plan into force; False when it is to be tried again."""
@@ -131,7 +139,7 @@ class Following:
         return self._master.process is not None and applied.digest != self._master.digest
 
     async def _at_pace(self) -> None:
-        due = self._pace.want(time.monotonic())
+        due = self._pace.due(time.monotonic())
         while (wait := due - time.monotonic()) > 0:
             await asyncio.sleep(wait)
 
@@ -141,9 +149,8 @@ class Following:
         except (OSError, SerinError) as error:
             self._failed(str(error))
             return None
-        except Exception as error:  # a fault of ours must not end all following of plans
-            if self._failed(f"fault in making nginx's files: {error!r}"):
-                _log.exception(log.CONFIGURATION_FAILED)
+        except Exception as error:  # a fault of ours: what is in force stays
+            self._fault("in making nginx's files", error)
             return None
         self._refused = ""
         self.quarantined = len(applied.quarantined)
@@ -156,6 +163,10 @@ class Following:
         self._refused = text
         log.event(_log, log.CONFIGURATION_FAILED, level=logging.ERROR, error=text)
         return True
+
+    def _fault(self, where: str, error: Exception) -> None:
+        if self._failed(f"fault {where}: {error!r}"):
+            _log.exception(log.CONFIGURATION_FAILED)
 
     async def _without(self, newest: str) -> None:
         """No configuration can be made of the newest plan. Where nothing serves yet, the last good one is to."""
@@ -224,5 +235,9 @@ class Following:
     async def _watch_weights(self, changed: Callable[[], bool]) -> None:
         while True:
             await asyncio.sleep(WEIGHTS_SECONDS)
-            if self.generation and changed():
-                self._wanted.set()
+            try:
+                if self.generation and changed():
+                    self._wanted.set()
+                    await asyncio.sleep(AGAIN_SECONDS)
+            except Exception as error:
+                self._fault("in looking at weights", error)

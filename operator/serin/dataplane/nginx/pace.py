@@ -16,24 +16,12 @@ class Pace:
         self._interval = interval
         self._jitter = jitter
         self._last: float | None = None
-        self._due: float | None = None
 
-    @property
-    def due(self) -> float | None:
-        """When to reload; None: nothing asks for it."""
-        return self._due
-
-    def want(self, now: float) -> float:
-        """Something asks for a reload; gives when. One that waits already is for this as well."""
-        if self._due is None:
-            earliest = now if self._last is None else max(now, self._last + self._interval)
-            self._due = earliest + self._jitter()
-        return self._due
+    def due(self, now: float) -> float:
+        """When a reload that is wanted now may begin. Each call draws its own jitter."""
+        earliest = now if self._last is None else max(now, self._last + self._interval)
+        return earliest + self._jitter()
 
     def done(self, now: float) -> None:
         """A reload began."""
-        self._last, self._due = now, None
-
-    def unwanted(self) -> None:
-        """What asked for it is as it was."""
-        self._due = None
+        self._last = now

@@ -37,8 +37,9 @@ class WeightsFile:
         self._cells: dict[bytes, int] = {}
 
     def changed(self) -> bool:
-        """Whether `current` would say something new: a few preads."""
-        return self._weights is None or self._look() != self._seen
+        """Whether `current` may say something new: a few preads. Not while no sound file is there."""
+        seen = self._look()
+        return seen is not None and seen != self._seen
 
     def current(self) -> Weights:
         """CorruptFileError when there is no sound file and never was one; else the last sound one's."""
