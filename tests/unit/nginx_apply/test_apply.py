@@ -296,9 +296,30 @@ def test_the_last_good_file_and_its_hosts_are_kept(tmp_path: Path) -> None:
     applied = it.applier.apply()
     assert applied.digest == second.digest
     it.applier.confirmed(second.digest)
+    it.applier.apply()
     it.clock[0] += 2 * files_module.KEPT_SECONDS
-    it.applier.confirmed(second.digest)
+    it.applier.apply()
     assert [p.read_text().count('"/first"') for p in (it.prefix / "hosts").iterdir()] == [0]
+
+
+def test_files_of_plans_that_are_never_in_force_go(tmp_path: Path) -> None:
+    nginx = Oracle()
+    it = bench(tmp_path, nginx)
+    it.publish(simple("a.example", "/first"), simple("b.example"))
+    it.applier.confirmed(it.applier.apply().digest)
+    nginx.bad, it.renderer.base = {"https_bad"}, "https_bad;"
+    for number in range(20):
+        it.clock[0] += files_module.KEPT_SECONDS
+        it.publish(simple("a.example", f"/{number}"), simple("b.example"))
+        with pytest.raises(ConfigurationRefusedError):
+            it.applier.apply()
+    assert len(list((it.prefix / "hosts").iterdir())) <= 4
+    assert '"/first"' in it.host("a.example")
+    nginx.bad = set()
+    it.publish(simple("a.example", "/first"), simple("b.example"))
+    it.applier.apply()
+    assert '"/first"' in it.host("a.example")
+    assert it.host("b.example")
 
 
 def test_a_successor_trusts_what_the_running_nginx_confirmed(tmp_path: Path) -> None:

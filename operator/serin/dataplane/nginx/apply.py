@@ -115,6 +115,7 @@ class Applier:
         index = self._run_dir.read_index()
         weights = None if self._weights is None else self._weights.current()
         entries = self._hosts.take(index, weights)
+        self._files.sweep(self._hosts.files | self._in_configurations())
         rendering = self._clock() - started
         accepted = frozenset[str]() if full else self._accepted
         tested = frozenset() if full else frozenset(self._certified)
@@ -144,7 +145,6 @@ class Applier:
             if text != self._files.read(GOOD):
                 self._files.put(GOOD, text)
             self._certificates.retire(self._certified)
-            self._files.sweep(included(text))
         elif not self._in_place and digest in (good := self._files.read(GOOD)):
             self._accepted = included(good)  # by an nginx of before, which runs
 
@@ -224,6 +224,10 @@ class Applier:
         return [by_name[name] for name in found.good]
 
     # --- what is put in force ---
+
+    def _in_configurations(self) -> frozenset[str]:
+        """Host files of what runs, and of what may have to run again."""
+        return included(self._files.read(MAIN)) | included(self._files.read(GOOD))
 
     def _put(self, index: Index, entries: Sequence[HostEntry]) -> tuple[str, int]:
         """Certificates, then the main file; the digest, and how many of the host files are new."""

@@ -100,12 +100,19 @@ class RenderedHosts:
             entry = self._entry(digest, own_names)
             if entry is not None:
                 found[entry.name] = entry
+        in_index = {entry.key for entry in found.values()}
+        self._entries = {key: entry for key, entry in self._entries.items() if key in in_index}
         return [found[name] for name in sorted(found)]
 
     def keep(self, entries: list[HostEntry]) -> None:
         """These are in force: what others were made of is forgotten."""
         self._entries = {entry.key: entry for entry in entries}
         self._by_name = {name: entry for entry in entries for name in entry.key.names}
+
+    @property
+    def files(self) -> frozenset[str]:
+        """Of all entries that may be given again."""
+        return frozenset(entry.file for entries in (self._entries, self._by_name) for entry in entries.values())
 
     def host(self, key: Key) -> Host:
         """As its document says, under the names that are its own. CorruptFileError."""
