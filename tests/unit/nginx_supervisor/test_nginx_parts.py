@@ -171,6 +171,19 @@ def test_rows_of_the_living_stay() -> None:
     assert state.rows == [0, 0, 0, 0]
 
 
+def test_a_row_that_changed_hands_meanwhile_stays() -> None:
+    """A worker frees its own row in ending; before it is looked at, the next one may have taken it."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    state = State(gone.pid)
+    before = state.pids()
+    state.rows = [os.getppid()]
+    looks = iter((before,))
+    state.pids = lambda: next(looks, tuple(state.rows))  # type: ignore[method-assign]
+    assert Rows(state).sweep(()) == 0
+    assert state.rows == [os.getppid()]
+
+
 def view(**worker: object) -> View:
     return View((WorkerView(7, **worker),), "2", 60.0, ever_ready=True, subject="nginx")  # type: ignore[arg-type]
 

@@ -25,7 +25,9 @@ class Rows:
             if not pid or pid == os.getpid():
                 continue
             entry = processes.entry(pid)
-            if entry is None or entry.group not in groups:
+            if entry is not None and entry.group in groups:
+                continue
+            if self._state.pids()[index] == pid:  # else it freed its row in ending, and another may have taken it
                 self._state.release_worker(index)
                 freed += 1
         return freed
