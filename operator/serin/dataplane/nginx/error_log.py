@@ -60,10 +60,6 @@ class ErrorLog:
         """A descriptor for a new nginx, to be closed when it has it."""
         return os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def read_now(self) -> None:
-        """Take in what is there, without waiting for the event loop to see it."""
-        self._read()
-
     def close(self) -> None:
         self._read()
         self._loop.remove_reader(self._fd)

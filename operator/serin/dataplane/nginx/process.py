@@ -26,7 +26,6 @@ class NginxProcess:
         loop = asyncio.get_running_loop()
         self.pid = pid
         self.since = loop.time()
-        self.adopted = started is None
         self.exited: asyncio.Future[int | None] = loop.create_future()
         self._process = started
         self._pidfd = pidfd
@@ -41,13 +40,6 @@ class NginxProcess:
         if self.running:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
-
-    def forget(self) -> None:
-        """Look at it no more; it goes on."""
-        if self.running:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self.exited.cancel()
 
     def _gone(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
