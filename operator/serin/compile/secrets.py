@@ -25,6 +25,11 @@ from serin.routing.plan import Certificate, UserFile
 _HASH = re.compile(r"\{(?:PLAIN|SHA|SSHA)\}.*|\$(?:apr1|1|5|6|2[aby])\$.+|[./0-9A-Za-z]{13}", re.IGNORECASE)
 _HASHES = "bcrypt, apr1, $1$, $5$, $6$, {SSHA}, {SHA}, {PLAIN}"
 """What serin.dataplane.proxy.passwords compares with; DES as well, of which nobody is told."""
+_COST = re.compile(r"\$2[abxy]\$0*([0-9]+)|\$[56]\$rounds=0*([0-9]+)", re.IGNORECASE)
+MAX_BCRYPT_COST = 15
+MAX_SHA_ROUNDS = 1_000_000
+"""Some 2 s and 1 s of work for each request, as in serin.dataplane.proxy.passwords. An nginx worker serves nobody
+meanwhile, of no host at all: a hash that asks for more would be anybody's way to stop it for days."""
 _SHOWN = 3
 _RSA_BITS = 2048
 """What OpenSSL's default security level asks of a server's key."""
@@ -156,24 +161,42 @@ def _auth_map(secret: Secret | None) -> Users:
 
 
 def _users(text: bytes) -> Users:
+    """Lines that let nobody in are not handed on: nginx would try more kinds of hashes than are known here."""
     if not any(b":" in line and not line.startswith(b"#") for line in text.splitlines()):
         return Users(None, "it holds no line USER:HASH")
-    return Users(UserFile(content_digest(text), text), unusable=_unusable(text))
-
-
-def _unusable(text: bytes) -> str:
-    """Never shows a hash: a line without colon may be one."""
-    wrong = []
-    for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
-        user, colon, rest = line.partition(":")
+    kept, wrong = [], []
+    for number, line in enumerate(text.decode("utf-8", "surrogateescape").splitlines(keepends=True), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        if not colon:
-            wrong.append(f"line {number} is not USER:HASH")
-        elif _HASH.fullmatch(rest.partition(":")[0].strip()) is None:
-            wrong.append(f"{shorten(user)} has no hash that is known ({_HASHES})")
+        if fault := _fault(line, number):
+            wrong.append(fault)
+        else:
+            kept.append(line)
     more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-    return "; ".join(wrong[:_SHOWN]) + more
+    usable = "".join(kept).encode("utf-8", "surrogateescape")
+    return Users(UserFile(content_digest(usable), usable), unusable="; ".join(wrong[:_SHOWN]) + more)
+
+
+def _fault(line: str, number: int) -> str:
+    """Why a line lets nobody in; empty when it does. Never shows a hash: a line without colon may be one."""
+    user, colon, rest = line.partition(":")
+    shown = shorten(user.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    text = rest.partition(":")[0].strip()
+    if not colon:
+        return f"line {number} is not USER:HASH"
+    if _HASH.fullmatch(text) is None:
+        return f"{shown} has no hash that is known ({_HASHES})"
+    if _is_too_costly(text):
+        return f"{shown} has a hash that takes too long (at most bcrypt {MAX_BCRYPT_COST} or {MAX_SHA_ROUNDS} rounds)"
+    return ""
+
+
+def _is_too_costly(text: str) -> bool:
+    found = _COST.match(text)
+    if found is None:
+        return False
+    number, most = (found[1], MAX_BCRYPT_COST) if found[1] else (found[2], MAX_SHA_ROUNDS)
+    return len(number) > len(str(most)) or int(number) > most
 
 
 _READERS: Mapping[str, Callable[[Secret | None], Parsed]] = {

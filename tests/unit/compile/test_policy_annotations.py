@@ -197,9 +197,9 @@ def test_challenges_of_certificate_authorities_need_no_password() -> None:
 
 
 def test_basic_auth_from_a_map_is_a_file_in_order() -> None:
-    compiled = with_notes(auth(auth_secret_type="auth-map"), secret("users", bob="h2", alice="h1\n"))
+    compiled = with_notes(auth(auth_secret_type="auth-map"), secret("users", bob="{SHA}h2", alice="{SHA}h1\n"))
     (file,) = compiled.plan.users.values()
-    assert file.text == b"alice:h1\nbob:h2"
+    assert file.text == b"alice:{SHA}h1\nbob:{SHA}h2"
 
 
 def test_the_own_namespace_may_be_written() -> None:
@@ -213,6 +213,12 @@ def test_the_own_namespace_may_be_written() -> None:
         ("alice:{ssha}x", ""),
         ("alice:$2y$05$x", ""),
         ("alice:$6$rounds=5000$x$y", ""),
+        ("alice:$5$rounds=1000000$x$y", ""),
+        ("alice:$2y$15$x", ""),
+        ("alice:$6$rounds=1000001$x$secret", "alice has a hash that takes too long"),
+        ("alice:$5$rounds=00099999999999$x$secret", "alice has a hash that takes too long"),
+        ("alice:$2y$16$secret", "alice has a hash that takes too long"),
+        ("alice:$y$j9T$secret", "alice has no hash that is known"),
         ("alice:rqXexS6ZhobKA", ""),
         ("# alice", ""),
         ("", ""),
@@ -227,6 +233,28 @@ def test_users_that_nothing_lets_in_are_named(line: str, told: str) -> None:
     found = [p.text for p in compiled.problems if p.code == "auth-users-unusable"]
     assert len(found) == bool(told)
     assert all(told in text and "secret" not in text.replace("Secret", "") for text in found)
+
+
+def users_of(text: str) -> bytes:
+    (file,) = with_notes(auth(), secret("users", auth=text)).plan.users.values()
+    return file.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "alice:$6$rounds=90000000$x$y",
+        "alice:$2y$31$x",
+        "alice:$y$j9T$x",
+        "alice:$7$CU..../....x",
+        "alice",
+        "alice\x0b#carol:$6$rounds=90000000$x$y",
+        " \x0b#carol:$6$rounds=90000000$x$y",
+        "alice\u2028:$6$rounds=90000000$x$y",
+    ],
+)
+def test_nginx_gets_no_hash_that_would_hold_its_worker(line: str) -> None:
+    assert users_of(f"{line}\nbob:{{PLAIN}}x\n") == b"bob:{PLAIN}x\n"
 
 
 def test_of_many_unusable_users_some_are_named() -> None:
