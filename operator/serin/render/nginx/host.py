@@ -1,6 +1,7 @@
 """The file of one host: its server block, and the maps that only its routes read.
 
-Nothing of another host or of the plan's settings is looked at, so that a file changes only with its own host.
+Nothing of another host is looked at, and of the plan's settings only whether handshakes of unknown names are rejected,
+so that a file changes only with its own host.
 """
 
 from collections.abc import Callable
