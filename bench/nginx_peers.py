@@ -1,6 +1,7 @@
 """The peers of bench/nginx.py, as a careful hand writes them: an nginx.conf and a HAProxy with the same work to do.
 
-The same upstream with kept connections, the same headers to it, the same line in the access log, one worker.
+The same upstream with kept connections, the same headers to it and to clients (a request's own X-Request-ID, HSTS over
+TLS), the same line in the access log, one worker.
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ RULED = "ruled.example.com"
 
 LOG = """log_format upstreaminfo '$remote_addr - $remote_user [$time_local] "$request" '
     '$status $body_bytes_sent "$http_referer" "$http_user_agent" $request_length $request_time [$name] [$other] '
-    '$upstream_addr $upstream_response_length $upstream_response_time $upstream_status $request_id';
+    '$upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id';
   """
-HEADERS = """proxy_set_header Host $host; proxy_set_header X-Request-ID $request_id;
+HEADERS = """proxy_set_header Host $http_host; proxy_set_header X-Request-ID $req_id;
       proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port $server_port;
       proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Scheme $scheme;
@@ -56,6 +57,9 @@ def hand_written(rig: Rig, target: int, certificate: Path, log: str) -> Peer:
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:SSL:10m;
   proxy_http_version 1.1; proxy_buffering off; proxy_next_upstream error timeout;
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+  map $http_x_request_id $req_id {{ default $http_x_request_id; '' $request_id; }}
+  map $https $hsts {{ default ''; on "max-age=31536000; includeSubDomains"; }}
+  proxy_hide_header Strict-Transport-Security; add_header Strict-Transport-Security $hsts always;
   split_clients $request_id $drawn {{ 10% canary; * main; }}
   map $http_x_version $ruled {{ "~^v2$" canary; default main; }}
   upstream main {{ server 127.0.0.1:{target}; keepalive 320; keepalive_requests 10000; }}
