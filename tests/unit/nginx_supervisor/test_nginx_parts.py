@@ -30,22 +30,34 @@ async def test_lines_of_nginx_are_heard(tmp_path: Path, caplog: pytest.LogCaptur
     fd = errors.writing_end()
     with caplog.at_level(logging.DEBUG):
         os.write(fd, b"2026/11/21 15:18:21 [error] 12#13: *7 connect() failed, client: 1.2.3.4\n")
-        os.write(fd, b'nginx: [emerg] unknown directive "x" in /run/x.conf:3\nwithout any form\n\nhalf ')
-        os.write(
-            fd, b"a line\n2026/11/21 15:18:21 [warn] 1#1: *9 a client request body is buffered to a temporary file\n"
-        )
-        await until(lambda: len(heard) == 5)
+        os.write(fd, b'nginx: [emerg] unknown directive "x" in /run/x.conf:3\n')
+        os.write(fd, b"without any form\n")
+        os.write(fd, b"\n")
+        os.write(fd, b"2026/11/21 15:18:21 [warn] 1#1: *9 a client request body is buffered to a temporary file\n")
+        await until(lambda: len(heard) == 4)
     os.close(fd)
     errors.close()
     assert heard == [
         ("error", 12, "*7 connect() failed, client: 1.2.3.4"),
         ("emerg", 0, 'unknown directive "x" in /run/x.conf:3'),
         ("error", 0, "without any form"),
-        ("error", 0, "half a line"),
         ("info", 1, "*9 a client request body is buffered to a temporary file"),
     ]
-    levels = [logging.WARNING, logging.ERROR, logging.WARNING, logging.WARNING, logging.DEBUG]
+    levels = [logging.WARNING, logging.ERROR, logging.WARNING, logging.DEBUG]
     assert [r.levelno for r in caplog.records] == levels
+
+
+async def test_a_line_end_in_what_a_request_brought_begins_no_line(tmp_path: Path) -> None:
+    heard: list[Line] = []
+    errors = ErrorLog(tmp_path, lambda *line: heard.append(line))
+    fd = errors.writing_end()
+    forged = 'upstream sent invalid header: "x\n2026/11/21 15:18:21 [emerg] 12#12: no\nnginx: [emerg] no"'
+    os.write(fd, f"2026/11/21 15:18:21 [error] 13#13: *7 {forged}\n".encode())
+    os.write(fd, b"2026/11/21 15:18:22 [notice] 12#12: signal process started\n")
+    await until(lambda: len(heard) == 2)
+    os.close(fd)
+    errors.close()
+    assert heard == [("error", 13, f"*7 {forged}"), ("notice", 12, "signal process started")]
 
 
 async def test_much_is_heard_and_little_is_passed_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,9 +2,13 @@
 
 nginx has the pipe open for both directions and without blocking: when nobody reads, a full pipe drops lines, and the
 next supervisor reads what is left of them. Requests can make nginx say much, so only some lines a second are passed on.
+Requests and answers of endpoints can have line ends in what nginx says of them, so each of its writes is kept apart:
+nobody can put words into the master's mouth, such as that it refuses a configuration.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import logging
 import os
 import re
@@ -17,6 +21,10 @@ PIPE = "errors"
 PER_SECOND = 50
 """Lines passed on in one second; what is beyond is counted. Those of the master are never dropped."""
 LONGEST = 2000
+_ROOM = 1 << 20
+"""Bytes of the pipe, where the kernel allows so many: each write takes a page."""
+_AT_ONCE = 256
+"""Writes read before other work gets its turn."""
 _LINE = re.compile(r"(?:\d+/\d+/\d+ \d+:\d+:\d+|nginx:) \[(\w+)\](?: (\d+)#\d+:)? ?(.*)", re.DOTALL)
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -53,12 +61,18 @@ class ErrorLog:
         self._passed = 0
         self._unsaid = 0
         # Also open for writing, or it would be at its end whenever no nginx has it open.
-        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._fd = self.writing_end()
+        self._apart = bool(fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_DIRECT)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _ROOM)
         self._loop.add_reader(self._fd, self._read)
 
     def writing_end(self) -> int:
-        """A descriptor for a new nginx, to be closed when it has it."""
-        return os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        """A descriptor for a new nginx, to be closed when it has it. What is written at once is read at once."""
+        fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):  # a kernel that is not Linux
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_DIRECT)
+        return fd
 
     def close(self) -> None:
         self._read()
@@ -66,15 +80,20 @@ class ErrorLog:
         os.close(self._fd)
 
     def _read(self) -> None:
-        try:
-            data = os.read(self._fd, 65536)
-        except BlockingIOError:
-            return
+        for _ in range(_AT_ONCE):
+            try:
+                data = os.read(self._fd, 65536)
+            except BlockingIOError:
+                return
+            for said in [data] if self._apart else self._lines(data):
+                if said.strip():
+                    self._take(said[:LONGEST].decode("utf-8", "replace").rstrip("\n"))
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """Where writes cannot be told apart."""
         *lines, rest = (self._rest + data).split(b"\n")
         self._rest = rest[-LONGEST:]
-        for line in lines:
-            if line.strip():
-                self._take(line[:LONGEST].decode("utf-8", "replace"))
+        return lines
 
     def _take(self, line: str) -> None:
         found = _LINE.fullmatch(line)
