@@ -78,7 +78,7 @@ OTHER_REFUSALS = {
     "trace": (f"TRACE / HTTP/1.1\r\n{HOST}\r\n", 405),
     "version 3": (f"GET / HTTP/3.0\r\n{HOST}\r\n", 505),
     "version 1.2": (f"GET / HTTP/1.2\r\n{HOST}\r\n", 505),
-    "HTTP/2 preface": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "HTTP/2 preface": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     "long target": (f"GET /{'a' * 9000} HTTP/1.1\r\n{HOST}\r\n", 414),
     "long line without end": (f"GET /{'a' * 9000}", 414),
 }

@@ -113,8 +113,6 @@ def read_line(line: bytes) -> tuple[bytes, bytes, bytes | None, bool]:
     if len(parts) != 3 or _token(parts[0]) is None or _version(parts[2]) is None:
         raise RefusedError(400)
     method, target, version = parts
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-        raise RefusedError(505)
     authority = None
     if _origin(target) is None:
         match = _absolute(target)
@@ -123,6 +121,8 @@ def read_line(line: bytes) -> tuple[bytes, bytes, bytes | None, bool]:
         authority, target = match.groups()
         if not target.startswith(b"/"):
             target = b"/" + target
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise RefusedError(505)
     return method, target, authority, version == b"HTTP/1.0"
 
 
