@@ -247,3 +247,13 @@ def test_an_ipv6_endpoint(rig: Rig, nginx: MakeNginx) -> None:
             link, _ = listener.accept()
             with link:
                 assert link.recv(100).startswith(b"GET / HTTP/1.1\r\n")
+
+
+def test_more_versions_than_there_is_room_for_are_left_out(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    split = one_pool(rig, endpoint("a"))
+    more = (SpecVersion(f"{number:016x}", "n") for number in range(1, 400))
+    spec = Spec(split.id, (SpecVersion(split.shares[0].ident, "n"), *more)).text()
+    halves = spec[:3000], spec[3000:6000], spec[6000:]
+    sets = "".join(f'set $serin "${{serin}}{half}";' for half in halves[1:])
+    server = nginx(passed(halves[0], more=sets))
+    assert set(server.names("/", 20)) == {"a"}

@@ -6,6 +6,8 @@ local unescape = require("serin.fields").unescape
 local ffi = require "ffi"
 local ngx = ngx
 
+local MAX_VERSIONS = 16 -- SRN_MAX_VERSIONS
+
 local parsed = {}
 
 local spec = {}
@@ -91,8 +93,8 @@ local function affinity(field)
 end
 
 local function route(id, list, count)
-    local idents = ffi.new("uint64_t[16]")
-    for i = 0, count - 1 do
+    local idents = ffi.new("uint64_t[?]", MAX_VERSIONS)
+    for i = 0, math.min(count, MAX_VERSIONS) - 1 do
         idents[i] = spec.number(list[i].ident)
     end
     local made = ffi.new("srn_route")
