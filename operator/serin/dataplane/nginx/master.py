@@ -139,7 +139,9 @@ class Master:
         return frozenset(self.orphans | ({self.process.pid} if self.process is not None else set()))
 
     async def drain(self, grace: float) -> bool:
-        """End all; False when something was cut. `grace` in seconds."""
+        """End all; False when something was cut. `grace` in seconds: after these nginx cuts by itself, and tells nobody;
+        0 leaves that to us."""
+        begun = time.monotonic()
         self._ending = True
         if self._keeper is not None:
             self._keeper.cancel()
@@ -148,7 +150,7 @@ class Master:
         if not await self._gone(grace + KILL_MARGIN):
             self.kill()
             await self._gone(None)
-        return not self._cut
+        return not self._cut and (not grace or time.monotonic() - begun < grace)
 
     def kill(self) -> None:
         """Cut everything now."""
