@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from serin.compile.authorities import Authorities, ForEndpoints, read_authorities, read_for_endpoints
+from serin.compile.authorities import MAX_RSA_BITS, Authorities, ForEndpoints, read_authorities, read_for_endpoints
 from serin.compile.draft import Draft
 from serin.compile.pem import made
 from serin.objects.fields import shorten
@@ -33,6 +33,9 @@ meanwhile, of no host at all: a hash that asks for more would be anybody's way t
 _SHOWN = 3
 _RSA_BITS = 2048
 """What OpenSSL's default security level asks of a server's key."""
+_MAX_CHAIN = 16
+_MAX_PEM = 1 << 17
+"""Bytes of chain and key: nginx reads them with each handshake (a chain of 700 certificates takes 120 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,11 @@ def read_certificate(secret: Secret | None) -> TlsSecret:
     chain, key = secret.data.get("tls.crt"), secret.data.get("tls.key")
     if not chain or not key:
         return TlsSecret(None, error=f"it has no {'tls.key' if chain else 'tls.crt'}")
+    if len(chain) + len(key) > _MAX_PEM:
+        return TlsSecret(None, error=f"its {len(chain) + len(key)} bytes are too many, at most {_MAX_PEM}")
     try:
-        leaf = x509.load_pem_x509_certificates(chain)[0]
+        certificates = x509.load_pem_x509_certificates(chain)
+        leaf = certificates[0]
         public = leaf.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return TlsSecret(None, error="tls.crt holds no certificate that can be read")
@@ -130,6 +136,10 @@ def read_certificate(secret: Secret | None) -> TlsSecret:
         return TlsSecret(None, error="tls.key does not belong to the first certificate of tls.crt")
     if isinstance(public, rsa.RSAPublicKey) and public.key_size < _RSA_BITS:
         return TlsSecret(None, error=f"its RSA key of {public.key_size} bits is too short, expected {_RSA_BITS}")
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size > MAX_RSA_BITS:
+        return TlsSecret(None, error=f"its RSA key of {public.key_size} bits is too long, at most {MAX_RSA_BITS}")
+    if len(certificates) > _MAX_CHAIN:
+        return TlsSecret(None, error=f"tls.crt holds {len(certificates)} certificates, at most {_MAX_CHAIN}")
     pem = chain.rstrip() + b"\n" + key.rstrip() + b"\n"
     return TlsSecret(made(pem), _names(leaf))
 

@@ -1,9 +1,14 @@
 """Certificates by host, redirects to https, and Secrets that cannot be used."""
 
 import base64
+import datetime as dt
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from golden.certificates import make_pair, tls_secret
 from unit.compile.manifests import (
     HOST,
@@ -81,6 +86,38 @@ def test_a_secret_that_cannot_be_used_shows_the_default_one(data: dict[str, str]
     assert names(compiled) is None
     assert is_redirected(compiled)
     assert problem(compiled, "certificate-unusable").source.field == "spec.tls[0]"
+
+
+def pair(bits: int = 2048, *, copies: int = 1, comment: int = 0) -> dict[str, str]:
+    """A chain and its key. No prime has to be found, since nothing is signed with it."""
+    p, q = (1 << bits // 2) - 159, (1 << bits // 2) - 1231
+    e = 65537
+    numbers = rsa.RSAPrivateNumbers(p, q, 3, 3, 3, 3, rsa.RSAPublicNumbers(e, p * q))
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    start = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + dt.timedelta(days=36500))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+    made = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return {"tls_crt": made * copies, "tls_key": "#" * comment + "\n" + text}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (pair(8192, copies=16), ""),
+        (pair(1024), "1024 bits is too short"),
+        (pair(8256), "8256 bits is too long"),
+        (pair(copies=17), "17 certificates, at most 16"),
+        (pair(comment=1 << 17), "bytes are too many"),
+    ],
+)
+def test_a_handshake_has_a_bound(data: dict[str, str], told: str) -> None:
+    compiled = compile_objects(ingress("main", tls=[entry(HOST)]), secret("cert", **data))
+    assert (names(compiled) is None) == bool(told)
+    assert [told in p.text for p in compiled.problems if p.code == "certificate-unusable"] == [True] * bool(told)
 
 
 def test_a_missing_secret_shows_the_default_one() -> None:
