@@ -56,6 +56,11 @@ def cost(pattern: str, anchored: bool, *, ignore_case: bool = False) -> Cost:
     return bounds(pattern, anchored, ignore_case=ignore_case).cost
 
 
+def nginx_may_run(found: Cost, *, lua: bool) -> bool:
+    """Whether nginx itself may run a pattern of this cost. Without Lua nobody else could, so more is let through."""
+    return found is Cost.LINEAR or (found is Cost.QUADRATIC and not lua)
+
+
 def path_cost(path: str) -> Cost:
     """Of a regex path as `location ~* "^path"` runs it; an alternative outside a group is not anchored there."""
     return cost("^" + path, False, ignore_case=True)

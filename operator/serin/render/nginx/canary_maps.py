@@ -22,7 +22,7 @@ from serin.render.nginx.blocks import (
     quoted,
     when_empty,
 )
-from serin.render.nginx.bounds import Cost, bounds
+from serin.render.nginx.bounds import bounds, nginx_may_run
 from serin.render.nginx.spec import HeaderLine
 from serin.render.nginx.values import Template, Variable
 from serin.routing.plan import CookieRule, HeaderRule, VersionRoute
@@ -96,18 +96,13 @@ def _header_rows(rule: HeaderRule, lua: bool, notes: list[str]) -> tuple[str, tu
 
 def _pattern_rows(name: str, pattern: str, lua: bool, notes: list[str]) -> tuple[str, tuple[MapRow, ...]]:
     found = bounds(pattern, anchored=False)
-    if not fits(pattern) or not runs(found.cost, lua):
+    if not fits(pattern) or not nginx_may_run(found.cost, lua=lua):
         if lua:
             return LUA, ()
         notes.append(f"header {name}: the work of its pattern is not bounded; requests with it get no such canary")
         return OUT, (when_empty(PASSES),)
     found_row = matching(pattern, TAKES)
     return PASSES, (when_empty(LUA if lua else PASSES), found_row) if found.takes_empty else (found_row,)
-
-
-def runs(cost: Cost, lua: bool) -> bool:
-    """Whether nginx itself may run a pattern; without Lua there is nobody else to."""
-    return cost is Cost.LINEAR or (cost is Cost.QUADRATIC and not lua)
 
 
 # --- cookies ---

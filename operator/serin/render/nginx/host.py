@@ -18,7 +18,7 @@ from serin.render.nginx.in_force import weight_lines
 from serin.render.nginx.location import Around, Location, Stock, make_location, nobody, spared_variable
 from serin.render.nginx.locations import Kind, Layout, Place, fits, layout, literal
 from serin.render.nginx.names import Scheme, ServerName, UpstreamKey, schemes, server_name, upstream_key
-from serin.render.nginx.policies import Answer, Set, accepted, chunks
+from serin.render.nginx.policies import Answer, Set, chunks
 from serin.render.nginx.proxying import plan_file
 from serin.render.nginx.rules import RouteRules, route_rules
 from serin.render.nginx.settings import NginxSettings
@@ -129,7 +129,7 @@ class _Contents:
             return nobody(place)
         if route.split is None:
             return make_location(place, route, self._around)
-        if self._around.settings.lua is None:
+        if not self._around.lua:
             return make_location(place, route, self._around, stock=self._stock_of(route, route.split))
         lines = () if self._weights is None else weight_lines(route, self._weights)
         return make_location(place, route, self._around, rules=self._rules_of(route, route.split), weights=lines)
@@ -155,8 +155,7 @@ class _Contents:
 
 
 def _runs_natively(settings: NginxSettings) -> Callable[[str], bool]:
-    worst = bounds.Cost.LINEAR if settings.lua is not None else bounds.Cost.QUADRATIC
-    return lambda path: accepted(_path_cost(path), worst)
+    return lambda path: bounds.nginx_may_run(_path_cost(path), lua=settings.lua is not None)
 
 
 @lru_cache(maxsize=65536)
@@ -177,7 +176,7 @@ def _without_unsafe(routes: tuple[Route, ...]) -> tuple[Route, ...]:
 def _is_safe(route: Route) -> bool:
     if not fits(route):
         return False
-    return route.match.kind is not PathKind.REGEX or accepted(_path_cost(route.match.path), bounds.Cost.QUADRATIC)
+    return route.match.kind is not PathKind.REGEX or bounds.nginx_may_run(_path_cost(route.match.path), lua=False)
 
 
 def _close(route: Route, by: Route) -> Route:

@@ -6,14 +6,13 @@ What is decided is the plan's; here it is only put into nginx's directives. It m
 from dataclasses import dataclass, replace
 
 from serin.render.nginx.blocks import EMPTY
-from serin.render.nginx.bounds import Cost, cost
+from serin.render.nginx.bounds import cost, nginx_may_run
 from serin.render.nginx.in_force import WeightLine
 from serin.render.nginx.locations import Kind, Place
 from serin.render.nginx.policies import (
     Answer,
     NativeRewrite,
     Set,
-    accepted,
     always,
     chunks,
     lua_rewrite,
@@ -96,9 +95,8 @@ class Around:
     client_auth: ClientAuth | None
 
     @property
-    def worst(self) -> Cost:
-        """The most costly pattern that nginx may run itself."""
-        return Cost.LINEAR if self.settings.lua is not None else Cost.QUADRATIC
+    def lua(self) -> bool:
+        return self.settings.lua is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ def make_location(
     base = Location(
         place.kind,
         of_place(place),
-        remarks(route, notes, lua=around.settings.lua is not None),
+        remarks(route, notes, lua=around.lua),
         stock.weights if stock is not None else weights,
         None if policy.max_body == _USUAL.max_body else policy.max_body,
         _names(route, around.settings),
@@ -152,7 +150,7 @@ def make_location(
     found = always(route)
     if found is not None:
         return _answered(base, found)
-    if policy.client_match and not accepted(cost(policy.client_match, False), around.worst):
+    if policy.client_match and not nginx_may_run(cost(policy.client_match, False), lua=around.lua):
         return _answered(base, Answer(503))
     base = replace(base, client_match=Pattern(policy.client_match) if policy.client_match else None)
     missing = route.split is None and policy.auth is None
@@ -193,12 +191,12 @@ def _rewritten(
     rewrite = route.policy.rewrite
     if rewrite is None:
         return replace(base, to_https=https)
-    native = rewrite_of(rewrite, route.match, worst=around.worst)
+    native = rewrite_of(rewrite, route.match, lua=around.lua)
     if native is not None and native.absolute:
         return replace(base, away=native, to_https=https)
     if native is not None:
         return replace(base, rewrite=native, to_https=https)
-    if around.settings.lua is None:
+    if not around.lua:
         return None
     if missing and not rewrite.absolute:
         return replace(base, to_https=https)

@@ -25,8 +25,7 @@ from serin.render.nginx.blocks import (
     quoted,
     when_empty,
 )
-from serin.render.nginx.bounds import bounds
-from serin.render.nginx.canary_maps import runs
+from serin.render.nginx.bounds import bounds, nginx_may_run
 from serin.render.nginx.parameters import parameter_equal, parameter_present, parameter_variable
 from serin.render.nginx.spec import ByLua, ByVariable, Condition, Row, Subject
 from serin.render.nginx.values import Template, Variable
@@ -99,7 +98,7 @@ class MatchMaps:
 
     def _pattern(self, of: Subject, wanted: FieldMatch, home: bool, source: Source | None) -> Condition | None:
         found = bounds(wanted.pattern, anchored=True)
-        if of == "Q" or not fits(wanted.value) or not runs(found.cost, self.lua):
+        if of == "Q" or not fits(wanted.value) or not nginx_may_run(found.cost, lua=self.lua):
             kept = "every value is a match" if home else "no value is a match"
             self._note(of, wanted.name, f"its pattern cannot be run here; {kept}")
             return self._present(of, wanted.name, source) if home else None

@@ -7,7 +7,7 @@ A request's path stands in no answer but as `$request_uri` or escaped by nginx: 
 import re
 from dataclasses import dataclass
 
-from serin.render.nginx.bounds import Cost, cost
+from serin.render.nginx.bounds import cost, nginx_may_run
 from serin.render.nginx.environment import MAX_TOKEN, one_line, token_length
 from serin.render.nginx.spec import encode
 from serin.render.nginx.syntax import Choice, UnknownSyntaxError, parse
@@ -82,15 +82,12 @@ def to_https(redirect: TlsRedirect) -> Answer:
     return Answer(redirect.code, Template((Variable(name),)))
 
 
-def rewrite_of(rewrite: Rewrite, match: PathMatch, *, worst: Cost) -> NativeRewrite | None:
-    """nginx's own `rewrite`; None where it cannot be trusted with the pattern, or has no way to say the target.
-
-    `worst`: the highest cost that is accepted.
-    """
+def rewrite_of(rewrite: Rewrite, match: PathMatch, *, lua: bool) -> NativeRewrite | None:
+    """nginx's own `rewrite`; None where it cannot be trusted with the pattern, or has no way to say the target."""
     if len(rewrite.pattern) > _CHUNK or len(rewrite.target) > _CHUNK or not one_line(rewrite.target):
         return None
     pattern = f"^{rewrite.pattern}" if _is_begun(rewrite, match) else rewrite.pattern
-    if not accepted(cost(pattern, False, ignore_case=True), worst):
+    if not nginx_may_run(cost(pattern, False, ignore_case=True), lua=lua):
         return None
     target = rewrite.target
     if "$0" in target:
@@ -134,10 +131,6 @@ def _target(target: str) -> Template:
 def lua_rewrite(rewrite: Rewrite) -> str:
     """The text of $serin_rewrite."""
     return f"{encode(rewrite.pattern)}:{encode(rewrite.target)}:{int(rewrite.absolute)}"
-
-
-def accepted(found: Cost, worst: Cost) -> bool:
-    return found is Cost.LINEAR or (found is Cost.QUADRATIC and worst is Cost.QUADRATIC)
 
 
 def realm(text: str) -> Text:
