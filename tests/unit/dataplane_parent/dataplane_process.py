@@ -16,9 +16,9 @@ from serin.telemetry.access_log import LogFormat
 class Rows:
     """In place of the shared memory: notes in a file what is done to it."""
 
-    def __init__(self, run_dir: Path, rows: int, *, keep: bool = False) -> None:
+    def __init__(self, run_dir: Path, workers: int, *, keep: bool = False) -> None:
         self._file = run_dir / "rows"
-        self._file.write_text(f"{rows} rows\n")
+        self._file.write_text(f"{workers} rows\n")
 
     def release_worker(self, index: int) -> None:
         self._note(f"released {index}")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.behind_nginx import Behave, Endpoints, MakeEndpoint, MakeNginx, Nginx, answer
 from harness.shared_memory import Rig
-from unit.nginx_lua.behind_nginx import Behave, Endpoints, MakeEndpoint, MakeNginx, Nginx, answer
 
 from serin.dataplane.nginx.components import Components, find
 from serin.errors import SerinError

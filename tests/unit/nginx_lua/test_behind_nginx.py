@@ -6,8 +6,7 @@ import socket
 from collections import Counter
 
 import pytest
-from behind_nginx import Endpoints, Nginx, hang_up, listed, passed
-from conftest import MakeEndpoint, MakeNginx
+from harness.behind_nginx import Endpoints, MakeEndpoint, MakeNginx, Nginx, hang_up, listed, passed
 from harness.shared_memory import Rig, make_pool, make_split
 
 from serin.native.hashing import endpoint_ident

@@ -3,8 +3,7 @@
 import socket
 from collections import Counter
 
-from harness.shared_memory import Rig, hex64, make_pool, make_split
-from unit.nginx_lua.behind_nginx import (
+from harness.behind_nginx import (
     Endpoints,
     MakeEndpoint,
     MakeNginx,
@@ -16,6 +15,7 @@ from unit.nginx_lua.behind_nginx import (
     silent,
     with_status,
 )
+from harness.shared_memory import Rig, hex64, make_pool, make_split
 
 from serin.native.hashing import hash64
 from serin.native.names import ExternalNames

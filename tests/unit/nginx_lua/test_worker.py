@@ -7,9 +7,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from harness.behind_nginx import Endpoints, MakeEndpoint, MakeNginx, Nginx, listed, once, passed, silent, tunnel
 from harness.shared_memory import Rig, hex64, make_pool, make_split
 from harness.waiting import until
-from unit.nginx_lua.behind_nginx import Endpoints, MakeEndpoint, MakeNginx, Nginx, listed, once, passed, silent, tunnel
 
 from serin.native import layout, stats
 from serin.native.epochs import oldest_epoch

@@ -139,8 +139,10 @@ class Master:
         return frozenset(self.orphans | ({self.process.pid} if self.process is not None else set()))
 
     async def drain(self, grace: float) -> bool:
-        """End all; False when something was cut. `grace` in seconds: after these nginx cuts by itself, and tells nobody;
-        0 leaves that to us."""
+        """End all; False when something was cut.
+
+        `grace` in seconds: after these nginx cuts by itself, and tells nobody; 0 leaves that to us.
+        """
         begun = time.monotonic()
         self._ending = True
         if self._keeper is not None:
