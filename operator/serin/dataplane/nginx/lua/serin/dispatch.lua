@@ -5,8 +5,9 @@ local fields = require "serin.fields"
 local pattern = require "serin.pattern"
 local ngx = ngx
 local gmatch, sub = string.gmatch, string.sub
-local tonumber = tonumber
+local clock, tonumber = os.clock, tonumber
 
+local LOOK_EVERY, MOST_SECONDS = 16, 0.05 -- of the processor, for all searches of a request together
 local UNROUTED_BODY = 1024 * 1024 -- bytes, as nginx's own limit of what no route takes
 
 local tables = {}
@@ -28,12 +29,21 @@ end
 
 local dispatch = {}
 
--- The first row that takes the path; nil and 404, or nil and 500 when a pattern before it cannot tell.
+-- The first row that takes the path; nil and 404, or nil and 500 when a pattern before it cannot tell, or the patterns
+-- of the host together take too long: each has a bound of its own, but there may be thousands.
 function dispatch.find(rows, path)
+    local searches, begun = 0, nil
     for i = 1, #rows do
         local row = rows[i]
         local kind = row.kind
         if kind == "r" then
+            searches = searches + 1
+            if searches % LOOK_EVERY == 0 then
+                begun = begun or clock()
+                if clock() - begun > MOST_SECONDS then
+                    return nil, 500
+                end
+            end
             local count = row.search(path)
             if count > 0 then
                 return row
