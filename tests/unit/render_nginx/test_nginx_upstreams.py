@@ -129,3 +129,12 @@ def test_a_key_is_a_variable() -> None:
     text = render_host(Host("a.example", (replace(route, versions=(version,)),)), settings_in(), Globals())
     blocks = [d for d in directives(text) if d["directive"] == "map"]
     assert blocks[0]["block"][0]["args"] == ["${request_uri}x;y"]
+
+
+def test_checking_without_authorities_is_not_left_out() -> None:
+    """nginx refuses it, so that the object is closed: better than endpoints that nobody checks."""
+    unable = Upstream(tls=True, verification=replace(TLS, authorities=""))
+    host = Host("h.example", (one(1, "/", Policy(upstream=unable)),))
+    text = render_host(host, settings_in(), Globals())
+    assert "proxy_ssl_verify on;" in text
+    assert "proxy_ssl_trusted_certificate" not in text

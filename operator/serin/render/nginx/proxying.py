@@ -31,7 +31,10 @@ class Buffers:
 
 @dataclass(frozen=True, slots=True)
 class EndpointTls:
-    """proxy-ssl-*: `certificate` and `authorities` are files with PEM."""
+    """proxy-ssl-*: `certificate` and `authorities` are files with PEM.
+
+    `verify` without authorities is written all the same: nginx refuses it, so that the object is closed.
+    """
 
     certificate: File | None
     authorities: File | None
@@ -116,7 +119,7 @@ def _tls(route: Route, upstream: Upstream, settings: NginxSettings) -> EndpointT
     return EndpointTls(
         _pem(settings, tls.certificate),
         _pem(settings, tls.authorities),
-        tls.verify and bool(tls.authorities),
+        tls.verify,
         tls.depth,
         Text(tls.ciphers) if tls.ciphers else None,
         tls.protocols,
