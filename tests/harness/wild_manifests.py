@@ -1,7 +1,7 @@
 """Sets of manifests that nobody sane would write and anybody might, by chance, for comparing data planes.
 
-A `Wild` set has one family of host names, `zz.example`, and one namespace, `zz`; many sets are served at a time, each with
-names of its own. What they say never draws: each weight is nothing or all, each Service has one endpoint.
+A `Wild` set has one family of host names, `zz.example`, and one namespace, `zz`; many sets are served at a time, each
+with names of its own. What they say never draws: each weight is nothing or all, each Service has one endpoint.
 """
 
 import copy

@@ -101,7 +101,6 @@ ANNOTATIONS: dict[str, list[str]] = {
         "$service_name.$namespace.svc",
         "$http_x_test",
         "a b",
-        "$uri",
         "$request_uri",
         "$arg_a",
         "$cookie_c",
