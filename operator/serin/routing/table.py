@@ -7,10 +7,17 @@ back is the caller's own value for the route, so that a worker keeps all that it
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from serin.errors import SerinError
 from serin.routing.plan import Host, PathKind, Route
 from serin.routing.search import PatternMaker, Searcher, path_searcher
 
 V = TypeVar("V")
+Clock = Callable[[], float]
+
+MOST_SECONDS = 0.05
+"""Of the processor, for all searches of a lookup together: each pattern has a bound of its own, but there may be
+thousands."""
+LOOK_EVERY = 16
 
 
 class RouteTable(Generic[V]):
@@ -20,9 +27,13 @@ class RouteTable(Generic[V]):
     prefixes that would take it: so the first hit from the long end is the right one.
     """
 
-    __slots__ = ("_exact", "_longest", "_patterns", "_prefix", "_root")
+    __slots__ = ("_clock", "_exact", "_longest", "_patterns", "_prefix", "_root")
 
-    def __init__(self, host: Host, patterns: PatternMaker, value: Callable[[Route], V]) -> None:
+    def __init__(
+        self, host: Host, patterns: PatternMaker, value: Callable[[Route], V], clock: Clock | None = None
+    ) -> None:
+        """`clock`: seconds of the processor that this thread has had; None: searches have no bound together."""
+        self._clock = clock
         self._exact: dict[bytes, tuple[int, V]] = {}
         self._prefix: dict[bytes, tuple[int, V]] = {}
         self._patterns: list[tuple[int, Searcher, V]] = []
@@ -47,9 +58,12 @@ class RouteTable(Generic[V]):
         if hit is None:
             hit = (self._find_prefix(path) if self._prefix else None) or self._root
         if self._patterns:
-            for place, searcher, value in self._patterns:
+            begun: float | None = None
+            for searches, (place, searcher, value) in enumerate(self._patterns, 1):
                 if hit is not None and place > hit[0]:
                     break
+                if searches % LOOK_EVERY == 0 and self._clock is not None:
+                    begun = _bounded(begun, self._clock())
                 if searcher.search(path) is not None:
                     return value
         return None if hit is None else hit[1]
@@ -65,3 +79,10 @@ class RouteTable(Generic[V]):
                 return None
             hit = prefixes.get(path[: end + 1]) or prefixes.get(path[:end])
         return hit
+
+
+def _bounded(begun: float | None, now: float) -> float:
+    """When the lookup began, as far as that is known. SerinError when it takes too long."""
+    if begun is not None and now - begun > MOST_SECONDS:
+        raise SerinError(f"the patterns of a host take more than {MOST_SECONDS} s")
+    return now if begun is None else begun

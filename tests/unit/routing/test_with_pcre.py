@@ -1,5 +1,7 @@
 """Routing with the engine that both planes use: what PCRE means beyond Python's `re`, and its bound on work."""
 
+import time
+
 import pytest
 
 from serin.errors import SerinError
@@ -65,6 +67,20 @@ def test_a_path_pattern_that_cannot_be_run_is_an_error() -> None:
     )
     with pytest.raises(SerinError):
         RouteTable(Host("h", routes), Pattern, lambda r: r).find(b"/" + HARD)
+
+
+def test_path_patterns_have_a_bound_together() -> None:
+    """Each takes some tenths of a millisecond on the path, 3,000 of them nearly forever."""
+    routes = [
+        Route(PathMatch(PathKind.REGEX, path), RuleId("h", path, "Prefix"), INGRESS, None, (), Policy())
+        for path in (f"/(a+)+(b|d{number})" for number in range(3000))
+    ]
+    few = RouteTable(Host("h", tuple(routes[:10])), Pattern, lambda r: r, time.thread_time)
+    assert few.find(b"/" + b"a" * 11 + b"c") is None
+    table = RouteTable(Host("h", tuple(routes)), Pattern, lambda r: r, time.thread_time)
+    with pytest.raises(SerinError, match="patterns of a host"):
+        table.find(b"/" + b"a" * 11 + b"c")
+    assert table.find(b"/c") is None
 
 
 def test_a_rewrite_that_cannot_be_run_is_500() -> None:

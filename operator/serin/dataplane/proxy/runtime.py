@@ -118,7 +118,9 @@ class RuntimeHost:
         self.host = host
         self.special = host.name == "" or host.www is not None
         """Whether anything may answer before the routes are looked at."""
-        self.table: RouteTable[RuntimeRoute] = RouteTable(host, made.patterns, lambda route: RuntimeRoute(route, made))
+        self.table: RouteTable[RuntimeRoute] = RouteTable(
+            host, made.patterns, lambda route: RuntimeRoute(route, made), time.thread_time
+        )
 
 
 def make_ready(host: Host, made: Workshop) -> RuntimeHost:
