@@ -1,5 +1,6 @@
 """From a plan on disk to files in force: what changed and no more, and never at the cost of what was there."""
 
+import datetime as dt
 import errno
 import json
 import os
@@ -9,13 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unit.nginx_apply.stand_in import Oracle, bench, ref, route
+from unit.nginx_apply.stand_in import Oracle, bench, plan, ref, route
 
+from serin.dataplane.certificate import default_certificate
 from serin.dataplane.nginx import files as files_module
 from serin.dataplane.nginx.apply import ConfigurationRefusedError
+from serin.dataplane.nginx.certificates import link_name
 from serin.dataplane.nginx.testing import TestResult
 from serin.errors import CorruptFileError
-from serin.routing.plan import Globals, Host
+from serin.routing.identity import content_digest
+from serin.routing.plan import Certificate, Globals, Host
 
 
 def simple(name: str, *paths: str) -> Host:
@@ -288,7 +292,10 @@ def test_the_last_good_file_and_its_hosts_are_kept(tmp_path: Path) -> None:
     it.clock[0] += 2 * files_module.KEPT_SECONDS
     it.publish(simple("a.example", "/second"))
     second = it.applier.apply()
-    it.applier.confirmed(first.digest)  # the running one still is the first
+    for _ in range(3):
+        it.applier.confirmed(first.digest)  # the running one still is the first
+        it.clock[0] += files_module.KEPT_SECONDS
+        it.applier.apply()
     assert (it.prefix / "good.conf").read_text() == good
     assert it.applier.restore()
     assert it.main == good
@@ -300,6 +307,32 @@ def test_the_last_good_file_and_its_hosts_are_kept(tmp_path: Path) -> None:
     it.clock[0] += 2 * files_module.KEPT_SECONDS
     it.applier.apply()
     assert [p.read_text().count('"/first"') for p in (it.prefix / "hosts").iterdir()] == [0]
+
+
+def test_a_new_name_with_a_certificate_is_tested_and_a_gone_one_forgotten(tmp_path: Path) -> None:
+    pem = default_certificate(dt.datetime.now(dt.UTC))
+    made = Certificate(content_digest(pem), pem)
+    nginx = Oracle()
+    it = bench(tmp_path, nginx)
+    link = it.prefix / "certificates" / link_name("a.example")
+
+    def publish(*certificates: Certificate) -> None:
+        host = replace(simple("a.example"), certificate=certificates[0].digest if certificates else None)
+        found = {c.digest: c for c in certificates}
+        assert it.run_dir.publish(replace(plan(host), certificates=found)) == {}
+
+    publish()
+    it.applier.confirmed(it.applier.apply().digest)
+    nginx.tests.clear()
+    publish(made)
+    applied = it.applier.apply()
+    assert (applied.tests, applied.reload_needed) == (1, True)
+    assert link.read_bytes() == pem
+    publish()
+    applied = it.applier.apply()
+    assert link.is_symlink(), "nginx asks for it until it is reloaded"
+    it.applier.confirmed(applied.digest)
+    assert not link.is_symlink()
 
 
 def test_files_of_plans_that_are_never_in_force_go(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from serin.dataplane.proxy.sticky import RulesBeforeSticky, StickyPicker
 from serin.native.hashing import hash64
 from serin.native.pattern import Pattern
 from serin.native.worker import NO_ENDPOINT, VERSION_ONLY
+from serin.render.nginx.blocks import SplitBlock
 from serin.render.nginx.environment import environment
 from serin.render.nginx.rules import route_rules
 from serin.render.nginx.stock import StockRoute, losses, route_stock
@@ -202,6 +203,14 @@ def test_small_weights_are_not_lost_and_rounding_is_said() -> None:
     made = route_stock(route, weights_of(route, [(0, True), (1, True)], total=100000))
     assert went(made, Request()) == {upstream_name(SPLIT, 1): 1, upstream_name(SPLIT, 0): 9999}
     assert made.notes == ("weights out of 100000 are rounded to 0.01 %",)
+
+
+def test_hundredths_are_never_more_than_a_hundred_per_cent() -> None:
+    """nginx refuses the whole file for more."""
+    route = route_of(version(0), version(1))
+    made = route_stock(route, weights_of(route, [(0, True), (99_999, True)], total=100_000))
+    (drawn,) = [block for block in made.blocks if isinstance(block, SplitBlock)]
+    assert [share.hundredths for share in drawn.shares] == [9999, None]
 
 
 def test_an_endpoint_a_line() -> None:
