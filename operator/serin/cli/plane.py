@@ -44,7 +44,7 @@ def run_path(arguments: argparse.Namespace) -> Iterator[Path]:
 
 
 def child_command(arguments: argparse.Namespace, run_dir: Path, *, standalone: bool) -> list[str]:
-    command = [sys.executable, "-m", "serin", "data-plane", "--run-dir", str(run_dir)]
+    command = [sys.executable, "-P", "-m", "serin", "data-plane", "--run-dir", str(run_dir)]
     if standalone:
         command.append("--standalone")
     for name in HANDED_ON:

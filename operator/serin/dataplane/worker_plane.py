@@ -16,7 +16,7 @@ from serin.dataplane.settings import DataPlaneSettings
 from serin.dataplane.sockets import Listeners, WorkerSockets
 from serin.dataplane.workers import Worker, Workers
 
-WORKER_COMMAND = (sys.executable, "-m", "serin.dataplane.proxy.worker")
+WORKER_COMMAND = (sys.executable, "-P", "-m", "serin.dataplane.proxy.worker")
 
 
 class WorkerPlane:

@@ -88,7 +88,7 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[Ports]:
     with tempfile.TemporaryDirectory(prefix="serin-demo-") as folder:
         run_dir, log = Path(folder) / "run", Path(folder) / "log"
         ports = ("--http-port", str(arguments.http_port), "--https-port", str(arguments.https_port))
-        command = (sys.executable, "-m", "serin", "serve", str(arguments.folder), "--run-dir", str(run_dir))
+        command = (sys.executable, "-P", "-m", "serin", "serve", str(arguments.folder), "--run-dir", str(run_dir))
         options = (*ports, "--healthz-port", "0", "--workers", "2")
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
