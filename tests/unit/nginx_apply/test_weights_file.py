@@ -61,6 +61,24 @@ def test_a_change_is_seen_and_nothing_else(pools: PoolsFile, tmp_path: Path) -> 
     pools.close()
 
 
+def test_a_change_while_it_is_read_is_not_lost(
+    pools: PoolsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_main = Split(SPLIT.id, SPLIT.rule, (Share("0000000000000001", MAIN.spec.id, 100),))
+    read, written = WeightsFile._read, []
+
+    def read_and_be_overtaken(watch: WeightsFile) -> None:
+        read(watch)
+        if not written:
+            written.append(pools.put_split(all_main))
+
+    monkeypatch.setattr(WeightsFile, "_read", read_and_be_overtaken)
+    watch = WeightsFile(tmp_path)
+    assert watch.current().splits[SPLIT.id].shares == all_main.shares
+    assert not watch.changed()
+    pools.close()
+
+
 def test_a_resolved_name_brings_its_addresses(pools: PoolsFile, tmp_path: Path) -> None:
     shared = state.create(tmp_path, 1)
     watch = WeightsFile(tmp_path)
