@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from serin.dataplane.nginx.assets import library, lua_folder, preload
 from serin.errors import SerinError, UsageError
@@ -56,8 +55,11 @@ class Components:
         return self.version >= (mainline if self.version[:2] == mainline[:2] else stable)
 
 
-def find(lua: Literal["auto", "off"] | str = "auto") -> Components:
-    """nginx as it is to be run. UsageError, saying what to install, when there is none."""
+def find(lua: str = "auto") -> Components:
+    """nginx as it is to be run. UsageError, saying what to install, when there is none.
+
+    `lua`: `auto` takes it where all of it is there, `off` never does.
+    """
     named = os.environ.get(VARIABLE, "")
     root = Path(named or "/")
     environment = _library_path(root) if root != Path("/") else ()
