@@ -65,7 +65,8 @@ def test_a_change_while_it_is_read_is_not_lost(
     pools: PoolsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     all_main = Split(SPLIT.id, SPLIT.rule, (Share("0000000000000001", MAIN.spec.id, 100),))
-    read, written = WeightsFile._read, []
+    read = WeightsFile._read
+    written: list[bool] = []
 
     def read_and_be_overtaken(watch: WeightsFile) -> None:
         read(watch)
