@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from cryptography.x509.oid import NameOID
 from unit.render_nginx.nginx_text import NGINX
 from unit.render_nginx.stock_nginx import SOURCE, Running, one, serving
 
-from serin.routing.plan import BasicAuth, ClientAuth, ClientVerify, Host, Policy
+from serin.refs import Ref
+from serin.routing.plan import BasicAuth, ClientAuth, ClientVerify, Host, PathKind, Policy, Route
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not here")
 CA, USERS = "a" * 32, "e" * 32
@@ -81,8 +83,30 @@ def running(folder: Path) -> Iterator[Running]:
         Host("off.example", (one(7, "/", Policy(auth=BasicAuth("off", USERS, SOURCE))),)),
         Host("n.example", (one(8, "/", Policy(auth=BasicAuth("x", USERS, SOURCE)), proxied=False),)),
     ]
+    hosts += [
+        Host("guarded.example", beside_unbounded(9, Policy(auth=BasicAuth("x", USERS, SOURCE)))),
+        Host("unguarded.example", beside_unbounded(20, Policy())),
+    ]
     with serving(folder, hosts) as found:
         yield found
+
+
+def beside_unbounded(number: int, policy: Policy) -> tuple[Route, ...]:
+    """A path that nginx alone must not search, between two routes of other Ingresses."""
+    regex, other = PathKind.REGEX, Ref("Ingress", "shop", "other")
+    return (
+        replace(one(number, "/open/first", Policy(), regex), ingress=other),
+        one(number + 1, "/secret(a|a)*b", policy, regex),
+        replace(one(number + 2, "/", Policy(), regex), ingress=other),
+    )
+
+
+def test_what_comes_after_a_guard_that_cannot_run_is_closed(running: Running) -> None:
+    """Else another Ingress's route would let everybody to where the guard keeps them out."""
+    assert running.ask("guarded.example", "/open/first")[0].status == 200
+    assert running.ask("guarded.example", "/secretab")[0].status == 503
+    assert running.ask("guarded.example", "/x")[0].status == 503
+    assert running.ask("unguarded.example", "/x")[0].status == 200
 
 
 def test_certificates_of_clients(running: Running, folder: Path) -> None:

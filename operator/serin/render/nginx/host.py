@@ -164,13 +164,27 @@ def _path_cost(path: str) -> bounds.Cost:
 
 
 def _without_unsafe(routes: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Without Lua: a route that nginx cannot be trusted with is not there, and its Ingress answers 503."""
+    """Without Lua: a route that nginx cannot be trusted with is not there, and its Ingress answers 503.
+
+    Where it asks who may come in, so do all routes after it: they would take its requests, and let anybody in.
+    """
     unsafe = [route for route in routes if not _is_safe(route)]
     if not unsafe:
         return routes
     closed = {route.ingress: route for route in reversed(unsafe)}
-    kept = (route for route in routes if _is_safe(route))
-    return tuple(_close(route, closed[route.ingress]) if route.ingress in closed else route for route in kept)
+    kept: list[Route] = []
+    guard: Route | None = None
+    for route in routes:
+        if not _is_safe(route):
+            guard = guard or (route if _guards(route.policy) else None)
+            continue
+        by = closed.get(route.ingress) or guard
+        kept.append(route if by is None else _close(route, by))
+    return tuple(kept)
+
+
+def _guards(policy: Policy) -> bool:
+    return policy.auth is not None or policy.closed is not None or policy.client_match != ""
 
 
 def _is_safe(route: Route) -> bool:
