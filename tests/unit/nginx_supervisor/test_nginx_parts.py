@@ -14,7 +14,7 @@ from unit.dataplane_parent.dataplane_driver import until
 
 from serin.dataplane.nginx import processes, standard_output
 from serin.dataplane.nginx.error_log import PER_SECOND, ErrorLog
-from serin.dataplane.nginx.rows import Rows
+from serin.dataplane.nginx.rows import MOST_LEAVING, ROWS, Leaving, Rows
 from serin.dataplane.nginx.status import Connections, StatusSocket, leave, socket_path
 from serin.dataplane.readiness import View, WorkerView, alive, reasons, warnings
 from serin.errors import RunDirectoryError
@@ -231,3 +231,13 @@ def test_the_page() -> None:
         "serin_nginx_old_worker_processes 4",
         "serin_nginx_log_lines_dropped_total 5",
     }
+
+
+def test_of_old_workers_the_oldest_go_when_there_are_too_many() -> None:
+    old = Leaving(3)
+    assert old.see([7, 9]) == ()
+    assert old.see([7, 9, 3]) == ()
+    assert old.see([2, 3, 7, 9]) == (7,)
+    assert old.see([2, 3, 9]) == ()
+    assert old.see([1, 2, 3, 5, 9]) == (9, 3)
+    assert MOST_LEAVING < ROWS

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from serin.dataplane.nginx.following import Applies, Following
 from serin.dataplane.nginx.master import Master
 from serin.dataplane.nginx.pace import Pace
 from serin.dataplane.nginx.process import NginxProcess
-from serin.dataplane.nginx.rows import Rows
+from serin.dataplane.nginx.rows import Leaving, Rows
 from serin.dataplane.nginx.sockets import Listening, remember
 from serin.dataplane.nginx.status import Connections, StatusSocket
 from serin.dataplane.plane import PlaneFigures, SharedState
@@ -61,6 +62,7 @@ class NginxPlane:
         self._workers_died = 0
         self._workers: tuple[int, ...] = ()
         self._leaving = 0
+        self._old = Leaving()
         self._tasks = [asyncio.create_task(self._look_after())]
         self.master = Master(self._launch, status, broken=self._broken, changed=self._news)
         self.following = Following(applier, self.master, pace, self._news, weights_changed)
@@ -198,4 +200,9 @@ class NginxPlane:
         running = self.master.process
         own = processes.children(running.pid) if running is not None else ()
         self._workers = (*own, *orphans)
-        self._leaving = len(orphans) + sum(processes.title(pid) == processes.LEAVING for pid in own)
+        leaving = [pid for pid in own if processes.title(pid) == processes.LEAVING]
+        self._leaving = len(orphans) + len(leaving)
+        for pid in self._old.see(leaving):
+            log.event(_log, log.NGINX_KILLED, level=logging.WARNING, pid=pid, text="too many old workers are left")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)

@@ -13,6 +13,23 @@ from serin.dataplane.plane import SharedState
 ROWS = 256
 """More than the proxy has: every reload leaves old workers behind until their last connection ends."""
 
+MOST_LEAVING = ROWS // 2
+"""Old workers whose connections may end in their own time. A worker without a row answers 503 to everybody, so that a
+WebSocket held over each of many reloads would otherwise end in serving nobody."""
+
+
+class Leaving:
+    """Old workers in the order in which they were told to go."""
+
+    def __init__(self, most: int = MOST_LEAVING) -> None:
+        self._most = most
+        self._known: list[int] = []
+
+    def see(self, pids: Collection[int]) -> tuple[int, ...]:
+        """All that live now; gives those that have to end at once, the oldest first."""
+        self._known = [pid for pid in self._known if pid in pids] + [pid for pid in pids if pid not in self._known]
+        return tuple(self._known[: max(0, len(self._known) - self._most)])
+
 
 class Rows:
     def __init__(self, state: SharedState) -> None:
