@@ -17,7 +17,7 @@ from serin.native.worker import NO_ENDPOINT, VERSION_ONLY
 from serin.render.nginx.blocks import SplitBlock
 from serin.render.nginx.environment import environment
 from serin.render.nginx.rules import route_rules
-from serin.render.nginx.stock import StockRoute, losses, route_stock
+from serin.render.nginx.stock import StockRoute, closed, losses, route_stock
 from serin.render.nginx.upstreams import upstream_name
 from serin.render.nginx.values import Variable
 from serin.render.nginx.verdicts import letter_rows, of_letters, possible_letters
@@ -262,6 +262,9 @@ def test_upstreams_of_both_schemes_are_apart() -> None:
     assert [u.name for u in made.upstreams] == [f"serin_{SPLIT}_0_http", f"serin_{SPLIT}_0_https"]
 
 
+ABSENT = "the route is not there; others of its Ingress on this host (of a guarded one: all after it) answer 503"
+
+
 def test_what_is_lost_is_listed_with_its_object() -> None:
     match = Match(query=(FieldMatch("v", MatchKind.REGULAR_EXPRESSION, "1+"),))
     unbounded = HeaderRule("X", pattern="(a|a)*b")
@@ -273,8 +276,9 @@ def test_what_is_lost_is_listed_with_its_object() -> None:
         route_of(version(0), version(1, HeaderRule("X"), CookieRule("c"))),
     )
     found = [text.removeprefix(f"{INGRESS} /: ") for text in losses(Host("a", routes))]
+    assert closed(Host("a", routes)) == (f"{INGRESS} /: the work of its pattern is not bounded; {ABSENT}",)
     assert found == [
-        "the work of its pattern is not bounded; the route is not there",
+        "the work of its pattern is not bounded; " + ABSENT,
         "cookie affinity is by hash (balanced): more endpoints move some users",
         "header X: the work of its pattern is not bounded; requests with it get no such canary",
         "query parameter v: its pattern cannot be run here; no value is a match",

@@ -1,13 +1,21 @@
-"""The templates as the applier calls them, with this data plane's settings."""
+"""The templates as the applier calls them, with this data plane's settings.
 
+What nginx without Lua cannot serve is told when a host is rendered, and not again before it is another thing.
+"""
+
+import logging
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from serin.render.nginx import stock
 from serin.render.nginx.host import render_host
 from serin.render.nginx.main import HostFile, host_file, render_main
 from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.weights import Weights
 from serin.routing.plan import Globals, Host
+from serin.telemetry import log
+
+_log = logging.getLogger(__name__)
 
 
 class Templates:
@@ -15,9 +23,20 @@ class Templates:
 
     def __init__(self, settings: NginxSettings) -> None:
         self._settings = settings
+        self._told: dict[str, tuple[str, ...]] = {}
 
     def host(self, host: Host, globals_: Globals, weights: Weights | None) -> str:
+        if self._settings.lua is None:
+            self._tell(host)
         return render_host(host, self._settings, globals_, weights)
+
+    def _tell(self, host: Host) -> None:
+        closed, told = stock.closed(host), self._told.pop(host.name, ())
+        if closed:
+            self._told[host.name] = closed
+        for text in closed:
+            if text not in told:
+                log.event(_log, log.NGINX_CLOSED, level=logging.WARNING, host=host.name, text=text)
 
     def include(self, host: Host, file: str) -> object:
         return host_file(host, file)

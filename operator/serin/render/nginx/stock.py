@@ -12,6 +12,7 @@ from serin.render.nginx.blocks import EMPTY, Block, Blocks, MapBlock, MapRow, Sh
 from serin.render.nginx.bounds import Cost, cost, path_cost
 from serin.render.nginx.canary_maps import canary_maps
 from serin.render.nginx.in_force import WeightLine, split_of, weight_lines
+from serin.render.nginx.locations import fits
 from serin.render.nginx.match_maps import MatchMaps, bits
 from serin.render.nginx.rules import RouteRules, route_rules
 from serin.render.nginx.sticky_maps import StickyMaps, sticky_notes
@@ -186,6 +187,8 @@ def _cut(weights: list[int], total: int) -> list[int]:
 
 # --- what is lost ---
 
+_ABSENT = "the route is not there; others of its Ingress on this host (of a guarded one: all after it) answer 503"
+
 
 def losses(host: Host, weights: Weights | None = None) -> tuple[str, ...]:
     """What a host asks for and nginx without Lua does not do, each with the object that asked; beside `GENERAL`."""
@@ -196,13 +199,27 @@ def losses(host: Host, weights: Weights | None = None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _lost(route: Route, weights: Weights | None) -> list[str]:
+def closed(host: Host) -> tuple[str, ...]:
+    """Of `losses` those by which requests are not answered as their object asks."""
+    return tuple(
+        dict.fromkeys(f"{r.canary_route or r.ingress} {r.rule.path}: {t}" for r in host.routes for t in _shut(r))
+    )
+
+
+def _shut(route: Route) -> list[str]:
     texts: list[str] = []
-    if route.match.kind is PathKind.REGEX and path_cost(route.match.path) is Cost.UNBOUNDED:
-        texts.append("the work of its pattern is not bounded; the route is not there")
+    if not fits(route):
+        texts.append("its path is too long for nginx; " + _ABSENT)
+    elif route.match.kind is PathKind.REGEX and path_cost(route.match.path) is Cost.UNBOUNDED:
+        texts.append("the work of its pattern is not bounded; " + _ABSENT)
     rewrite = route.policy.rewrite
     if rewrite is not None and cost(rewrite.pattern, anchored=False, ignore_case=True) is Cost.UNBOUNDED:
         texts.append("the work of its rewrite's pattern is not bounded; the route answers 503")
+    return texts
+
+
+def _lost(route: Route, weights: Weights | None) -> list[str]:
+    texts = _shut(route)
     if route.split is None:
         return texts
     if route.policy.affinity is not None:
