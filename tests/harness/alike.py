@@ -116,7 +116,7 @@ class Alike:
                 path.unlink(missing_ok=True)
         self._mark += 1
         host = f"mark{self._mark}.example"
-        put(self._folder / "mark.yaml", *_in_mark(ingress(MARK, host, MARK)))
+        put(self._folder / "mark.yaml", *_in_mark(ingress(MARK, host, MARK, force_ssl_redirect="false")))
         for serving in self.servings:
             until(lambda s=serving: s.door.send(Request(host=host)).first("x-echo-backend") == MARK, host, seconds=60)  # type: ignore[misc]
             until(lambda s=serving: len(s.workers()) == 1, "the old worker's end", seconds=60)  # type: ignore[misc]
