@@ -14,6 +14,7 @@ from unit.dataplane_parent.dataplane_driver import until
 
 from serin.dataplane.nginx import processes, standard_output
 from serin.dataplane.nginx.error_log import PER_SECOND, ErrorLog
+from serin.dataplane.nginx.repeats import MOST, SECONDS, Repeats
 from serin.dataplane.nginx.rows import MOST_LEAVING, ROWS, Leaving, Rows
 from serin.dataplane.nginx.status import Connections, StatusSocket, leave, socket_path
 from serin.dataplane.readiness import View, WorkerView, alive, reasons, warnings
@@ -72,6 +73,35 @@ async def test_much_is_heard_and_little_is_passed_on(tmp_path: Path, caplog: pyt
     assert "exited on signal 9" in str(caplog.records[-1].__dict__)
     os.close(fd)
     errors.close()
+
+
+async def test_a_dead_endpoint_is_no_line_for_each_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[Line] = []
+    errors = ErrorLog(tmp_path, lambda *line: heard.append(line))
+    fd = errors.writing_end()
+    for number in range(40):
+        said = f"*{number} connect() failed (111: Connection refused), client: 10.0.0.{number}, server: a.example"
+        os.write(fd, f"2026/11/21 15:18:21 [error] 1#1: {said}\n".encode())
+    os.write(fd, b"2026/11/21 15:18:21 [error] 1#1: *1 connect() failed, client: 10.0.0.1, server: b.example\n")
+    await until(lambda: len(heard) == 41)
+    os.close(fd)
+    errors.close()
+    texts = [r.__dict__["serin_fields"]["text"] for r in caplog.records]
+    assert [text.rpartition(" ")[2] for text in texts] == ["a.example", "b.example"]
+
+
+def test_how_often_it_was_said_again() -> None:
+    now = [100.0]
+    repeats = Repeats(lambda: now[0])
+    line = "*{} upstream timed out, client: ::1, server: a.example, request: x"
+    assert [repeats.left_out(line.format(number)) for number in range(3)] == [0, None, None]
+    assert [repeats.left_out("signal process started")] * 2 == [0, 0]
+    now[0] += SECONDS
+    assert repeats.left_out(line.format(3)) == 2
+    assert repeats.left_out(line.format(4)) is None
+    for number in range(MOST):
+        assert repeats.left_out(f"a word {chr(0x4E00 + number)}, client: ::1") == 0
+    assert repeats.left_out(line.format(5)) == 0, "forgotten for others: bounded"
 
 
 async def test_nobody_reads_and_nginx_is_not_held_up(tmp_path: Path) -> None:

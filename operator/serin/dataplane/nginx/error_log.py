@@ -1,9 +1,10 @@
 """nginx's error log as lines of our own log. It comes by a named pipe in state/nginx, which never holds nginx up.
 
 nginx has the pipe open for both directions and without blocking: when nobody reads, a full pipe drops lines, and the
-next supervisor reads what is left of them. Requests can make nginx say much, so only some lines a second are passed on.
-Requests and answers of endpoints can have line ends in what nginx says of them, so each of its writes is kept apart:
-nobody can put words into the master's mouth, such as that it refuses a configuration.
+next supervisor reads what is left of them. Requests can make nginx say much, so only some lines a second are passed on,
+and what it says again only now and then. Requests and answers of endpoints can have line ends in what nginx says of
+them, so each of its writes is kept apart: nobody can put words into the master's mouth, such as that it refuses a
+configuration.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from serin.dataplane.nginx.repeats import Repeats
 from serin.telemetry import log
 
 PIPE = "errors"
@@ -60,6 +62,7 @@ class ErrorLog:
         self._second = 0.0
         self._passed = 0
         self._unsaid = 0
+        self._repeats = Repeats(self._loop.time)
         # Also open for writing, or it would be at its end whenever no nginx has it open.
         self._fd = self.writing_end()
         self._apart = bool(fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_DIRECT)
@@ -101,8 +104,9 @@ class ErrorLog:
         if level == "warn" and _USUAL in message:
             level = "info"
         self._heard(level, pid, message)
-        if self._may_pass(level):
-            fields = {"pid": pid} if pid else {}
+        repeated = self._repeats.left_out(message) if level in ("warn", "error") else 0
+        if repeated is not None and self._may_pass(level):
+            fields = ({"pid": pid} if pid else {}) | ({"repeated": repeated} if repeated else {})
             log.event(
                 _log, log.NGINX_SAID, level=_LEVELS.get(level, logging.WARNING), nginx=level, **fields, text=message
             )
