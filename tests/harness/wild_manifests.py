@@ -15,7 +15,7 @@ from typing import Any
 from harness.casefile import apache_hash, self_signed
 from harness.manifests import PREFIX, encoded, endpoint_slice, service, tls_secret
 from harness.wild_requests import Ask, ask
-from harness.wild_values import ANNOTATIONS, CANARY, HOST, HOSTS, PATHS, PATTERNS, SERVICES, SETTINGS, TYPES
+from harness.wild_values import ANNOTATIONS, CANARY, HOST, HOSTS, PATHS, PATTERNS, PIECES, SERVICES, SETTINGS, TYPES
 
 NAMESPACE = "zz"
 ADDRESSES = {"main": 11, "canary": 21, "canary2": 22, "other": 31, "secure": 41}
@@ -146,9 +146,15 @@ def _ingress(dice: random.Random, number: int, *, everywhere: bool) -> Manifest:
 
 
 def _path(dice: random.Random, regex: bool) -> Manifest:
-    path = dice.choice(PATTERNS if dice.random() < (0.7 if regex else 0.05) else PATHS)
+    path = dice.choice(PATHS)
+    if dice.random() < (0.7 if regex else 0.05):
+        path = dice.choice(PATTERNS) if dice.random() < 0.5 else "/" + pattern(dice)
     kind = "ImplementationSpecific" if regex and dice.random() < 0.8 else dice.choice(TYPES)
     return {"path": path, "pathType": kind, "backend": _backend(dice)}
+
+
+def pattern(dice: random.Random) -> str:
+    return "".join(dice.choice(PIECES) for _ in range(dice.choice([1, 2, 3, 4, 5])))
 
 
 def _backend(dice: random.Random, names: list[str] = SERVICES) -> Manifest:
@@ -168,6 +174,8 @@ def _canary(dice: random.Random, name: str, main: Manifest) -> Manifest:
     chosen = {key: dice.choice(CANARY[key]) for key in dice.sample(sorted(CANARY), dice.choice([1, 2, 2, 3, 4]))}
     if "canary-by-header-value" in chosen or "canary-by-header-pattern" in chosen:
         chosen.setdefault("canary-by-header", "X-Canary")
+    if "canary-by-header-pattern" in chosen and dice.random() < 0.5:
+        chosen["canary-by-header-pattern"] = pattern(dice)
     made["metadata"]["annotations"] = {PREFIX + k: v for k, v in chosen.items()}
     made["metadata"]["annotations"][PREFIX + "canary"] = dice.choice(["true"] * 9 + ["yes"])
     return made

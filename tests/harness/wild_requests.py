@@ -73,7 +73,7 @@ def ask(dice: random.Random, hints: list[str], *, everywhere: bool = False) -> A
     if dice.random() < 0.02:
         lines = []
     for _ in range(dice.choice([0, 1, 1, 2, 3])):
-        lines.append(dice.choice(LINES).format(v=dice.choice(VALUES)))
+        lines.append(dice.choice(LINES).format(v=dice.choice(VALUES) if dice.random() < 0.7 else _letters(dice)))
     if dice.random() < 0.25:
         lines.append("Cookie: " + dice.choice(COOKIES))
         if dice.random() < 0.2:
@@ -123,11 +123,18 @@ def bodies(dice: random.Random) -> list[tuple[bytes, str]]:
 def _target(dice: random.Random, hints: list[str]) -> str:
     if dice.random() < 0.02:
         return dice.choice(WHOLE_TARGETS)
+    if dice.random() < 0.1:
+        return "/" + _letters(dice)
     start = dice.choice(hints) if hints and dice.random() < 0.8 else dice.choice(STARTS)
     for sign in " ()[]*?\\$|{}#":
         start = start.replace(sign, "" if dice.random() < 0.9 else f"%{ord(sign):02x}")
     return (
         (start or "/")
-        + (dice.choice(TAILS) if dice.random() < 0.3 else dice.choice(ORDINARY_TAILS))
+        + dice.choice([dice.choice(TAILS), dice.choice(ORDINARY_TAILS), dice.choice(ORDINARY_TAILS), _letters(dice)])
         + dice.choice(QUERIES if dice.random() < 0.8 else ANSWERS)
     )
+
+
+def _letters(dice: random.Random) -> str:
+    """What patterns made of the same letters may take."""
+    return "".join(dice.choices("aaabbAB1/.-c", k=dice.choice([1, 2, 3, 4, 6])))
