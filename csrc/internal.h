@@ -13,6 +13,7 @@ typedef struct {
 } srn_map;
 
 typedef struct srn_requests srn_requests;
+typedef struct srn_texts srn_texts;
 
 struct srn_worker {
     char *dir;
@@ -45,6 +46,7 @@ struct srn_worker {
     uint32_t stats_limit;
     uint64_t random;
     srn_requests *requests; /* NULL until the first one */
+    srn_texts *texts;       /* NULL until the first one */
     bool leaving;
     srn_nginx nginx; /* add_cleanup NULL: requests are ended by srn_request_done */
 };
@@ -103,6 +105,16 @@ int srn_route_decide(srn_route *route, int32_t forced, uint32_t excluded, uint64
 
 /* request.c */
 void srn_forget_requests(srn_worker *w);
+
+/* known.c */
+typedef struct {
+    srn_route *route;
+    uint32_t tries;
+    uint32_t len;
+    uint8_t *text;
+} srn_known;
+const srn_known *srn_known_text(const srn_worker *w, const uint8_t *text, size_t len);
+void srn_forget_texts(srn_worker *w);
 
 /* decide.c: whether srn_retry would find an endpoint */
 bool srn_has_untried(srn_worker *w, const srn_choice *c);

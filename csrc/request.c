@@ -220,11 +220,15 @@ int srn_request_retry(srn_worker *w, const void *request) {
     return result;
 }
 
+static void grant(srn_worker *w, srn_entry *e, uint32_t tries) {
+    e->granted = (tries == 0 || e->choice.tried_count + 1 < tries) && srn_has_untried(w, &e->choice);
+}
+
 int srn_request_grant(srn_worker *w, const void *request, uint32_t tries) {
     srn_entry *e = find(w, request);
     if (e == NULL || e->stage != CHOSEN)
         return 0;
-    e->granted = (tries == 0 || e->choice.tried_count + 1 < tries) && srn_has_untried(w, &e->choice);
+    grant(w, e, tries);
     srn_rest(w);
     return e->granted;
 }
@@ -303,6 +307,35 @@ static bool follow_request(const srn_worker *w, const void *request) {
     cleanup->handler = request_ended;
     cleanup->data = r;
     return true;
+}
+
+/* Give nginx the endpoint chosen, and room for one attempt more where there is another endpoint. */
+static void go(srn_worker *w, void *request, srn_entry *e, uint32_t tries) {
+    char text[INET6_ADDRSTRLEN + 2], *err = NULL;
+    size_t len = srn_peer_text(&e->choice, text, sizeof text);
+    w->nginx.set_peer(request, (const uint8_t *)text, len, e->choice.port, &err);
+    grant(w, e, tries);
+    if (e->granted)
+        w->nginx.more_tries(request, 1, &err);
+}
+
+int srn_request_forward(srn_worker *w, const void *request) {
+    static const char name[] = "serin";
+    char lower[sizeof name], *value = NULL, *err = NULL;
+    size_t len = 0;
+    void *r = (void *)(uintptr_t)request;
+    if (w->texts == NULL || w->nginx.variable(r, name, sizeof name - 1, lower, 0, &value, &len, &err) != 0)
+        return SRN_LATER;
+    const srn_known *known = srn_known_text(w, (const uint8_t *)value, len);
+    if (known == NULL || find(w, request) != NULL) /* an attempt has been made, or the request was refused */
+        return SRN_LATER;
+    int result = srn_request_decide(w, request, known->route, -1, 0, NULL, 0, SRN_ASK_KEY);
+    if (result != 0)
+        return result;
+    srn_entry *e = find(w, request);
+    go(w, r, e, known->tries);
+    srn_rest(w);
+    return e->choice.version;
 }
 
 void srn_follow(srn_worker *w, const srn_nginx *nginx) {

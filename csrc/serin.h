@@ -27,6 +27,7 @@
 #define SRN_MOVED (-5)       /* pools.bin was replaced: srn_remap, srn_find_split, and ask again */
 #define SRN_KEY_WANTED (-6)  /* SRN_ASK_KEY: the version is known, its pool hashes; go on with srn_request_endpoint */
 #define SRN_FULL (-7)        /* more requests at once than there are places for (131072): answer 503 */
+#define SRN_LATER (-8)      /* see srn_request_forward */
 
 /* reason: who decided the version */
 #define SRN_BY_DEFAULT 0 /* only one version was possible: main has all the weight, or is out of this request */
@@ -161,10 +162,19 @@ typedef struct srn_nginx {
     int (*status)(void *request);
     int (*variable)(void *request, const char *name, size_t name_len, char *lower_buf, int capture, char **value,
                     size_t *value_len, char **err);
+    int (*set_peer)(void *request, const uint8_t *address, size_t len, int port, char **err);
+    int (*more_tries)(void *request, int count, char **err);
 } srn_nginx;
 /* From now on each request that comes to be known here ends by itself when nginx is done with it; srn_request_done is not to
  * be called. One worker of a process can have this. Its answer: an attempt without one counts as the endpoint's failure. */
 void srn_follow(srn_worker *w, const srn_nginx *nginx);
+/* A text that `$serin` may have, of a location whose requests need nothing but a draw: `route` has to stay. Copied; where
+ * there is no memory it is not known, and the same for set_peer NULL. */
+void srn_know(srn_worker *w, const uint8_t *text, size_t len, srn_route *route, uint32_t tries);
+/* The first attempt of a request whose `$serin` is known, done as a whole: the version (the route's), nginx has its endpoint
+ * and leave for one more attempt where there is another one. Negative: what srn_request_decide would give with SRN_ASK_KEY.
+ * SRN_LATER: it is no such request, nothing has been done. */
+int srn_request_forward(srn_worker *w, const void *request);
 /* `1.2.3.4` or `[::1]`, not ended by 0; its length. */
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 /* The process is ending (an old nginx worker): between calls of srn_request_* it holds no block. */

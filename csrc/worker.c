@@ -139,6 +139,7 @@ void srn_detach(srn_worker *w) {
     if (w == NULL)
         return;
     srn_forget_requests(w);
+    srn_forget_texts(w);
     if (w->row != NULL)
         leave_row(w);
     srn_unmap(&w->pools_map);

@@ -1,7 +1,7 @@
 -- The phases of a forwarded request: the balancer's first call decides, later ones are retries.
 --
--- balance() is the whole cost of a plain route: no table and no closure is made for a request, and nginx variables are
--- read only where something depends on them. The end of a request is seen by the routine (srn_follow), since a Lua phase
+-- balance() is the whole cost of a plain route, nearly all of it one call of the routine's: no table and no closure is
+-- made for a request, and nginx variables are read only where something depends on them. The end of a request is seen by the routine (srn_follow), since a Lua phase
 -- for it would cost more than all of this. What a failure means is serin.dataplane.proxy.retries.
 
 local routine = require "serin.routine"
@@ -20,7 +20,7 @@ local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set
 local get_last_failure = balancer.get_last_failure
 local ERROR = ngx.ERROR
 local ASK_KEY, KEY_WANTED, NO_ENDPOINT = routine.ASK_KEY, routine.KEY_WANTED, routine.NO_ENDPOINT
-local BY_WEIGHT = routine.BY_WEIGHT
+local BY_WEIGHT, LATER = routine.BY_WEIGHT, routine.LATER
 local PEER_SIZE = 64
 local peer = ffi.new("char[?]", PEER_SIZE)
 
@@ -64,6 +64,12 @@ local function describe(spec, choice, reason)
     end
 end
 
+local function describe_where_asked(spec, choice, reason)
+    if described ~= false or choice.version ~= 0 and named ~= false then
+        describe(spec, choice, reason)
+    end
+end
+
 -- Who decided: the rules where they did and their version was there, else the split.
 local function reason_of(choice, forced, reason)
     if reason and (forced == -1 or forced == choice.version) then
@@ -84,6 +90,12 @@ local function decide_by_rules(spec)
     return result, reason
 end
 
+local function chosen(C, worker, r, spec, reason)
+    local choice = C.srn_request_choice(worker, r)
+    describe_where_asked(spec, choice, reason)
+    return go(C, worker, r, spec, choice)
+end
+
 local function first(C, worker, r)
     local spec = specs.of_request()
     if not spec then
@@ -101,11 +113,7 @@ local function first(C, worker, r)
     if result ~= 0 then
         return refuse(worker, r, 503)
     end
-    local choice = C.srn_request_choice(worker, r)
-    if described ~= false or choice.version ~= 0 and named ~= false then
-        describe(spec, choice, reason)
-    end
-    return go(C, worker, r, spec, choice)
+    return chosen(C, worker, r, spec, reason)
 end
 
 -- An attempt failed. `status` is what the client gets for it when no other is made.
@@ -125,11 +133,30 @@ local function again(C, worker, r, status)
     return go(C, worker, r, spec, choice)
 end
 
+-- The routine has done the first attempt by itself, as first() does for a plain route; or has got as far as `version` says.
+local function forwarded(C, worker, r, version)
+    if version == 0 and described == false then
+        return nil
+    elseif version == KEY_WANTED then
+        local spec = specs.of_request()
+        if keys.endpoint(spec) == 0 then
+            return chosen(C, worker, r, spec)
+        end
+    elseif version >= 0 then
+        return describe_where_asked(specs.of_request(), C.srn_request_choice(worker, r))
+    end
+    return refuse(worker, r, 503)
+end
+
 -- balancer_by_lua of every upstream block.
 function core.balance()
     local worker, r = routine.worker, get_request()
     if not worker then
         return refuse(worker, r, 503)
+    end
+    local version = routine.C.srn_request_forward(worker, r)
+    if version ~= LATER then
+        return forwarded(routine.C, worker, r, version)
     end
     local state, status = get_last_failure()
     if state then

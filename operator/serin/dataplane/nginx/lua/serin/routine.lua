@@ -71,8 +71,12 @@ typedef struct srn_nginx {
     int (*status)(void *request);
     int (*variable)(void *request, const char *name, size_t name_len, char *lower_buf, int capture, char **value,
                     size_t *value_len, char **err);
+    int (*set_peer)(void *request, const uint8_t *address, size_t len, int port, char **err);
+    int (*more_tries)(void *request, int count, char **err);
 } srn_nginx;
 void srn_follow(srn_worker *w, const srn_nginx *nginx);
+void srn_know(srn_worker *w, const uint8_t *text, size_t len, srn_route *route, uint32_t tries);
+int srn_request_forward(srn_worker *w, const void *request);
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 void srn_leaving(srn_worker *w);
 srn_pattern *srn_pattern_new(const char *text, size_t len, uint32_t flags, char *err, size_t err_len);
@@ -95,6 +99,7 @@ local routine = {
 
     NO_ENDPOINT = -1,
     KEY_WANTED = -6,
+    LATER = -8,
     BY_WEIGHT = 2,
     KEYED = 1,
     STICKY = 2,
@@ -105,6 +110,24 @@ local routine = {
 
 local C, run_dir, functions, said
 
+-- Functions of ngx.balancer's for the routine to call, where they take what we know: later modules have more arguments.
+-- Without a request they do nothing but say so; with another number of arguments LuaJIT does not call them at all.
+local function functions_of_balancer(made)
+    require "ngx.balancer" -- declares them
+    local nginx, err = ffi.C, ffi.new("char *[1]")
+    local function probe()
+        return nginx.ngx_http_lua_ffi_balancer_set_current_peer(nil, "", 0, 0, err),
+            nginx.ngx_http_lua_ffi_balancer_set_more_tries(nil, 0, err)
+    end
+    if pcall(probe) then
+        made.set_peer = ffi.cast(
+            "int (*)(void *, const uint8_t *, size_t, int, char **)",
+            nginx.ngx_http_lua_ffi_balancer_set_current_peer
+        )
+        made.more_tries = ffi.cast("int (*)(void *, int, char **)", nginx.ngx_http_lua_ffi_balancer_set_more_tries)
+    end
+end
+
 -- What the routine needs of nginx to see the end of a request. resty.core has declared the other two.
 local function functions_of_nginx()
     local made, nginx = ffi.new("srn_nginx"), ffi.C
@@ -113,6 +136,7 @@ local function functions_of_nginx()
     made.variable = ffi.cast(
         "int (*)(void *, const char *, size_t, char *, int, char **, size_t *, char **)", nginx.ngx_http_lua_ffi_var_get
     )
+    functions_of_balancer(made)
     return made
 end
 

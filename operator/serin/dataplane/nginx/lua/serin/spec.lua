@@ -153,7 +153,14 @@ function spec.of_request()
     if not text or text == "" or not routine.worker then
         return nil
     end
-    return parsed[text] or spec.parse(text)
+    local found = parsed[text]
+    if not found then
+        found = spec.parse(text)
+        if found.plain then -- the routine need not ask again
+            routine.C.srn_know(routine.worker, text, #text, found.route, found.tries)
+        end
+    end
+    return found
 end
 
 return spec
