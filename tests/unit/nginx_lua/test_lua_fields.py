@@ -33,7 +33,7 @@ cookie_headers = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     header=cookie_headers, name=st.sampled_from([b"a", b"A", b"ab", b"b", b"", b"a-b", b"%a", b"."]), case=st.booleans()
 )
@@ -56,7 +56,7 @@ targets = st.lists(
 
 @example(target=b"?x=1&a+b=1+2%2B", name="a b")
 @example(target=b"?a%20b=%zz", name="a b")
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(target=targets, name=st.sampled_from(["a", "A", "AA", "a b", "+", "=", "%", "", "aa", "&"]))
 def test_parameters_are_read_alike(lua: LuaState, target: bytes, name: str) -> None:
     subject = Subject(lambda _: None, None, b"/" + target, "GET", "10.0.0.1")

@@ -66,7 +66,7 @@ def test_patterns_have_a_bound_together(lua: LuaState) -> None:
     assert lua.call("find", ",".join(rows), b"/d2999")[:2] == (None, 404), "cheap ones are all searched"
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(matches=st.lists(path_matches, max_size=5), path=paths)
 def test_dispatch(lua: LuaState, matches: list[tuple[PathKind, str]], path: bytes) -> None:
     routes = tuple(route(kind, text) for kind, text in matches)
@@ -94,7 +94,7 @@ asked_paths = st.sampled_from([b"/a", b"/a/b c", b"/a/\xff%", b"/x/y", b"/b", b"
 queries = st.sampled_from([b"", b"?", b"?x=1", b"?x=%20#f", b"#f?x"])
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(pattern=rewrite_patterns, target=targets, path=asked_paths, arguments=queries)
 def test_rewrite(lua: LuaState, pattern: str, target: str, path: bytes, arguments: bytes) -> None:
     absolute = target.startswith("https://")

@@ -86,7 +86,7 @@ def header_row(index: int, rule: HeaderRule) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(rules=canaries, request=requests, cookie=cookies, asked=st.sets(st.integers(0, 3)))
 def test_letters(
     lua: LuaState, rules: list[tuple[Any, Any]], request: dict[str, bytes], cookie: bytes | None, asked: set[int]
@@ -183,7 +183,7 @@ def test_a_pattern_that_meets_its_bound_keeps_at_home(lua: LuaState, home: bool)
     assert verdict_of(found) == plain(wanted)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(rules=match_rules, subject=subjects)
 def test_rows(lua: LuaState, rules: tuple[MatchRule, ...], subject: Subject) -> None:
     versions = tuple(version(i) for i in range(3))

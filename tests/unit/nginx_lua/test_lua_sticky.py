@@ -251,7 +251,7 @@ worlds = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     world=worlds,
     sticky=st.lists(st.booleans(), min_size=3, max_size=3) | st.just([True, True, True]),

@@ -97,7 +97,7 @@ def ask(lua: LuaState, route: Route, request: Request) -> tuple[Any, ...]:
     return lua.call("verdict", spec_text(route, rules.spec), given)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(versions=canaries, request_=requests)
 def test_canary_ingresses(lua: LuaState, versions: tuple[VersionRoute, ...], request_: Request) -> None:
     expected = CompiledRules(versions, Pattern).judge(request_.joined, request_.cookie)
@@ -106,7 +106,7 @@ def test_canary_ingresses(lua: LuaState, versions: tuple[VersionRoute, ...], req
     assert reason == (None if expected.reason is None else expected.reason.encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(rules=match_rules, request_=requests)
 def test_canaryroutes(lua: LuaState, rules: tuple[MatchRule, ...], request_: Request) -> None:
     versions = (version(0), version(1), version(2))
@@ -135,7 +135,7 @@ affinities = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     versions=canaries,
     rules=match_rules,

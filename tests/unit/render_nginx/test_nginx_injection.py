@@ -109,7 +109,7 @@ hostile = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from((*FIELDS, REGEX_PATH)), hostile, st.booleans())
 @example("realm", "off", True)
 def test_no_text_changes_what_is_around_it(field: str, text: str, lua: bool) -> None:

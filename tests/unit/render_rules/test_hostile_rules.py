@@ -107,7 +107,7 @@ def policy_of(affinity: Affinity | None) -> Policy:
     return Policy(affinity=affinity)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(versions, rules, affinities)
 def test_any_plan_has_a_text(
     found: tuple[VersionRoute, ...], match_rules: tuple[MatchRule, ...], affinity: Affinity | None

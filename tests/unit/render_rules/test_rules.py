@@ -78,7 +78,7 @@ def holds(condition: Condition, variables: Variables, subject: Subject, home: bo
 # --- canary Ingresses ---
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(canaries, requests)
 def test_letters_say_what_the_rules_say(versions: tuple[VersionRoute, ...], request: Request) -> None:
     rules = route_rules(route_of(*versions), lua=True)
@@ -87,7 +87,7 @@ def test_letters_say_what_the_rules_say(versions: tuple[VersionRoute, ...], requ
     assert (found.forced, found.excluded) == (expected.forced, expected.excluded)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(canaries, requests)
 def test_without_lua_an_empty_header_is_none_and_a_pattern_that_cannot_be_run_takes_its_canary_out(
     versions: tuple[VersionRoute, ...], request: Request
@@ -127,7 +127,7 @@ def subject_of(request: Request) -> Subject:
     return Subject(request.joined, request.cookie, request.target, request.method, request.client)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(match_rules, requests)
 def test_rows_say_what_the_rules_of_a_canaryroute_say(rules: tuple[MatchRule, ...], request: Request) -> None:
     versions = (version(0), version(1), version(2))
@@ -177,7 +177,7 @@ def is_sayable(rules: tuple[MatchRule, ...]) -> bool:
     return not made.notes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(match_rules.filter(is_sayable), requests)
 def test_without_lua_maps_say_the_same_of_fields_that_are_not_empty(
     rules: tuple[MatchRule, ...], request: Request

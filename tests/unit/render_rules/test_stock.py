@@ -113,7 +113,7 @@ def once(request: Request) -> Request:
     return replace(request, headers=list(found.items()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(few, rows_of_weights, st.sampled_from((100, 1000, 12345)), requests)
 def test_canary_ingresses(versions: tuple[VersionRoute, ...], rows: list[Row], total: int, request: Request) -> None:
     request = once(request)
@@ -125,7 +125,7 @@ def test_canary_ingresses(versions: tuple[VersionRoute, ...], rows: list[Row], t
     agree(found, expected(weights.splits[SPLIT], there, verdict.forced, verdict.excluded))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(many, rows_of_weights, requests)
 def test_of_many_canaries_whoever_is_out_of_one_goes_to_main(
     versions: tuple[VersionRoute, ...], rows: list[Row], request: Request
@@ -148,7 +148,7 @@ def is_sayable(rules: tuple[MatchRule, ...]) -> bool:
     return not route_rules(route_of(version(0), version(1), version(2), rules=rules), lua=False).notes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(match_rules.filter(is_sayable), rows_of_weights, requests)
 def test_canaryroutes(rules: tuple[MatchRule, ...], rows: list[Row], request: Request) -> None:
     request = once(request)
@@ -163,7 +163,7 @@ def test_canaryroutes(rules: tuple[MatchRule, ...], rows: list[Row], request: Re
     agree(went(route_stock(route, weights), request), expected(weights.splits[SPLIT], there, verdict.forced, 0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(canaries, st.data())
 def test_rows_over_letters_say_what_the_letters_mean(versions: tuple[VersionRoute, ...], data: st.DataObject) -> None:
     letters = "".join(data.draw(st.sampled_from(sorted(set(some)))) for some in possible_letters(versions))
@@ -317,7 +317,7 @@ class Told:
         return SimpleNamespace(version=possible[0], reason=0, endpoint=0) if possible else NO_ENDPOINT
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(few, rows_of_weights, sticky_texts, requests, st.integers(0, 3), st.booleans())
 def test_a_cookie_names_version_and_key(
     versions: tuple[VersionRoute, ...],
