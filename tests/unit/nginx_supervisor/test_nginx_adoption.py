@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from unit.dataplane_parent.dataplane_driver import all_gone, until
 from unit.nginx_supervisor.conftest import Holding
 from unit.nginx_supervisor.nginx_driver import Load, NginxPlane
 
-from serin.dataplane.nginx import components, sockets
+from serin.dataplane.nginx import adoption, components, processes, sockets
+from serin.dataplane.nginx.adoption import Former
+from serin.errors import RunDirectoryError
 
 MakeNginx = Callable[..., NginxPlane]
 
@@ -149,6 +152,26 @@ async def test_where_sockets_cannot_be_had_they_are_bound_anew(nginx: NginxPlane
     await nginx.has("nginx-serves", served + 1)
     assert nginx.ports["http"] == ports["http"]
     assert (await nginx.answer())[0] == 1
+
+
+def test_only_an_nginx_of_this_folder_and_program_is_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = str(Path(sys.executable).resolve())
+    parts = components.Components(binary, (1, 22, 1))
+    assert adoption.find(tmp_path, parts) == Former()
+    (tmp_path / "nginx.pid").write_text("77\n")
+    monkeypatch.setattr(processes, "group", lambda _: (77, 78))
+    monkeypatch.setattr(processes, "title", lambda _: f"nginx: master process {binary} -p {tmp_path}/ -e stderr")
+    monkeypatch.setattr(processes, "program", lambda _: binary)
+    assert adoption.find(tmp_path, parts) == Former(77, 77)
+    monkeypatch.setattr(processes, "program", lambda _: "/opt/other/nginx")
+    with pytest.raises(RunDirectoryError, match="kill -QUIT 77"):
+        adoption.find(tmp_path, parts)
+    monkeypatch.setattr(processes, "title", lambda _: f"nginx: master process {binary} -p {tmp_path}/other/ -e stderr")
+    assert adoption.find(tmp_path, parts) == Former(), "another folder's, which has got the number"
+    monkeypatch.setattr(processes, "group", lambda _: (78,))
+    assert adoption.find(tmp_path, parts) == Former(0, 77), "workers whose master is dead"
 
 
 async def test_sockets_are_taken_out_of_a_process(tmp_path: Path) -> None:
