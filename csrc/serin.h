@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SRN_ABI 1
+#define SRN_ABI 2
 #define SRN_MAX_VERSIONS 16
 #define SRN_MAX_TRIED 8
 #define SRN_NO_SLOT UINT32_MAX

@@ -89,7 +89,7 @@ ffi.cdef [[
 void *ngx_http_cleanup_add(void *r, size_t size);
 ]]
 
-local ABI, ANY_ROW = 1, 0xffffffff
+local ABI, ANY_ROW = 2, 0xffffffff
 local REFRESH, ATTACH_AGAIN = 1, 0.1
 
 local routine = {
