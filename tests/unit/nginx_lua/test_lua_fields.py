@@ -33,6 +33,9 @@ cookie_headers = st.lists(
 ).map(b"".join)
 
 
+@example(header=b"x=1,a=2", name=b"a", case=True)
+@example(header=b"x=1; a = 2;", name=b"A", case=False)
+@example(header=b"xa=1; a=2", name=b"a", case=True)
 @settings(max_examples=200)
 @given(
     header=cookie_headers, name=st.sampled_from([b"a", b"A", b"ab", b"b", b"", b"a-b", b"%a", b"."]), case=st.booleans()
