@@ -91,8 +91,12 @@ class Alike:
             put(self._folder / f"around{number}.yaml", *surroundings(number, prefix))
         put(self._folder / "mark-service.yaml", *_in_mark(service(MARK), endpoint_slice(MARK, [f"{prefix}51"])))
         options = ("--workers", "1", "--access-log", "off", "--configmap", f"{MARK}/{MARK}")
-        started = [launch(self._folder, *options, *p.options, run_dir=folder / str(p)) for p in planes]
-        self.servings = [await_ready(one) for one in started]
+        self.servings = [launch(self._folder, *options, *p.options, run_dir=folder / str(p)) for p in planes]
+        try:
+            self.servings = [await_ready(one) for one in self.servings]
+        except AssertionError:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
