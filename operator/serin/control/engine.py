@@ -24,6 +24,8 @@ from serin.telemetry import log
 ENDPOINT_KINDS = frozenset(("EndpointSlice", "Endpoints", "Service"))
 RETRY = 1.0
 """Seconds until a publication that failed (a full disk) is tried again."""
+REMIND = 60.0
+"""Seconds after which the same failure is said again in the log."""
 
 CheckPattern = Callable[[str, bool], str | None]
 Observer = Callable[[Compiled, tuple[Problem, ...]], None]
@@ -77,6 +79,8 @@ class Engine:
         self._problems: tuple[Problem, ...] = ()
         self._joined_from: tuple[tuple[Problem, ...], tuple[Problem, ...]] = ((), ())
         self._failed_at: float | None = None
+        self._complaint = ("", 0.0)
+        """What was said last of a failed publication, and when."""
         self._behind = True
         """Some endpoints or weights may not be in force, and nobody knows which: the last attempt ended early."""
 
@@ -176,7 +180,7 @@ class Engine:
             )
         if first:
             self._tell()
-        self._failed_at, self._behind = None, False
+        self._failed_at, self._behind, self._complaint = None, False, ("", 0.0)
         self._holdoff.published(self._clock())
 
     def _compile(self, snapshot: Snapshot) -> None:
@@ -225,8 +229,11 @@ class Engine:
 
     def _publication_failed(self, error: OSError) -> None:
         self.counts.publication_failures += 1
-        self._failed_at = self._clock()
-        log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error), retry_seconds=RETRY)
+        now = self._failed_at = self._clock()
+        text, said = self._complaint
+        if str(error) != text or now >= said + REMIND:
+            self._complaint = (str(error), now)
+            log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error), retry_seconds=RETRY)
 
 
 def _services(ref: Ref, *snapshots: Snapshot | None) -> set[Service]:

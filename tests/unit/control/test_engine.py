@@ -10,7 +10,7 @@ from harness.manifests import NAMESPACE, canary, endpoint_slice, ingress, servic
 import serin.control.engine as module
 from serin.compile.compiler import Compiled
 from serin.compile.options import Options
-from serin.control.engine import RETRY, Engine, Observer
+from serin.control.engine import REMIND, RETRY, Engine, Observer
 from serin.control.holdoff import FIRST, QUIET
 from serin.control.publish import Publisher
 from serin.objects.parse import parse_object
@@ -180,6 +180,27 @@ def test_a_full_disk_is_tried_again(world: World, caplog: pytest.LogCaptureFixtu
     world.pass_time(RETRY)
     assert set(world.documents[-1].hosts) == {HOST, "more.example"}
     assert world.engine.due is None
+
+
+def test_a_disk_that_stays_full_is_said_once_a_minute(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def said() -> int:
+        return sum(record.getMessage() == "run-directory-failed" for record in caplog.records)
+
+    world.full = True
+    world.apply(ingress("more", "more.example", "main"))
+    world.pass_time(FIRST)
+    while world.engine.counts.publication_failures < REMIND / RETRY:
+        world.pass_time(RETRY)
+    assert said() == 1
+    world.pass_time(RETRY)
+    world.pass_time(RETRY)
+    assert said() == 2, "it is still so"
+    world.full = False
+    world.pass_time(RETRY)
+    world.full = True
+    world.apply(ingress("other", "other.example", "main"))
+    world.pass_time(FIRST)
+    assert said() == 3, "after a success a failure is news"
 
 
 def test_weights_that_found_no_room_are_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
