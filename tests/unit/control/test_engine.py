@@ -199,7 +199,7 @@ def test_a_disk_that_stays_full_is_said_once_a_minute(world: World, caplog: pyte
     world.pass_time(RETRY)
     world.full = True
     world.apply(ingress("other", "other.example", "main"))
-    world.pass_time(FIRST)
+    world.pass_time(RETRY)
     assert said() == 3, "after a success a failure is news"
 
 
