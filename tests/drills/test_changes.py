@@ -81,7 +81,8 @@ def test_endpoint_churn_loses_nothing(world: World) -> None:
             gone = set(names.values()) - here
 
             def taken(here: set[str] = here) -> bool:
-                return {world.backend(serving) for _ in range(4)} <= here
+                # Often enough that endpoints which stay cannot pass for a change: two of three say so once in 10^7.
+                return all(world.backend(serving) in here for _ in range(40))
 
             until(taken, f"endpoints {here}")
             moment = time.monotonic()
