@@ -9,11 +9,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from serin.refs import Ref, Source
+from serin.routing.beside import Beside as Beside
 from serin.routing.conditions import MatchRule
+from serin.routing.policy import Affinity as Affinity
+from serin.routing.policy import AppRoot as AppRoot
+from serin.routing.policy import BasicAuth as BasicAuth
+from serin.routing.policy import Closed as Closed
+from serin.routing.policy import Policy as Policy
+from serin.routing.policy import Rewrite as Rewrite
+from serin.routing.policy import TlsRedirect as TlsRedirect
+from serin.routing.policy import UrlRedirect as UrlRedirect
 from serin.routing.upstream import Buffering as Buffering
 from serin.routing.upstream import Protocol as Protocol
 from serin.routing.upstream import Upstream as Upstream
 from serin.routing.upstream import UpstreamTls as UpstreamTls
+from serin.routing.wide import Globals as Globals
 
 
 class PathKind(StrEnum):
@@ -177,116 +187,6 @@ class Split:
         return tuple(s.ident for s in self.shares)
 
 
-# --- what is done on the way ---
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Every request is answered with `status`: an access rule could not be honoured, or Serin failed on this object."""
-
-    status: int
-    code: str
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class AppRoot:
-    """302 from `/` to `path`, before anything else. It is the host's: in its first route, EXACT `/`, and no other."""
-
-    path: str
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class UrlRedirect:
-    """permanent-redirect, temporal-redirect. A `url` starting with `/` is completed by the request's scheme and host.
-
-    With code 300 there is no Location; the URL is the body (as observed).
-    """
-
-    code: int
-    url: str
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Rewrite:
-    """The path sent on; `pattern` is the rule's path as PCRE, `target` may hold $0…$9.
-
-    `absolute`: answer 302 to it instead.
-    """
-
-    pattern: str
-    target: str
-    absolute: bool
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class TlsRedirect:
-    """Plain requests get `code` and the https address; one trailing slash is dropped unless `keep_slash`.
-
-    `spared`: aliases of the host that are not redirected, because its certificate is not for them.
-    """
-
-    code: int
-    keep_slash: bool
-    source: Source
-    spared: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """`users` names a user file of the plan by its digest."""
-
-    realm: str
-    users: str
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class Affinity:
-    """Cookie affinity. `path` is the cookie's Path; `expires` and `max_age` in seconds, 0 for a session cookie.
-
-    `persistent`: the cookie names the endpoint itself; else it is hashed, and scaling moves some users.
-    """
-
-    name: str
-    path: str
-    domain: str = ""
-    expires: int = 0
-    max_age: int = 0
-    same_site: str = ""
-    conditional_same_site_none: bool = False
-    secure: bool | None = None
-    persistent: bool = False
-    change_on_failure: bool = False
-    source: Source | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """All that an Ingress's annotations ask for on its routes; equal for all routes of an Ingress but for paths.
-
-    `max_body` in bytes, 0 for no limit (ingress-nginx: 1 MiB).
-    """
-
-    closed: Closed | None = None
-    app_root: AppRoot | None = None
-    redirect: UrlRedirect | None = None
-    rewrite: Rewrite | None = None
-    tls_redirect: TlsRedirect | None = None
-    auth: BasicAuth | None = None
-    affinity: Affinity | None = None
-    forwarded_prefix: str = ""
-    max_body: int = 1048576
-    upstream: Upstream = field(default_factory=Upstream)
-    client_match: str = ""
-    """PCRE that the subject of the client's certificate must match, else 403 (auth-tls-match-cn)."""
-    pass_client_certificate: bool = False
-    """The endpoint gets the client's certificate in ssl-client-cert (auth-tls-pass-certificate-to-upstream)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """One line of a host's table; the first whose `match` takes the path serves the request.
@@ -355,6 +255,11 @@ class Host:
     www: WwwRedirect | None = None
     uncertified: tuple[str, ...] = ()
     client_auth: ClientAuth | None = None
+    ciphers: str = ""
+    """TLS 1.2 ciphers of this host (ssl-ciphers), empty: those of Globals.tls."""
+    prefer_server_ciphers: bool | None = None
+    passthrough: Beside | None = None
+    """TLS for this name is passed on unread (ssl-passthrough); routes count for plain requests only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,19 +276,6 @@ class UserFile:
 
     digest: str
     text: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Globals:
-    """What holds for every host. `hsts`: the header's value, or empty; `https_port` 0: redirects carry no port."""
-
-    hsts: str = "max-age=31536000; includeSubDomains"
-    default_certificate: str | None = None
-    https_port: int = 0
-    www_http_port: int = 80
-    www_https_port: int = 443
-    reject_handshake: bool = False
-    """TLS for a name that no host has is refused in the handshake (ssl-reject-handshake)."""
 
 
 @dataclass(frozen=True, slots=True)

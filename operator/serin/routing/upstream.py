@@ -4,14 +4,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from serin.refs import Source
+from serin.routing.lines import HeaderLine
 
 
 class Protocol(StrEnum):
-    """What endpoints speak. AUTO_HTTP: HTTP, with TLS exactly when the client uses it. GRPC is of the nginx plane."""
+    """What endpoints speak. AUTO_HTTP: HTTP, with TLS exactly when the client uses it.
+
+    GRPC and FCGI are of the nginx plane.
+    """
 
     HTTP = "http"
     GRPC = "grpc"
     AUTO_HTTP = "auto"
+    FCGI = "fcgi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,14 @@ class Buffering:
 
 
 @dataclass(frozen=True, slots=True)
+class FastCgi:
+    """With Protocol.FCGI: the index file, and parameters (fastcgi-params-configmap; values may hold variables)."""
+
+    index: str = ""
+    params: tuple[HeaderLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """How to speak to the endpoints. Times in seconds; `tries` counts the first attempt too, 0 for no bound.
 
@@ -66,3 +79,6 @@ class Upstream:
     tries_timeout: float = 0.0
     next_upstream: tuple[str, ...] = ("error", "timeout")
     vhost: str = ""
+    fastcgi: FastCgi | None = None
+    connection: str = ""
+    """The Connection header of requests, where it is not the usual one (connection-proxy-header)."""
