@@ -21,6 +21,7 @@ from serin.dataplane.proxy.headers import (
 from serin.dataplane.proxy.picking import BY_SPLIT, Hash, client_key
 from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, RuntimeRoute
 from serin.dataplane.proxy.site import Site
+from serin.dataplane.proxy.subrequest import Subrequests
 from serin.errors import CorruptFileError, SerinError
 from serin.native.worker import KEYED, NO_ENDPOINT
 from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing, without_route
@@ -37,11 +38,21 @@ WITHOUT_HSTS = frozenset({Cause.METHOD, Cause.BUILT_IN, Cause.WWW, Cause.APP_ROO
 class Gate:
     """One for a worker. `doubt` is told, by any number of requests, why the plan in force seems to be out of date."""
 
-    __slots__ = ("_auth", "_doubt", "_hash", "_ids", "_page", "site")
+    __slots__ = ("_auth", "_doubt", "_hash", "_ids", "_page", "asks", "site")
 
-    def __init__(self, site: Site, page: Page, auth: Authenticator, hashed: Hash, doubt: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        page: Page,
+        auth: Authenticator,
+        hashed: Hash,
+        doubt: Callable[[str], None],
+        asks: Subrequests | None = None,
+    ) -> None:
         self.site = site
         """The plan in force; to be replaced between two requests."""
+        self.asks = asks or Subrequests()
+        """For requests of our own."""
         self._page = page
         self._auth = auth
         self._hash = hashed

@@ -15,8 +15,10 @@ from serin.dataplane.proxy.connection_settings import UpstreamSettings
 from serin.dataplane.proxy.headers import DROPPED
 from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
 from serin.dataplane.proxy.sticky import RulesBeforeSticky, StickyPicker
+from serin.dataplane.proxy.subrequest import ReadyBeside
 from serin.dataplane.proxy.variables import Evaluate, compile_parts
 from serin.refs import Ref, Source
+from serin.routing.beside import Beside
 from serin.routing.decision import Reason
 from serin.routing.outcome import rewrite_searcher
 from serin.routing.plan import Closed, HashBy, Host, PathKind, PathMatch, Policy, Route, RuleId, Upstream, VersionRoute
@@ -64,6 +66,11 @@ class Workshop:
         if upstream not in self.settings:
             self.settings[upstream] = upstream_settings(upstream, self.endpoint_tls)
         return self.settings[upstream]
+
+    def beside(self, beside: Beside) -> ReadyBeside:
+        """Who is asked by requests of our own."""
+        split = self.splits.split(beside.split, (beside.ident,))
+        return ReadyBeside(split, self.upstream(beside.upstream), beside.name)
 
 
 class RuntimeRoute:

@@ -6,14 +6,13 @@ transfer, which also decides what a failure means.
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from serin.dataplane.proxy.answers import CHUNKED, AnswerHead, AnswerReader
+from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.exchange import Forward
 from serin.dataplane.proxy.framing import MANY_CHUNKS, BadChunkError, ChunkDecoder
 from serin.dataplane.proxy.parsers import BadHeadError
-
-if TYPE_CHECKING:
-    from serin.dataplane.proxy.transfer import Transfer
 
 PoolKey = tuple[str, int, tuple[bool, str, str]]
 NEVER = float("inf")
@@ -26,6 +25,28 @@ _HEAD, _COUNTED, _CHUNKED, _UNTIL_END = range(4)
 def endpoint_name(address: str, port: int) -> str:
     """As the access log writes it."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+class Asker(Protocol):
+    """Who asks, as a connection sees it: a client's transfer, or a request of our own."""
+
+    settings: UpstreamSettings
+    forward: Forward
+    bodiless: bool
+    """No body follows the head, whatever it says: HEAD."""
+    body_done: bool
+    reusable: bool
+
+    def read_deadline(self) -> float: ...
+    def upload_paused(self) -> None: ...
+    def upload_resumed(self) -> None: ...
+    def accepts(self, status: int) -> bool: ...
+    def interim(self, answer: AnswerHead) -> None: ...
+    def switched(self, answer: AnswerHead, early: bytes) -> None: ...
+    def answered(self, answer: AnswerHead, part: bytes, *, whole: bool) -> None: ...
+    def part(self, data: bytes, *, last: bool) -> None: ...
+    def complete(self, now: float) -> None: ...
+    def failed(self, word: str, *, sent: bool = True) -> None: ...
 
 
 class Keeper(Protocol):
@@ -73,7 +94,7 @@ class Upstream(asyncio.Protocol):
         self._read_answer = pool.answers.read
         self.key = key
         self.name = endpoint_name(key[0], key[1])
-        self.transfer: Transfer | None = None
+        self.transfer: Asker | None = None
         self.connected = False
         self.closing = False
         self.deadline = NEVER
@@ -152,7 +173,7 @@ class Upstream(asyncio.Protocol):
 
     # --- the transfer's side ---
 
-    def begin(self, transfer: "Transfer", request: bytes, deadline: float) -> bool:
+    def begin(self, transfer: Asker, request: bytes, deadline: float) -> bool:
         """Send a request; False when the connection turns out to be closed and nothing was sent."""
         self.transfer = transfer
         self.silent = True
@@ -222,7 +243,7 @@ class Upstream(asyncio.Protocol):
 
     # --- reading an answer ---
 
-    def _take_head(self, transfer: "Transfer", data: bytes) -> None:
+    def _take_head(self, transfer: Asker, data: bytes) -> None:
         while True:
             end = data.find(b"\r\n\r\n")
             if end < 0 or end + 4 > self._head_limit:
@@ -265,7 +286,7 @@ class Upstream(asyncio.Protocol):
             raise BadHeadError("bare line feed")
         self._buffer = data
 
-    def _start_body(self, transfer: "Transfer", answer: AnswerHead, rest: bytes) -> None:
+    def _start_body(self, transfer: Asker, answer: AnswerHead, rest: bytes) -> None:
         """The body is not all of `rest`, or there is no telling without a look."""
         length = answer.length
         if length >= 0:
@@ -286,7 +307,7 @@ class Upstream(asyncio.Protocol):
         self.deadline = transfer.read_deadline()
         transfer.answered(answer, rest, whole=False)
 
-    def _finish(self, transfer: "Transfer", answer: AnswerHead, body: bytes, *, reusable: bool) -> None:
+    def _finish(self, transfer: Asker, answer: AnswerHead, body: bytes, *, reusable: bool) -> None:
         """Head and whole body came in one read."""
         self.transfer = None
         transfer.answered(answer, body, whole=True)
@@ -294,7 +315,7 @@ class Upstream(asyncio.Protocol):
         self._release(transfer, now, reusable=reusable)
         transfer.complete(now)
 
-    def _take_counted(self, transfer: "Transfer", data: bytes) -> None:
+    def _take_counted(self, transfer: Asker, data: bytes) -> None:
         left = self._left - len(data)
         self._left = left
         if left > 0:
@@ -303,7 +324,7 @@ class Upstream(asyncio.Protocol):
         else:
             self._end(transfer, data if left == 0 else data[:left], clean=left == 0)
 
-    def _take_chunked(self, transfer: "Transfer", data: bytes) -> None:
+    def _take_chunked(self, transfer: Asker, data: bytes) -> None:
         decoder = self._decoder
         assert decoder is not None
         payload = self._decode(decoder, data)
@@ -325,14 +346,14 @@ class Upstream(asyncio.Protocol):
         if not self._read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _end(self, transfer: "Transfer", last: bytes, *, clean: bool) -> None:
+    def _end(self, transfer: Asker, last: bytes, *, clean: bool) -> None:
         self.transfer = None
         transfer.part(last, last=True)
         now = time.monotonic()
         self._release(transfer, now, reusable=clean and transfer.reusable)
         transfer.complete(now)
 
-    def _release(self, transfer: "Transfer", now: float, *, reusable: bool) -> None:
+    def _release(self, transfer: Asker, now: float, *, reusable: bool) -> None:
         """Back to the pool before the client's next request looks for a connection there."""
         if self._read_paused:
             self.resume_reading()

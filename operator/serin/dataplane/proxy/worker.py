@@ -30,6 +30,7 @@ from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.server import Server
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
 from serin.dataplane.proxy.site import LoadedHosts, Site
+from serin.dataplane.proxy.subrequest import Subrequests
 from serin.dataplane.proxy.tls import TlsContexts
 from serin.dataplane.proxy.transfer import Transfer
 from serin.dataplane.sockets import BACKLOG
@@ -68,6 +69,7 @@ class ProxyWorker:
         loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop))
         self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
+        self._asks = Subrequests()
         self._pages = Pages()
         self._sink = LineSink(settings.access_log_path)
         self._access_log = _access_log(settings, self._sink, self._loop)
@@ -110,6 +112,7 @@ class ProxyWorker:
         most = affordable_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         settings = ConnectionSettings(page=self._page, max_connections=most)
         server = self._server = Server(gate, settings, self._completed)
+        self._asks.pool = server.pool
         listening = [await self._listen(server, fd, None) for fd in self._settings.http_fds]
         if self._settings.https_fds:
             context = self._tls_context(gate)
@@ -151,7 +154,7 @@ class ProxyWorker:
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
         if self._gate is None:
-            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt)
+            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks)
             self._planned.set()
             return
         self._gate.site = site
