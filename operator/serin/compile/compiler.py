@@ -139,6 +139,7 @@ def compile_snapshot(
         routes.targeted.result(),
         hosts.attached.result(),
         ingresses.anothers.result(),
+        hosts.beside_users.result(),
     )
     changes = Changes(frozenset(hosts.changed_hosts), frozenset(hosts.changed_splits), frozenset(pools.changed))
     return Compiled(

@@ -6,6 +6,7 @@ else claims its names; never at Services or endpoints.
 
 from collections.abc import Mapping, Sequence
 
+from serin.compile.beside import joined
 from serin.compile.canaries import Canary, bind
 from serin.compile.canaryroutes import Attached, CanaryRouteReading, attach, override
 from serin.compile.certificates import NO_TLS, TlsChoice, choose_tls
@@ -26,7 +27,7 @@ from serin.compile.routes import (
 )
 from serin.compile.rules import ROOT, PathKey, Rule, own_paths, uses_regex
 from serin.refs import Ref, Source
-from serin.routing.plan import Certificate, Closed, Host, PathKind, PathMatch, Policy, Route, RuleId
+from serin.routing.plan import Certificate, Closed, Host, PathKind, PathMatch, Policy, Route, RuleId, Split
 
 
 def compile_host(name: str, context: HostContext) -> HostResult:
@@ -185,10 +186,15 @@ def _result(
     policies: HostPolicies | None = None,
     attached: Attached | None = None,
 ) -> HostResult:
+    pools = table.pools
+    besides: tuple[Split, ...] = ()
+    if policies is not None and policies.besides.splits:
+        besides = tuple(policies.besides.splits.values())
+        joined(pools, policies.besides.pools.items())
     return HostResult(
         host=host,
-        splits=tuple(table.splits),
-        pools={spec: tuple(sources) for spec, sources in table.pools.items()},
+        splits=(*table.splits, *besides),
+        pools={spec: tuple(sources) for spec, sources in pools.items()},
         certificates=tuple({made.digest: made for made in certificates}.values()),
         users=tuple(policies.users.values()) if policies is not None else (),
         problems=tuple(table.findings.problems),

@@ -1,5 +1,6 @@
 """All hosts, and what they name, as edited by one compile."""
 
+from serin.compile.beside import is_beside
 from serin.compile.canaryroutes import Attachment
 from serin.compile.context import NOTHING, HostContext, HostResult
 from serin.compile.draft import Draft, Uses
@@ -11,7 +12,8 @@ from serin.refs import Source
 from serin.routing.plan import Certificate, Plan, PoolSpec
 
 _DEFAULT = "(default certificate)"
-"""Stands among the hosts as a user of a certificate; no host can be called so."""
+_WIDE = "(settings)"
+"""Stand among the hosts as users of certificates and splits; no host can be called so."""
 
 
 class HostSet:
@@ -34,6 +36,7 @@ class HostSet:
         self.certificate_users: Uses[str, bool] = Uses(memo.certificate_users)
         self.file_users: Uses[str, bool] = Uses(memo.file_users)
         self.attached: Uses[Key, tuple[Attachment, ...]] = Uses(memo.attached)
+        self.beside_users: Uses[str, bool] = Uses(memo.beside_users)
         self.specs: dict[str, PoolSpec] = {}
         self.changed_hosts: set[str] = set()
         self.changed_splits: set[str] = set()
@@ -49,7 +52,7 @@ class HostSet:
         self.hosts.put(name, new.host)
         if self.hosts.get(name) is not self._old.hosts.get(name):
             self.changed_hosts.add(name)
-        self._put_splits(old, new)
+        self._put_splits(name, old, new)
         self._put_uses(name, old, new)
 
     def use_default(self, certificate: Certificate | None) -> None:
@@ -60,6 +63,12 @@ class HostSet:
         if certificate is not None:
             self.certificates.put(certificate.digest, certificate)
 
+    def put_wide(self, old: HostResult, new: HostResult) -> None:
+        """What no host names, but the settings: splits of those who are asked beside, pools, certificates."""
+        if new != old:
+            self._put_splits(_WIDE, old, new)
+            self._put_uses(_WIDE, old, new)
+
     def drop_unused(self) -> None:
         """What nobody names any more leaves the plan."""
         for digest in self.certificate_users.touched:
@@ -68,6 +77,9 @@ class HostSet:
         for digest in self.file_users.touched:
             if not self.file_users.of(digest):
                 self.files.put(digest, None)
+        for ident in self.beside_users.touched:
+            if not self.beside_users.of(ident):
+                self._drop_split(ident)
 
     def _compiled(self, name: str) -> HostResult:
         self._context.secrets.reads.clear()
@@ -76,16 +88,22 @@ class HostSet:
         except Exception as e:  # our own fault, and this host's alone
             return failed_host(name, self._context, shorten(f"{type(e).__name__}: {e}"))
 
-    def _put_splits(self, old: HostResult, new: HostResult) -> None:
+    def _put_splits(self, name: str, old: HostResult, new: HostResult) -> None:
+        """A route's split is of one host. Those of who is asked beside are of all that name them."""
+        before = {split.id: True for split in old.splits if is_beside(split)}
+        self.beside_users.move(name, before, {split.id: True for split in new.splits if is_beside(split)})
         now = {split.id for split in new.splits}
         for split in old.splits:
-            if split.id not in now:
-                self.splits.put(split.id, None)
-                self.changed_splits.add(split.id)
+            if split.id not in now and split.id not in before:
+                self._drop_split(split.id)
         for split in new.splits:
             self.splits.put(split.id, split)
             if self.splits.get(split.id) is not self._old.splits.get(split.id):
                 self.changed_splits.add(split.id)
+
+    def _drop_split(self, ident: str) -> None:
+        self.splits.put(ident, None)
+        self.changed_splits.add(ident)
 
     def _put_uses(self, name: str, old: HostResult, new: HostResult) -> None:
         self.secret_readers.move(name, dict.fromkeys(old.reads, True), dict.fromkeys(new.reads, True))

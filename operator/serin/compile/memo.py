@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from serin.compile.canaryroutes import Attachment, CanaryRouteReading
 from serin.compile.classes import Classes
-from serin.compile.context import HostResult
+from serin.compile.context import NOTHING, HostResult
 from serin.compile.draft import Draft
 from serin.compile.ingresses import IngressReading, NameClaim
 from serin.compile.options import Key, Options
@@ -31,7 +31,8 @@ class Memo:
     fields. `certificate_users`, `file_users`: by digest. `pools_of`: pool ids by (namespace, Service). `services`: by
     Service the Ingresses with it as a backend, and on which hosts. `canary_routes_at`: by the Service that is home;
     `targeted`: by Ingress who names it as a target; `attached`: by CanaryRoute and host what it shares out.
-    `anothers`: by Service the Ingresses of other controllers with it as a backend.
+    `anothers`: by Service the Ingresses of other controllers with it as a backend. `beside_users`: by split the hosts
+    that ask one beside their routes; `wide`: what the settings name by themselves.
     """
 
     options: Options
@@ -56,6 +57,8 @@ class Memo:
     targeted: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
     attached: Mapping[Key, Mapping[str, tuple[Attachment, ...]]] = field(default_factory=dict)
     anothers: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
+    beside_users: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    wide: HostResult = NOTHING
 
 
 Problems = Draft[Unit, tuple[Problem, ...]]

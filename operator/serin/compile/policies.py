@@ -6,6 +6,7 @@ from typing import Any
 from serin.compile.annotations import matching, redirects, tls
 from serin.compile.annotations.model import Annotation
 from serin.compile.authorities import ForEndpoints
+from serin.compile.beside import Besides
 from serin.compile.certificates import TlsChoice
 from serin.compile.client_certificates import ClientCertificates
 from serin.compile.findings import Findings
@@ -35,7 +36,8 @@ _NEED_RULES: tuple[Annotation[Any], ...] = (
 class HostPolicies:
     """The policies of one host's Ingresses, each made when first asked for.
 
-    `users` collects the user files, `certificates` those that are shown to endpoints, or that theirs are checked by.
+    `users` collects the user files, `certificates` those that are shown to endpoints, or that theirs are checked by,
+    `besides` whom they ask beside the routes.
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class HostPolicies:
         "_settings",
         "_tls",
         "_uncertified",
+        "besides",
         "certificates",
         "users",
     )
@@ -69,6 +72,7 @@ class HostPolicies:
         self._made: dict[Ref, _Held] = {}
         self.users: dict[str, UserFile] = {}
         self.certificates: list[Certificate] = []
+        self.besides = Besides()
 
     def of_rule(self, rule: Rule) -> Policy:
         """The policy of one path. The value is shared wherever nothing depends on the path."""

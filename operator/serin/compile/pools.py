@@ -14,6 +14,7 @@ from serin.objects.store import Snapshot
 from serin.objects.views import EndpointSlice, Service, ServicePort, SlicePort
 from serin.problems import Problem
 from serin.refs import Ref, Source
+from serin.routing.addresses import refusal
 from serin.routing.identity import digest64
 from serin.routing.plan import Endpoint, Pool, PoolSpec
 
@@ -38,6 +39,8 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     order is that of the addresses, whatever the order of the slices.
     """
     findings = Findings()
+    if spec.namespace == "":
+        return _outside(spec, options, findings), tuple(findings.problems)
     ref = Ref("Service", spec.namespace, spec.service)
     service = snapshot.services.get((spec.namespace, spec.service))
     if service is None:
@@ -140,6 +143,29 @@ def _external(spec: PoolSpec, service: Service, port: ServicePort | None, option
         _no_port(service, spec, findings)
         return Pool(spec, ())
     return Pool(spec, (), service.external_name, number, service.affinity_timeout)
+
+
+def _outside(spec: PoolSpec, options: Options, findings: Findings) -> Pool:
+    """A host that an annotation names. A name's addresses are checked by the data plane, when it has resolved it."""
+    host, port = spec.service, spec.port
+    assert isinstance(port, int)
+    literal = _is_address(host)
+    refused = refusal(host, standalone=options.standalone) if literal else ""
+    if not refused and not options.standalone and _is_loopback(host):
+        refused = "this pod itself"
+    if refused:
+        text = f"{shorten(host)} is {refused}, which nobody may name; it is not asked"
+        findings.error(Source(Ref("Address", "", host)), "address-refused", text)
+        return Pool(spec, ())
+    return Pool(spec, (Endpoint(host, port),)) if literal else Pool(spec, (), host, port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _external_port(service: Service, port: ServicePort | None, wanted: int | str) -> int | None:

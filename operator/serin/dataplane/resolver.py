@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from serin.dataplane.addresses import refusal
+from serin.routing.addresses import refusal
 from serin.dataplane.lookup import Answer, LookupFailedError
 from serin.telemetry import log
 

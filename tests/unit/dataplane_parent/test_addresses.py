@@ -2,7 +2,7 @@
 
 import pytest
 
-from serin.dataplane.addresses import refusal
+from serin.routing.addresses import refusal
 
 REFUSED = {
     "127.0.0.1": "a loopback address",
