@@ -12,20 +12,23 @@ from dataclasses import dataclass, field
 from serin.compile.canaries import CheckPattern
 from serin.compile.canaryroute_set import CanaryRouteSet
 from serin.compile.classes import Classes, read_classes
+from serin.compile.config_maps import Cache as ConfigMapCache
+from serin.compile.config_maps import ConfigMapReader
 from serin.compile.context import HostContext, wildcard_of
 from serin.compile.draft import Draft
 from serin.compile.findings import Findings
-from serin.compile.host_set import HostSet
+from serin.compile.host_set import WIDE, HostSet
 from serin.compile.ingress_set import IngressSet
 from serin.compile.memo import NO_PLAN, Memo, Problems
 from serin.compile.options import Key, Options
 from serin.compile.pool_set import PoolSet, changed_services
 from serin.compile.secrets import KINDS, Cache, SecretReader
 from serin.compile.settings import Settings, read_settings
+from serin.compile.wide import compile_wide
 from serin.objects.store import Snapshot
 from serin.problems import Problem
 from serin.refs import Ref, Source
-from serin.routing.plan import Certificate, Globals, Plan, PoolSpec
+from serin.routing.plan import Certificate, Plan, PoolSpec
 
 FEW = 200
 """New problems that are put in one by one; more are sorted with all others."""
@@ -79,9 +82,11 @@ def compile_snapshot(
     ingresses = IngressSet(memo, options, settings, classes, problems)
     cache: Cache = Draft(memo.secrets)
     secrets = SecretReader(snapshot, cache)
+    maps_cache: ConfigMapCache = Draft(memo.config_maps)
+    maps = ConfigMapReader(snapshot, maps_cache)
     routes = CanaryRouteSet(memo, check_pattern, ingresses, problems)
     members, claims = ingresses.members, ingresses.claims
-    context = HostContext(options, settings, check_pattern, secrets, members, claims, routes.at_home)
+    context = HostContext(options, settings, check_pattern, secrets, maps, members, claims, routes.at_home)
     old_plan = NO_PLAN if previous is None else previous.plan
     hosts = HostSet(memo, old_plan, context, problems)
     pools = PoolSet(memo, old_plan, snapshot, options, problems)
@@ -98,13 +103,22 @@ def compile_snapshot(
         routes.update(_keys(refs, "CanaryRoute") | routes.by_port(_keys(refs, "Service")), snapshot, again=False)
     changed_secrets = {key for key, _ in memo.secrets} if everything else _keys(refs, "Secret")
     _forget(cache, changed_secrets)
+    changed_maps = {key for key, _ in memo.config_maps} if everything else _keys(refs, "ConfigMap")
+    _forget_maps(maps_cache, changed_maps)
     default = _default_certificate(options, secrets, problems)
     hosts.use_default(default)
-    for name in sorted(_dirty(ingresses, hosts, changed_secrets, everything=everything) | routes.hosts):
+    dirty = _dirty(ingresses, hosts, changed_secrets, changed_maps, everything=everything) | routes.hosts
+    wide, globals_ = memo.wide, old_plan.globals
+    if everything or WIDE in dirty or changed_secrets:
+        globals_, wide = compile_wide(context, default)
+        problems.put(("settings", "wide", ""), wide.problems or None)
+        hosts.put_wide(memo.wide, wide)
+    for name in sorted(dirty - {WIDE}):
         hosts.compile(name)
     routes.report(hosts.attached, snapshot)
     hosts.drop_unused()
     _forget(cache, {key for key in hosts.secret_readers.touched if not hosts.secret_readers.of(key)})
+    _forget_maps(maps_cache, {key for key in hosts.config_map_readers.touched if not hosts.config_map_readers.of(key)})
     services = changed_services(refs, memo.snapshot, snapshot)
     pools.update(hosts.pool_users, hosts.specs, services, again=everything)
 
@@ -114,7 +128,7 @@ def compile_snapshot(
         pools.pools.result(),
         hosts.certificates.result(),
         hosts.files.result(),
-        _globals(options, settings, default),
+        globals_,
     )
     kept = Memo(
         options,
@@ -140,6 +154,9 @@ def compile_snapshot(
         hosts.attached.result(),
         ingresses.anothers.result(),
         hosts.beside_users.result(),
+        wide,
+        maps_cache.result(),
+        hosts.config_map_readers.result(),
     )
     changes = Changes(frozenset(hosts.changed_hosts), frozenset(hosts.changed_splits), frozenset(pools.changed))
     return Compiled(
@@ -188,11 +205,20 @@ def _forget(cache: Cache, keys: set[Key]) -> None:
                 cache.put((key, kind), None)
 
 
-def _dirty(ingresses: IngressSet, hosts: HostSet, secrets: set[Key], *, everything: bool) -> set[str]:
+def _forget_maps(cache: ConfigMapCache, keys: set[Key]) -> None:
+    if keys:
+        for known in [known for known in cache.result() if known[0] in keys]:
+            cache.put(known, None)
+
+
+def _dirty(
+    ingresses: IngressSet, hosts: HostSet, secrets: set[Key], config_maps: set[Key], *, everything: bool
+) -> set[str]:
     """Names of the hosts to compile, those of CanaryRoutes aside."""
     names = ingresses.touched | ingresses.claimants
     names.update(claim.host for host in ingresses.touched for claim in ingresses.claims(host))
     names.update(host for key in secrets for host in hosts.secret_readers.of(key))
+    names.update(host for key in config_maps for host in hosts.config_map_readers.of(key))
     covered = {host for host in ingresses.tls_touched if host.startswith("*.")}
     if covered:
         names.update(host for host in ingresses.by_host.result() if wildcard_of(host) in covered)
@@ -219,15 +245,6 @@ def _default_certificate(options: Options, secrets: SecretReader, problems: Prob
     return found.certificate
 
 
-def _globals(options: Options, settings: Settings, default: Certificate | None) -> Globals:
-    return Globals(
-        hsts=settings.hsts_header,
-        default_certificate=None if default is None else default.digest,
-        https_port=options.https_redirect_port,
-        reject_handshake=settings.reject_handshake,
-    )
-
-
 def _ours(ingresses: IngressSet, previous: Compiled | None) -> frozenset[Ref]:
     """The same value as before when nothing joined or left."""
     before = frozenset[Ref]() if previous is None else previous.ingresses
@@ -235,21 +252,21 @@ def _ours(ingresses: IngressSet, previous: Compiled | None) -> frozenset[Ref]:
 
 
 def _reads(hosts: HostSet, options: Options, previous: Compiled | None) -> frozenset[Ref]:
-    """The Secrets of the hosts, and what the options name."""
-    readers = hosts.secret_readers
-    if previous is None or previous.memo.options != options:
-        named = {Ref("Secret", *key) for key in readers.result()}
-    else:
-        touched = list(readers.touched)
-        if not touched:
-            return previous.reads
-        named = {*previous.reads, *(Ref("Secret", *key) for key in touched if readers.of(key))}
-        named -= {Ref("Secret", *key) for key in touched if not readers.of(key)}
+    """The Secrets and ConfigMaps of the hosts, and what the options name."""
+    again = previous is None or previous.memo.options != options
+    before = frozenset[Ref]() if previous is None or again else previous.reads
+    named: set[Ref] = set()
+    gone: set[Ref] = set()
+    for kind, readers in (("Secret", hosts.secret_readers), ("ConfigMap", hosts.config_map_readers)):
+        for key in readers.result() if again else readers.touched:
+            (named if readers.of(key) else gone).add(Ref(kind, *key))
+    if not again and not named and not gone:
+        return before
     if options.configmap is not None:
         named.add(Ref("ConfigMap", *options.configmap))
     if options.default_ssl_certificate is not None:
         named.add(Ref("Secret", *options.default_ssl_certificate))
-    return frozenset(named)
+    return (before - gone) | named
 
 
 def _all_problems(problems: Problems, memo: Memo, previous: Compiled | None) -> tuple[Problem, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from serin.compile.canaries import CheckPattern
 from serin.compile.canaryroutes import Attached, CanaryRouteReading
+from serin.compile.config_maps import ConfigMapReader
 from serin.compile.ingresses import IngressReading, NameClaim
 from serin.compile.options import Key, Options
 from serin.compile.secrets import SecretReader
@@ -25,6 +26,7 @@ class HostContext:
     settings: Settings
     check: CheckPattern
     secrets: SecretReader
+    config_maps: ConfigMapReader
     members: Callable[[str], Sequence[IngressReading]]
     claims: Callable[[str], Sequence[NameClaim]]
     at_home: Callable[[Key], Sequence[CanaryRouteReading]]
@@ -41,8 +43,9 @@ class HostContext:
 class HostResult:
     """A compiled host and all that it names. `host` None: nothing is served under this name.
 
-    `pools` has the fields that name each pool; `reads` the Secrets looked at, also those that are not there; `attached`
-    the rules that CanaryRoutes were asked to share out.
+    `pools` has the fields that name each pool; `reads` the Secrets looked at, also those that are not there, and
+    `config_map_reads` the ConfigMaps; `attached` the rules that CanaryRoutes were asked to share out. `splits` with a
+    rule of type Beside may be of several hosts.
     """
 
     host: Host | None = None
@@ -53,6 +56,7 @@ class HostResult:
     problems: tuple[Problem, ...] = ()
     reads: frozenset[Key] = frozenset()
     attached: Attached = field(default_factory=dict)
+    config_map_reads: frozenset[Key] = frozenset()
 
 
 NOTHING = HostResult()

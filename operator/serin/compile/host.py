@@ -65,7 +65,12 @@ def failed_host(name: str, context: HostContext, error: str) -> HostResult:
     ref = members[0].ref if members else Ref("Host", "", name)
     policy = Policy(closed=Closed(503, "internal-error", Source(ref)))
     route = Route(PathMatch(PathKind.PREFIX, "/"), RuleId(name, *ROOT), ref, None, (), policy)
-    return HostResult(Host(name, (route,)), problems=tuple(findings.problems), reads=frozenset(context.secrets.reads))
+    return HostResult(
+        Host(name, (route,)),
+        problems=tuple(findings.problems),
+        reads=frozenset(context.secrets.reads),
+        config_map_reads=frozenset(context.config_maps.reads),
+    )
 
 
 def host_tls(name: str, context: HostContext, findings: Findings) -> TlsChoice:
@@ -200,4 +205,5 @@ def _result(
         problems=tuple(table.findings.problems),
         reads=frozenset(context.secrets.reads),
         attached=attached or {},
+        config_map_reads=frozenset(context.config_maps.reads),
     )

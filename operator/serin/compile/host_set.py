@@ -12,7 +12,7 @@ from serin.refs import Source
 from serin.routing.plan import Certificate, Plan, PoolSpec
 
 _DEFAULT = "(default certificate)"
-_WIDE = "(settings)"
+WIDE = "(settings)"
 """Stand among the hosts as users of certificates and splits; no host can be called so."""
 
 
@@ -37,6 +37,7 @@ class HostSet:
         self.file_users: Uses[str, bool] = Uses(memo.file_users)
         self.attached: Uses[Key, tuple[Attachment, ...]] = Uses(memo.attached)
         self.beside_users: Uses[str, bool] = Uses(memo.beside_users)
+        self.config_map_readers: Uses[Key, bool] = Uses(memo.config_map_readers)
         self.specs: dict[str, PoolSpec] = {}
         self.changed_hosts: set[str] = set()
         self.changed_splits: set[str] = set()
@@ -66,8 +67,8 @@ class HostSet:
     def put_wide(self, old: HostResult, new: HostResult) -> None:
         """What no host names, but the settings: splits of those who are asked beside, pools, certificates."""
         if new != old:
-            self._put_splits(_WIDE, old, new)
-            self._put_uses(_WIDE, old, new)
+            self._put_splits(WIDE, old, new)
+            self._put_uses(WIDE, old, new)
 
     def drop_unused(self) -> None:
         """What nobody names any more leaves the plan."""
@@ -83,6 +84,7 @@ class HostSet:
 
     def _compiled(self, name: str) -> HostResult:
         self._context.secrets.reads.clear()
+        self._context.config_maps.reads.clear()
         try:
             return compile_host(name, self._context)
         except Exception as e:  # our own fault, and this host's alone
@@ -111,6 +113,8 @@ class HostSet:
         self.pool_users.move(name, before, {spec.id: sources for spec, sources in new.pools.items()})
         self.specs.update((spec.id, spec) for spec in new.pools)
         self.attached.move(name, old.attached, new.attached)
+        old_maps, new_maps = old.config_map_reads, new.config_map_reads
+        self.config_map_readers.move(name, dict.fromkeys(old_maps, True), dict.fromkeys(new_maps, True))
         certificates = {c.digest: True for c in new.certificates}
         self.certificate_users.move(name, {c.digest: True for c in old.certificates}, certificates)
         for certificate in new.certificates:

@@ -5,6 +5,7 @@ Values only; nothing in it is ever changed. A plan made with a memo equals one m
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from serin.compile.canaryroutes import Attachment, CanaryRouteReading
 from serin.compile.classes import Classes
@@ -32,7 +33,8 @@ class Memo:
     Service the Ingresses with it as a backend, and on which hosts. `canary_routes_at`: by the Service that is home;
     `targeted`: by Ingress who names it as a target; `attached`: by CanaryRoute and host what it shares out.
     `anothers`: by Service the Ingresses of other controllers with it as a backend. `beside_users`: by split the hosts
-    that ask one beside their routes; `wide`: what the settings name by themselves.
+    that ask one beside their routes; `wide`: what the settings name by themselves. `config_maps` has what was made of
+    ConfigMaps, `config_map_readers` the hosts that looked at one.
     """
 
     options: Options
@@ -59,6 +61,8 @@ class Memo:
     anothers: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
     beside_users: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     wide: HostResult = NOTHING
+    config_maps: Mapping[tuple[Key, str], Any] = field(default_factory=dict)
+    config_map_readers: Mapping[Key, Mapping[str, bool]] = field(default_factory=dict)
 
 
 Problems = Draft[Unit, tuple[Problem, ...]]
