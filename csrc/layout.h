@@ -216,6 +216,49 @@ typedef struct {
     srn_word pad[5];
 } srn_stats_cell;
 
+/* --- limits.bin --- */
+
+#define SRN_LIMITS_MAGIC 0x31544d4c4e5253u /* "SRNLMT1" */
+#define SRN_BUCKET_WAYS 10u
+#define SRN_CELL_WAYS 16u
+
+typedef struct {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t header_size;
+    uint64_t length;
+    uint64_t instance;
+    uint32_t rows;
+    uint32_t bucket_sets; /* powers of two */
+    uint32_t cell_sets;
+    uint32_t reserved;
+    uint64_t locks_offset;   /* one word for each set of buckets, then of cells: row + 1 of its holder, 0 free */
+    uint64_t buckets_offset;
+    uint64_t cells_offset;
+    uint64_t checksum;
+    srn_word rows_used; /* rows below this number were ever taken */
+} srn_limits_header;
+
+typedef struct {
+    srn_word name; /* of zone, client and rate; 0: never used */
+    srn_word excess; /* thousandths of a request */
+    srn_word last_ms; /* CLOCK_MONOTONIC */
+} srn_bucket;
+
+typedef struct {
+    srn_bucket ways[SRN_BUCKET_WAYS];
+    srn_word pad[2];
+} srn_bucket_set;
+
+typedef struct {
+    srn_word name; /* of zone and client */
+    srn_word count; /* 0: the cell is free */
+} srn_limit_cell;
+
+typedef struct {
+    srn_limit_cell ways[SRN_CELL_WAYS];
+} srn_cell_set;
+
 _Static_assert(sizeof(srn_slot) == 16, "slot");
 _Static_assert(offsetof(srn_pools_header, epoch) == 64, "epoch");
 _Static_assert(offsetof(srn_pools_header, counters_used) == 128, "used");
@@ -226,6 +269,8 @@ _Static_assert(offsetof(srn_state_header, rows_used) == 128, "state header");
 _Static_assert(sizeof(srn_row) == 64 && sizeof(srn_endpoint_cell) == 32, "state cells");
 _Static_assert(sizeof(srn_bank) == 280 && sizeof(srn_name) == 640, "names");
 _Static_assert(offsetof(srn_stats_header, cells_backed) == 64, "stats header");
+_Static_assert(sizeof(srn_limits_header) == 88 && offsetof(srn_limits_header, checksum) == 72, "limits header");
+_Static_assert(sizeof(srn_bucket_set) == 256 && sizeof(srn_cell_set) == 256, "limits");
 _Static_assert(sizeof(srn_stats_row) == 64 && sizeof(srn_stats_cell) == 384, "stats cells");
 
 #endif

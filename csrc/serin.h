@@ -5,6 +5,7 @@
  *   plan/pools.bin   splits and pools, written by the controller alone, mapped read-only here
  *   state/state.bin  draw counters, requests in flight, failures, epochs, resolved names
  *   state/stats.bin  requests by split, version, status class; latency histograms
+ *   state/limits.bin requests and connections by zone and client, where there are limits
  *
  * Times are microseconds of CLOCK_MONOTONIC and come in as arguments, 0 for now; so does the seed of the random source.
  */
@@ -179,6 +180,26 @@ int srn_request_forward(srn_worker *w, const void *request);
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 /* The process is ending (an old nginx worker): between calls of srn_request_* it holds no block. */
 void srn_leaving(srn_worker *w);
+
+/* --- limits of requests and connections, over all processes that have DIR/state/limits.bin --- */
+
+typedef struct srn_limits srn_limits;
+/* Thousandths of a request a second, and how many may come beyond the first at once. */
+typedef struct srn_rate {
+    uint64_t milli_per_s;
+    uint32_t burst;
+} srn_rate;
+
+/* `index` is this process's row, as for srn_attach. NULL and a text in err when there is no sound file or no room. */
+srn_limits *srn_limits_attach(const char *dir, uint32_t index, char *err, size_t err_len);
+/* Nothing of this process is counted as a connection any more. */
+void srn_limits_detach(srn_limits *l);
+/* nginx's limit_req with nodelay: 1, the request is within all `rates` of `key` in `zone` and counted in each; 0: it is
+ * beyond one of them and counted in none. */
+int srn_limit_requests(srn_limits *l, uint64_t zone, uint64_t key, const srn_rate *rates, uint32_t count, uint64_t now_us);
+/* 1: counted, with at most `most` at a time, to be ended by srn_limit_leave; 0: there are as many, or no place to count. */
+int srn_limit_enter(srn_limits *l, uint64_t zone, uint64_t key, uint32_t most);
+void srn_limit_leave(srn_limits *l, uint64_t zone, uint64_t key);
 
 /* For the writers of the files: one atomic 64-bit word. */
 uint64_t srn_load(const void *base, size_t offset);

@@ -17,6 +17,7 @@ GRANULE = 64
 
 POOLS_MAGIC = int.from_bytes(b"SRNPOOL1", "little")
 STATE_MAGIC = int.from_bytes(b"SRNSTAT1", "little")
+LIMITS_MAGIC = int.from_bytes(b"SRNLMT1\0", "little")
 STATS_MAGIC = int.from_bytes(b"SRNCUNT1", "little")
 BLOCK_MAGIC = int.from_bytes(b"SBLK", "little")
 
@@ -79,6 +80,20 @@ STATS_BACKED = 64
 STATS_ROW = struct.Struct(f"<{CLASSES}Q16x")
 STATS_CELL = struct.Struct(f"<QQ{CLASSES}Q{BUCKETS}QQQQ40x")
 """key, sum of latencies, classes, buckets, failures, split, version"""
+
+LIMITS_HEADER = struct.Struct("<QIIQQIIIIQQQ")
+"""magic, layout, header size, length, instance, rows, sets of buckets, sets of cells, 0; offsets of locks, buckets,
+cells; then the checksum of these, and the rows ever taken."""
+BUCKET = struct.Struct("<QQQ")
+"""name, excess in thousandths of a request, ms of the last request counted"""
+BUCKET_WAYS = 10
+LIMIT_CELL = struct.Struct("<QQ")
+"""name, count"""
+CELL_WAYS = 16
+LIMIT_SET = 256
+"""Bytes of a set of buckets or cells."""
+BUCKET_SETS = 1 << 13
+CELL_SETS = 1 << 12
 
 BUCKET_BOUNDS_US = (
     *(100, 250, 500, 1000, 2000, 3000, 4000, 5000, 7500, 10_000, 15_000, 20_000, 25_000, 35_000, 50_000, 75_000),

@@ -1,4 +1,5 @@
-"""state.bin and stats.bin as the data plane's parent makes and keeps them: rows of workers, resolved names.
+"""state.bin and stats.bin (and limits.bin) as the data plane's parent makes and keeps them: rows of workers, resolved
+names.
 
 Written by the data plane alone. Counts of the file before are carried over; rows are not, they are processes.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 from serin.native import layout
 from serin.native.hashing import hash64, hash_more
 from serin.native.layout import align, pack_address
+from serin.native.limits_file import LimitsFile
 from serin.native.words import MappedWords
 
 _CHUNK = 1 << 20
@@ -42,6 +44,7 @@ class StateFiles:
         self._keep = keep
         self._state_fd = self._make_state(directory / "state.bin")
         self._stats_fd = self._make_stats(directory / "stats.bin")
+        self._limits = LimitsFile(directory / "limits.bin", rows, keep=keep, fresh=_fresh, same=_same)
         self._words = MappedWords(self._state_fd, self._endpoints_offset)
 
     def _make_state(self, path: Path) -> int:
@@ -103,6 +106,7 @@ class StateFiles:
 
         Only once the process is gone.
         """
+        self._limits.release_worker(index)
         row = self._rows_offset + index * layout.ROW.size
         _pid, _epoch, claiming, backed = layout.ROW.unpack(self._words.read(row, layout.ROW.size))
         self._free_claim(index, claiming)
@@ -150,6 +154,7 @@ class StateFiles:
 
     def close(self) -> None:
         self._words.close()
+        self._limits.close()
         os.close(self._state_fd)
         os.close(self._stats_fd)
 
