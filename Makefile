@@ -31,13 +31,16 @@ demo: setup
 run: setup
 	@$(BIN)/python -m serin.demo examples --keep
 
+# Much of a test's time is waiting for processes that it started: three at a time keep two cores busy.
+SIDE_BY_SIDE := -n 3 --dist loadgroup
+
 test: lint
 	@$(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'
 	@$(BIN)/python -m localnginx >/dev/null || echo 'test: those that need nginx are skipped'
-	$(BIN)/pytest tests
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests
 
 check: lint
-	$(BIN)/pytest -m 'not nginx' tests/unit tests/golden tests/cases tests/test_architecture.py
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not nginx' tests/unit tests/golden tests/cases tests/test_architecture.py
 
 lint: setup
 	$(BIN)/ruff format --check .

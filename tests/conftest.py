@@ -13,6 +13,8 @@ settings.register_profile("patient", deadline=None, suppress_health_check=(Healt
 settings.load_profile("patient")
 
 HERE = pathlib.Path(__file__).parent
+GROUP = "@group-"
+"""Begins what xdist adds to the id of a test."""
 
 
 def allowed_skips() -> list[str]:
@@ -31,7 +33,8 @@ def allowed_skips() -> list[str]:
 def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.outcome != "skipped" or os.environ.get("CI") != "true":
         return
-    if any(fnmatch.fnmatchcase(report.nodeid, pattern) for pattern in allowed_skips()):
+    test = report.nodeid.partition(GROUP)[0]
+    if any(fnmatch.fnmatchcase(test, pattern) for pattern in allowed_skips()):
         return
     report.outcome = "failed"
     report.longrepr = f"skipped, which tests/skips.txt does not allow: {report.nodeid}: {report.longrepr}"
@@ -49,3 +52,15 @@ def pytest_make_collect_report() -> Iterator[None]:
     report: pytest.CollectReport = yield  # type: ignore[assignment]
     fail_if_skipped(report)
     return report  # type: ignore[return-value]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file run in one process, one after the other, as they share what the file starts.
+
+    Those that say `xdist_group` themselves (cases, of which each plane is a server of its own) stay as they are.
+    """
+    for item in items:
+        named = item.get_closest_marker("xdist_group")
+        if named is None:
+            item.add_marker(pytest.mark.xdist_group(f"group-{item.location[0]}"))
