@@ -105,6 +105,14 @@ def selection(parser: Parser) -> None:
         help="default: nginx.ingress.kubernetes.io",
     )
     _object(group, "--configmap", "ConfigMap with options for all hosts")
+    _object(group, "--tcp-services-configmap", "ConfigMap with ports of TCP, as PORT: NS/SERVICE:PORT")
+    _object(group, "--udp-services-configmap", "ConfigMap with ports of UDP, as PORT: NS/SERVICE:PORT")
+    switch(
+        parser,
+        group,
+        "--enable-ssl-passthrough",
+        text="Ingresses may ask for TLS to be passed on unread (ssl-passthrough)",
+    )
     _object(group, "--default-backend-service", "Service for requests that no rule takes")
     _object(group, "--default-ssl-certificate", "Secret with the certificate for hosts without one")
     switch(

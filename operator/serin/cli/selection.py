@@ -20,8 +20,20 @@ def options(arguments: argparse.Namespace, *, standalone: bool) -> Options:
         disable_catch_all=arguments.disable_catch_all,
         disable_svc_external_name=arguments.disable_svc_external_name,
         https_redirect_port=getattr(arguments, "https_redirect_port", 0),
+        tcp_services=arguments.tcp_services_configmap,
+        udp_services=arguments.udp_services_configmap,
+        ssl_passthrough=arguments.enable_ssl_passthrough,
+        own_ports=_own_ports(arguments),
         plane=serving_plane(arguments),
     )
+
+
+def _own_ports(arguments: argparse.Namespace) -> tuple[int, ...]:
+    """Those that the flags name; commands that do not listen have ingress-nginx's and ours."""
+    defaults = {"http_port": 8080, "https_port": 8443, "healthz_port": 10254}
+    ports = {getattr(arguments, name, default) for name, default in defaults.items()}
+    webhook = getattr(arguments, "validating_webhook", None)
+    return tuple(sorted((ports | {webhook[1]} if webhook else ports) - {0}))
 
 
 def serving_plane(arguments: argparse.Namespace) -> str:

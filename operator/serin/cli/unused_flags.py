@@ -12,12 +12,12 @@ from serin.cli import values
 from serin.cli.parser import Parser
 
 _NGINX = "it is about a port inside ingress-nginx's pod that neither data plane has"
-_STREAMS = "streams of TCP and UDP are not proxied"
+_STREAMS = "endpoints of TCP and UDP are in shared memory or in nginx.conf, and no port inside the pod is needed"
 _GEO = "there is no GeoIP database"
 _METRICS = "what is counted, and its buckets, are fixed (docs/observability.md)"
 _HEALTH = "the pages are /healthz and /readyz on --healthz-port, at the addresses of --bind"
 _LOG = "the log has one level, and goes to standard error as JSON"
-_PASSTHROUGH = "TLS is always ended here"
+_PASSTHROUGH = "connections whose TLS is ended here come to it by no port inside the pod"
 
 SWITCHES = {
     "--deep-inspect": "no configuration text is taken from objects, so that there is nothing to inspect",
@@ -25,7 +25,6 @@ SWITCHES = {
     "--enable-annotation-validation": "annotations are always validated",
     "--enable-metrics": "/metrics is always there, on --healthz-port",
     "--enable-ssl-chain-completion": "no certificate is fetched from the network; put the whole chain into the Secret",
-    "--enable-ssl-passthrough": _PASSTHROUGH,
     "--enable-topology-aware-routing": "hints of EndpointSlices are not looked at",
     "--exclude-socket-metrics": _METRICS,
     "--metrics-per-host": _METRICS,
@@ -61,9 +60,7 @@ VALUED = {
     "--stream-port": _STREAMS,
     "--sync-period": "what the watch may have missed is looked for all the time",
     "--sync-rate-limit": "changes of hosts wait 0.1 s for others, 1 s at most; weights and endpoints wait for nothing",
-    "--tcp-services-configmap": _STREAMS,
     "--time-buckets": _METRICS,
-    "--udp-services-configmap": _STREAMS,
     "--stderrthreshold": _LOG,
     "--v": _LOG,
     "-v": _LOG,

@@ -31,12 +31,23 @@ class Besides:
     pools: dict[PoolSpec, list[Source]] = field(default_factory=dict)
 
     def service(
-        self, namespace: str, service: str, port: int | str, source: Source, upstream: Upstream = _PLAIN
+        self,
+        namespace: str,
+        service: str,
+        port: int | str,
+        source: Source,
+        upstream: Upstream = _PLAIN,
+        *,
+        protocol: str = "",
     ) -> Beside:
-        """A Service's endpoints; FIRST_PORT for its first port. `source`: the field that names it."""
+        """A Service's endpoints; FIRST_PORT for its first port. `source`: the field that names it.
+
+        `protocol`: TCP or UDP where only ports of that one count.
+        """
         shown = "" if port == FIRST_PORT else str(port)
         name = "-".join(part for part in (namespace, service, shown) if part)
-        return self._add(make_spec(namespace, service, port, _ROUND_ROBIN), name, source, upstream, service, shown)
+        spec = make_spec(namespace, service, port, _ROUND_ROBIN, protocol)
+        return self._add(spec, name, source, upstream, service, shown)
 
     def outside(self, host: str, port: int, source: Source, upstream: Upstream = _PLAIN) -> Beside:
         """A DNS name, or an address without brackets, that no Service stands for."""

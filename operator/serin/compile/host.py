@@ -15,6 +15,7 @@ from serin.compile.context import HostContext, HostResult, wildcard_of
 from serin.compile.findings import Findings
 from serin.compile.ingresses import ClaimKind, IngressReading
 from serin.compile.names import aliases_of, winner, www_host
+from serin.compile.passthrough import choose_passthrough, warn_of_rules
 from serin.compile.policies import HostPolicies, answers_some
 from serin.compile.routes import (
     RouteTable,
@@ -116,7 +117,10 @@ def _served(
         table.routes.sort(key=lambda route: len(route.match.path.encode()), reverse=True)
     app_root = _app_root(name, [rule.reading for rule in in_order] + ordinary[:1])
     digest = tls.certificate.digest if tls.certificate is not None else None
-    host = Host(name, (*app_root, *table.routes), aliases, digest, None, uncertified, clients.auth)
+    passed = choose_passthrough(name, ordinary, rules, policies.besides, context.options, findings)
+    if passed is not None:
+        warn_of_rules(ordinary[0], table.routes, findings, client_auth=clients.auth is not None)
+    host = Host(name, (*app_root, *table.routes), aliases, digest, None, uncertified, clients.auth, passthrough=passed)
     certificates = [*clients.certificates, *policies.certificates]
     if tls.certificate is not None:
         certificates.append(tls.certificate)

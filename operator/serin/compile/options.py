@@ -25,5 +25,11 @@ class Options:
     disable_catch_all: bool = False
     disable_svc_external_name: bool = False
     https_redirect_port: int = 0
+    tcp_services: Key | None = None
+    udp_services: Key | None = None
+    """The ConfigMaps of ports that are passed on (serin.compile.streams)."""
+    ssl_passthrough: bool = False
+    own_ports: tuple[int, ...] = (8080, 8443, 10254)
+    """Ports of TCP that Serin itself listens on, which no stream can have."""
     plane: str = "proxy"
     """The data plane that serves the plan, proxy or nginx: some annotations are honoured by one of them alone."""

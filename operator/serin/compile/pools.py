@@ -25,11 +25,13 @@ _DEFAULTS = Options()
 _NOBODY = "its requests get 503 where no other version can answer"
 
 
-def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing) -> PoolSpec:
+def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing, protocol: str = "") -> PoolSpec:
+    """`protocol`: TCP or UDP where only ports of that one count; empty for any."""
     size = balancing.subset_size
     kind = "number" if isinstance(port, int) else "name"
-    ident = digest64((namespace, service, kind, str(port), balancing.algorithm.value, str(size)))
-    return PoolSpec(ident, namespace, service, port, balancing.algorithm, size)
+    told = (protocol,) if protocol else ()
+    ident = digest64((namespace, service, kind, str(port), balancing.algorithm.value, str(size), *told))
+    return PoolSpec(ident, namespace, service, port, balancing.algorithm, size, protocol)
 
 
 def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) -> tuple[Pool, tuple[Problem, ...]]:
@@ -46,7 +48,7 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     if service is None:
         findings.error(Source(ref), "service-not-found", f"there is no {ref}; {_NOBODY}")
         return Pool(spec, ()), tuple(findings.problems)
-    port = find_port(service, spec.port)
+    port = find_port(service, spec.port, spec.protocol)
     if service.type == "ExternalName":
         return _external(spec, service, port, options, findings), tuple(findings.problems)
     if port is None:
@@ -72,14 +74,15 @@ def fill_or_close(snapshot: Snapshot, spec: PoolSpec, options: Options) -> tuple
         return Pool(spec, ()), tuple(findings.problems)
 
 
-def find_port(service: Service, wanted: int | str) -> ServicePort | None:
-    """By number or name; else, as ingress-nginx does, by what the port targets."""
+def find_port(service: Service, wanted: int | str, protocol: str = "") -> ServicePort | None:
+    """By number or name; else, as ingress-nginx does, by what the port targets. Of any protocol, or of this one."""
+    ports = tuple(port for port in service.ports if protocol in ("", port.protocol))
     if wanted == FIRST_PORT:
-        return service.ports[0] if service.ports else None
-    for port in service.ports:
+        return ports[0] if ports else None
+    for port in ports:
         if wanted in (port.port, port.name):
             return port
-    return next((port for port in service.ports if port.target == wanted), None)
+    return next((port for port in ports if port.target == wanted), None)
 
 
 def _slices(snapshot: Snapshot, spec: PoolSpec) -> tuple[EndpointSlice, ...]:
@@ -129,7 +132,7 @@ def _no_port(service: Service, spec: PoolSpec, findings: Findings) -> None:
 
 
 def _shown(spec: PoolSpec) -> str:
-    return "(any)" if spec.port == FIRST_PORT else str(spec.port)
+    return "(any)" if spec.port == FIRST_PORT else f"{spec.port} {spec.protocol}".strip()
 
 
 def _external(spec: PoolSpec, service: Service, port: ServicePort | None, options: Options, findings: Findings) -> Pool:

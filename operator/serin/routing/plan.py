@@ -141,6 +141,8 @@ class PoolSpec:
     port: int | str
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
     subset_size: int = 0
+    protocol: str = ""
+    """TCP or UDP where only the Service's ports of that protocol count; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ def test_every_flag_arrives() -> None:
     line = (
         "--watch-namespace shop --ingress-class c --controller-class k --ingress-class-by-name=true "
         "--watch-ingress-without-class=1 --annotations-prefix p --disable-catch-all --disable-svc-external-name=T "
-        "--configmap a/b --default-backend-service c/d --default-ssl-certificate e/f --disable-sync-events "
+        "--configmap a/b --tcp-services-configmap t/c --udp-services-configmap u/d --enable-ssl-passthrough "
+        "--default-backend-service c/d --default-ssl-certificate e/f --disable-sync-events "
         "--publish-service g/h --report-node-internal-ip-address --update-status=false "
         "--update-status-on-shutdown=f --status-update-interval 30 --election-id e --election-ttl 1m30s "
         "--disable-leader-election --validating-webhook [::1]:9443 --validating-webhook-certificate crt "
@@ -80,6 +81,10 @@ def test_every_flag_arrives() -> None:
             default_ssl_certificate=("e", "f"),
             disable_catch_all=True,
             disable_svc_external_name=True,
+            tcp_services=("t", "c"),
+            udp_services=("u", "d"),
+            ssl_passthrough=True,
+            own_ports=(8080, 8443, 9443, 10254),
         ),
         scope=Scope("shop"),
         status=StatusSettings(update=False, clear_at_end=False, service=("g", "h"), internal=True, interval=30.0),

@@ -30,18 +30,21 @@ PRESERVE_TRAILING_SLASH = Annotation(
     "The redirect to https keeps a trailing slash; otherwise one is dropped.",
 )
 
+SSL_PASSTHROUGH = Annotation(
+    "ssl-passthrough",
+    grammar.BOOLEAN,
+    False,
+    _R,
+    _I,
+    "TLS for the Ingress's hosts is passed on unread, by SNI, to the Service of path `/`; needs "
+    "`--enable-ssl-passthrough`. No other annotation counts for such connections.",
+)
+
 FAMILY = (
     SSL_REDIRECT,
     FORCE_SSL_REDIRECT,
     PRESERVE_TRAILING_SLASH,
     unsupported("ssl-ciphers", _R, _I, "Cipher list of the host."),
     unsupported("ssl-prefer-server-ciphers", _R, _I, "Whose order of ciphers counts."),
-    unsupported(
-        "ssl-passthrough",
-        _R,
-        _I,
-        "TLS passed on unread, by SNI.",
-        neutral=("false",),
-        instead="end TLS here and use backend-protocol: HTTPS towards the endpoints",
-    ),
+    SSL_PASSTHROUGH,
 )

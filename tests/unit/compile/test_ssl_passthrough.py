@@ -1,0 +1,56 @@
+"""ssl-passthrough: whose endpoints get a host's TLS connections, and what is said where nobody's do."""
+
+import pytest
+from manifests import HOST, Raw, codes, compile_objects, endpoints, ingress, problem, service
+
+from serin.compile.compiler import Compiled
+from serin.routing.plan import Endpoint
+
+ON = {"ssl-passthrough": "true"}
+
+
+def compiled(*objects: Raw, enabled: bool = True) -> Compiled:
+    return compile_objects(service("v1"), endpoints("v1", "10.0.0.1"), *objects, ssl_passthrough=enabled)
+
+
+def test_tls_of_the_host_goes_to_the_service_of_the_root_path() -> None:
+    found = compiled(ingress("shop", ("/", "Prefix", "v1"), ("/api", "Prefix", "v1:81"), notes=ON))
+    beside = found.plan.hosts[HOST].passthrough
+    assert beside is not None
+    assert found.plan.pools[beside.pool].endpoints == (Endpoint("10.0.0.1", 8080),)
+    assert found.plan.splits[beside.split].shape == (beside.ident,)
+    assert found.plan.globals.passthrough
+
+
+def test_without_the_flag_tls_is_ended_here_and_that_is_said() -> None:
+    found = compiled(ingress("shop", notes=ON), enabled=False)
+    assert found.plan.hosts[HOST].passthrough is None
+    assert "--enable-ssl-passthrough" in problem(found, "passthrough-disabled").text
+    assert not found.plan.globals.passthrough
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [
+        (ingress("shop", ("/api", "Prefix", "v1"), notes=ON), "passthrough-without-root"),
+        (ingress("shop", host="", notes=ON), "passthrough-without-host"),
+    ],
+)
+def test_what_cannot_be_passed_on_is_told(made: Raw, code: str) -> None:
+    found = compiled(made)
+    assert all(host.passthrough is None for host in found.plan.hosts.values())
+    assert code in codes(found)
+
+
+def test_the_oldest_ingress_of_a_host_decides() -> None:
+    old = ingress("old", created="2020-01-01T00:00:00Z")
+    new = ingress("new", ("/new", "Prefix", "v1"), notes=ON, created="2021-01-01T00:00:00Z")
+    found = compiled(old, new)
+    assert found.plan.hosts[HOST].passthrough is None
+    assert "Ingress shop/old is older" in problem(found, "passthrough-not-oldest").text
+
+
+def test_access_rules_that_nobody_meets_are_told() -> None:
+    found = compiled(ingress("shop", notes=ON | {"auth-type": "basic", "auth-secret": "nobody"}))
+    assert found.plan.hosts[HOST].passthrough is not None
+    assert "plain requests alone" in problem(found, "passthrough-skips-rules").text
