@@ -15,6 +15,7 @@ from serin.dataplane.nginx.quarantine import Cure, Quarantined
 from serin.dataplane.nginx.testing import one_line
 from serin.errors import CorruptFileError
 from serin.render.documents import Index
+from serin.render.nginx.besides import splits_of
 from serin.render.nginx.closing import close_host
 from serin.render.nginx.weights import Weights
 from serin.routing.plan import Globals, Host
@@ -86,6 +87,7 @@ class RenderedHosts:
         if index.globals != self._globals:
             self._globals = index.globals
             self._entries.clear()
+            self._uses.clear()
         self._stamp(weights)
         names: defaultdict[str, list[str]] = defaultdict(list)
         for name, digest in index.hosts.items():
@@ -154,7 +156,7 @@ class RenderedHosts:
         except CorruptFileError as error:
             return self._unreadable(key, error)
         if self._weights is not None and document not in self._uses:
-            self._uses[document] = tuple(sorted({route.split for route in host.routes if route.split}))
+            self._uses[document] = self._splits(host)
             key = Key(document, names, self._stamps_of(document))
         cure, _ = self._cures.get((document, names), (None, 0.0))
         form, told = host, tuple[Quarantined, ...]()
@@ -196,6 +198,11 @@ class RenderedHosts:
             number, before = self._stamps.get(ident, (0, None))
             stamps[ident] = (number, before) if before == value else (number + 1, value)
         self._stamps = stamps
+
+    def _splits(self, host: Host) -> tuple[str, ...]:
+        """Those whose weights and endpoints are in the host's file, without Lua."""
+        own = {route.split for route in host.routes if route.split}
+        return tuple(sorted(own | splits_of(host, self._globals or Globals())))
 
     def _stamps_of(self, document: str) -> tuple[int, ...]:
         return tuple(self._stamps.get(ident, (0, None))[0] for ident in self._uses.get(document, ()))

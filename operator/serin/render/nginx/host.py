@@ -12,6 +12,7 @@ from jinja2 import Template as Compiled
 
 from serin.refs import Source
 from serin.render.nginx import bounds
+from serin.render.nginx.besides import BesideBlock, beside_blocks, of_routes
 from serin.render.nginx.blocks import Block, MapBlock, MapRow
 from serin.render.nginx.environment import environment
 from serin.render.nginx.in_force import weight_lines
@@ -59,6 +60,7 @@ class Server:
     table: tuple[Set, ...]
     blocks: tuple[Block, ...] = ()
     upstreams: tuple[UpstreamBlock, ...] = ()
+    besides: tuple[BesideBlock, ...] = ()
     certificate: bool = False
     reject_handshake: bool = False
 
@@ -109,7 +111,21 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
     table = _table(found) if found.dispatched else ()
     reject = catch_all and globals_.reject_handshake
     upstreams = tuple(contents.upstreams)
-    return Server(about, names, catch_all, None, client_auth, locations, table, blocks, upstreams, own_context, reject)
+    besides = beside_blocks(host.name, of_routes(routes), settings, weights)
+    return Server(
+        about,
+        names,
+        catch_all,
+        None,
+        client_auth,
+        locations,
+        table,
+        blocks,
+        upstreams,
+        besides,
+        own_context,
+        reject,
+    )
 
 
 class _Contents:

@@ -60,7 +60,7 @@ def upstream_blocks(
     """
     method = "hash" if stick or pool.client_affinity else _METHODS.get(pool.spec.algorithm, "")
     wanted = stick or ("remote_addr" if pool.client_affinity or not key else key)
-    servers = tuple(_server(endpoint) for endpoint in pool.endpoints)
+    servers = tuple(server_text(endpoint) for endpoint in pool.endpoints)
     return tuple(
         UpstreamBlock(upstream_name(split, version) + suffix, method, Template((Variable(wanted),)), servers)
         for suffix in suffixes(route)
@@ -74,6 +74,6 @@ def replaced_algorithm(pool: Pool) -> str:
     return f"{pool.spec.algorithm} is {_METHODS[pool.spec.algorithm]} here"
 
 
-def _server(endpoint: Endpoint) -> str:
+def server_text(endpoint: Endpoint) -> str:
     address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
     return f"{address}:{endpoint.port}"

@@ -10,6 +10,7 @@ return {
     configure = routine.configure,
     start = routine.start,
     balance = core.balance,
+    beside = core.beside,
     log = core.log,
     failed = core.failed,
     header = function()

@@ -96,8 +96,7 @@ local function chosen(C, worker, r, spec, reason)
     return go(C, worker, r, spec, choice)
 end
 
-local function first(C, worker, r)
-    local spec = specs.of_request()
+local function first(C, worker, r, spec)
     if not spec then
         return refuse(worker, r, 503)
     end
@@ -117,8 +116,7 @@ local function first(C, worker, r)
 end
 
 -- An attempt failed. `status` is what the client gets for it when no other is made.
-local function again(C, worker, r, status)
-    local spec = specs.of_request()
+local function again(C, worker, r, spec, status)
     local choice = C.srn_request_choice(worker, r)
     if not spec or choice == nil then
         return refuse(worker, r, status)
@@ -160,9 +158,31 @@ function core.balance()
     end
     local state, status = get_last_failure()
     if state then
-        return again(routine.C, worker, r, status)
+        return again(routine.C, worker, r, specs.of_request(), status)
     end
-    return first(routine.C, worker, r)
+    return first(routine.C, worker, r, specs.of_request())
+end
+
+-- balancer_by_lua of those who are asked beside a route's versions. Their upstream blocks tell the spec: variables belong
+-- to the whole request, whose retries would read another's.
+function core.beside(text)
+    local worker, r = routine.worker, get_request()
+    if not worker then
+        return ngx.exit(ERROR)
+    end
+    local C, spec = routine.C, specs.parse(text)
+    local state, status = get_last_failure()
+    if state then
+        return again(C, worker, r, spec, status)
+    end
+    local result = C.srn_request_decide(worker, r, spec.route, -1, 0, nil, 0, ASK_KEY)
+    if result == KEY_WANTED then
+        result = keys.endpoint(spec)
+    end
+    if result ~= 0 then
+        return refuse(worker, r, 503)
+    end
+    return go(C, worker, r, spec, C.srn_request_choice(worker, r))
 end
 
 -- log_by_lua where an answer may have come from nginx itself: counts those; the routine sees the end of the others.
