@@ -54,3 +54,12 @@ def _unwrapped(address: Address) -> Address:
     if address in _NAT64 or 1 < int(address) < 2**32:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, without brackets or zone."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
