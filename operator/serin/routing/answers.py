@@ -27,14 +27,18 @@ class Cors:
 class ErrorPages:
     """Answers with one of `codes`, the endpoint's or ours, are replaced by those of `by` (custom-http-errors).
 
-    It gets a GET of the same query at `/` with X-Code, X-Format (the client's Accept), X-Original-URI, X-Namespace,
-    X-Ingress-Name, X-Service-Name, X-Service-Port, X-Request-ID. The client gets the status that `by` answers with
-    for endpoints' errors, as nginx's `error_page … = @name` does. `by` None: 500, as observed.
+    It gets a request of the same method and query, without a body, at `/` with X-Code, X-Format (the client's Accept),
+    X-Original-URI, X-Namespace, X-Ingress-Name, X-Service-Name, X-Service-Port, X-Request-ID. The client gets the
+    status that `by` answers with, as nginx's `error_page … = @name` does. `by` None: our own page of the status
+    `without`, as observed: 500 with the controller's option, 404 (of the default server) with the annotation.
+    `intercept` False: endpoints' answers stay as they are (disable-proxy-intercept-errors).
     """
 
     codes: tuple[int, ...]
     by: Beside | None
     source: Source
+    without: int = 500
+    intercept: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class LastPart:
 
     settings = UpstreamSettings()
     bodiless = False
+    judged: frozenset[int] = frozenset()
     body_done = True
 
     def __init__(self, upstream: Upstream, forward: Forward) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from serin.dataplane.proxy.answers import own_answer
+from serin.dataplane.proxy.changed_transfer import ChangedTransfer
 from serin.dataplane.proxy.client_link import ALL_HOLDS, CLOSED, EXCHANGE, IDLE, NEVER
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
@@ -133,8 +134,12 @@ class Downstream(RequestReader):
     def _forward(self, forward: Forward) -> None:
         head = self._head
         assert head is not None
-        self._transfer = transfer = Transfer(self, head, self._intake.fields, forward, self._intake.line, self._started)
+        kind = Transfer if forward.changes is None else ChangedTransfer
+        self._transfer = transfer = kind(self, head, self._intake.fields, forward, self._intake.line, self._started)
         if self._body is None:
+            transfer.attempt()
+        elif forward.changes is not None and forward.changes.bare:
+            self.keep_alive = self.keep_alive and self._body_drainable()
             transfer.attempt()
         elif head.content_length > forward.max_body > 0:
             transfer.refuse(413)
@@ -157,7 +162,7 @@ class Downstream(RequestReader):
         closing = answer.close or answer.status in _CLOSING
         self.keep_alive = self.keep_alive and not closing and self._body_drainable()
         head_only = self._head is not None and self._head.method == "HEAD"
-        self.write(own_answer(answer, head_only=head_only, keep_alive=self.keep_alive))
+        self.write(own_answer(answer, head_only=head_only, keep_alive=self.keep_alive, prelude=answer.lines))
         self._complete_own(answer.status, 0 if head_only else len(answer.body), answer.log or _no_log())
         self.over(time.monotonic())
 
@@ -219,6 +224,8 @@ class Downstream(RequestReader):
         page = self.settings.page(status)
         transfer.body_bytes = 0 if transfer.bodiless else len(page)
         answer = Answer(status, body=page)
+        if b"content-type:" in prelude.lower():
+            answer.content_type = b""  # one of a user's header lines
         self.write(own_answer(answer, head_only=transfer.bodiless, keep_alive=self.keep_alive, prelude=prelude))
         self.completed(transfer)
         self.over(time.monotonic())

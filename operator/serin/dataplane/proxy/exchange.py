@@ -7,7 +7,10 @@ costs half a microsecond each).
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from serin.dataplane.proxy.changes import Changes
 
 
 @dataclass(slots=True)
@@ -69,6 +72,8 @@ class Answer:
     content_type: bytes = b"text/html"
     log: "LogContext | None" = None
     close: bool = False
+    lines: bytes = b""
+    """Further header lines, each ended by CRLF."""
 
 
 @dataclass(slots=True)
@@ -88,6 +93,8 @@ class LogContext:
     """header, cookie, rule, sticky, weight or default."""
     remote_user: str = ""
     request_id: str = ""
+    logged: bool = True
+    """Whether the access log has a line of it (enable-access-log)."""
 
 
 class Choice(Protocol):
@@ -129,6 +136,8 @@ class Forward:
     log: LogContext
     on_choice: Callable[[Choice], bytes] | None = None
     """Called with the endpoint that really answered, for a Set-Cookie that names it; gives header lines."""
+    changes: "Changes | None" = None
+    """What is done beside passing bytes on; None for nearly all routes, and then it costs nothing."""
 
 
 Gate = Callable[[RequestHead, Client], "Answer | Forward | Awaitable[Answer | Forward]"]

@@ -308,7 +308,9 @@ def passed_lines(fields: Fields, drop: frozenset[bytes]) -> bytes:
     if fields.content_length == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked")
     if fields.upgrade:
-        lines.append(b"Upgrade: %b\r\nConnection: upgrade" % fields.upgrade)
+        lines.append(b"Upgrade: %b" % fields.upgrade)
+        if b"connection" not in drop:
+            lines.append(b"Connection: upgrade")
     lines.append(b"")
     fields.passed = b"\r\n".join(lines)
     fields.passed_without = drop

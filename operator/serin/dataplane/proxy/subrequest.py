@@ -127,6 +127,7 @@ class _Exchange:
         self, pool: UpstreamPool, to: ReadyBeside, choice: Choice, method: str, request: bytes, most: int
     ) -> None:
         self.settings = to.settings
+        self.judged = to.settings.retry_statuses
         self.forward = Forward(choice, b"", b"", b"", _ALL_PASS, b"", _ALL_PASS, to.settings, 0, LogContext())
         self.bodiless = method == "HEAD"
         self.body_done = True

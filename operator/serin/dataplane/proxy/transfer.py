@@ -43,10 +43,12 @@ class Transfer(Completed):
         "_replayable",
         "_started",
         "_upstream",
+        "_write",
         "bodiless",
         "body_done",
         "choice",
         "forward",
+        "judged",
         "reusable",
         "settings",
     )
@@ -69,12 +71,15 @@ class Transfer(Completed):
         self.forward = forward
         self.choice = forward.choice
         self.settings: UpstreamSettings = forward.upstream
+        self.judged = self.settings.retry_statuses
+        """Statuses of answers that `accepts` is asked about before they are passed on."""
         self.bodiless = head.method == "HEAD"
         self.body_done = not head.content_length
         """The whole request body has been given to the endpoint's connection."""
         self.reusable = False
         """The endpoint's head allows another exchange on its connection."""
         self._down = down
+        self._write = down.write
         self._head = head
         self._fields = fields
         self._started = self._attempt_started = started
@@ -153,9 +158,19 @@ class Transfer(Completed):
         self.failed(word, sent=False)
 
     def _send(self, upstream: Upstream, now: float) -> None:
-        forward, head, fields = self.forward, self._head, self._fields
         self._upstream = upstream
-        request = b"".join(
+        request = self._request()
+        if self._body_size:
+            self._forget_long_body()
+        deadline = now + self.settings.read_timeout if self.body_done else NEVER
+        if not upstream.begin(self, request, deadline):
+            upstream.close()
+            self.failed("error", sent=False)
+
+    def _request(self) -> bytes:
+        """What the endpoint gets, with what there is of the body."""
+        forward, head, fields = self.forward, self._head, self._fields
+        return b"".join(
             (
                 head.method.encode("ascii"),
                 b" ",
@@ -169,12 +184,6 @@ class Transfer(Completed):
                 *self._body,
             )
         )
-        if self._body_size:
-            self._forget_long_body()
-        deadline = now + self.settings.read_timeout if self.body_done else NEVER
-        if not upstream.begin(self, request, deadline):
-            upstream.close()
-            self.failed("error", sent=False)
 
     def upload_paused(self) -> None:
         self._down.hold(HOLD_UPLOAD, on=True)
@@ -226,12 +235,12 @@ class Transfer(Completed):
             lines += forward.on_choice(self.choice)
         persistence = KEEP_ALIVE if down.keep_alive else CLOSE
         if not self._chunked_out:
-            down.write(b"".join((answer.lines, persistence, lines, b"\r\n", part)))
+            self._write(b"".join((answer.lines, persistence, lines, b"\r\n", part)))
         else:
             pieces = [answer.lines, persistence, lines, CHUNKED_LINE, b"\r\n", *chunk(part)]
             if whole:
                 pieces.append(LAST_CHUNK)
-            down.write(b"".join(pieces))
+            self._write(b"".join(pieces))
 
     def part(self, data: bytes, *, last: bool) -> None:
         """More of the body; after the `last` part `complete` follows."""
@@ -239,9 +248,9 @@ class Transfer(Completed):
         self.upstream_length += size
         self.body_bytes += size
         if not self._chunked_out:
-            self._down.write(data)
+            self._write(data)
         else:
-            self._down.write(b"".join([*chunk(data), LAST_CHUNK] if last else chunk(data)))
+            self._write(b"".join([*chunk(data), LAST_CHUNK] if last else chunk(data)))
 
     def complete(self, now: float) -> None:
         """The answer is with the client's transport."""
@@ -303,7 +312,11 @@ class Transfer(Completed):
         status = STATUS_OF[word]
         if choice is not None:
             self._again(choice, status)
-            return
+        else:
+            self._give_up(status)
+
+    def _give_up(self, status: int) -> None:
+        """No attempt is left."""
         self.status = self.upstream_status = status
         self._settle(status, time.monotonic(), failed=True)
         self._down.fail(self, status, self.forward.answer_prelude)

@@ -32,6 +32,8 @@ class Asker(Protocol):
 
     settings: UpstreamSettings
     forward: Forward
+    judged: frozenset[int]
+    """Statuses that `accepts` is asked about."""
     bodiless: bool
     """No body follows the head, whatever it says: HEAD."""
     body_done: bool
@@ -267,7 +269,7 @@ class Upstream(asyncio.Protocol):
                 transfer.interim(answer)
             if not data:
                 return
-        if status in transfer.settings.retry_statuses and not transfer.accepts(status):
+        if status in transfer.judged and not transfer.accepts(status):
             return
         rest = data[end:]
         bodiless = transfer.bodiless or status in (204, 304)
