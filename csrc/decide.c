@@ -213,6 +213,18 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     return choose_endpoint(w, pool, out->started_us, out);
 }
 
+bool srn_main_of(const srn_ref *ref, srn_choice *out) {
+    int why;
+    uint32_t slot = srn_find(ref->worker, ref->split, SRN_SLOT_SPLIT);
+    const srn_split *split = slot == SRN_NO_SLOT ? NULL : split_at(ref->worker, slot, ref->split, &why);
+    if (split == NULL || version_count(ref->worker, split) == 0)
+        return false;
+    out->split = ref->split;
+    out->version_ident = split->versions[0].ident;
+    out->stats_cell = split->versions[0].stats_cell;
+    return true;
+}
+
 int srn_decide_at(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *out) {
     return srn_decide(ref->worker, ref->slot, ref->split, ref->shape, forced, excluded, key, flags, 0, out);
 }

@@ -44,6 +44,8 @@ struct srn_worker {
     srn_stats_row *stats_row;
     srn_stats_cell *stats_cells;
     uint32_t stats_limit;
+    srn_detail *details;
+    uint32_t detail_limit;
     uint64_t random;
     srn_requests *requests; /* NULL until the first one */
     srn_texts *texts;       /* NULL until the first one */
@@ -118,6 +120,8 @@ void srn_forget_texts(srn_worker *w);
 
 /* decide.c: whether srn_retry would find an endpoint */
 bool srn_has_untried(srn_worker *w, const srn_choice *c);
+/* Who counts for the split's main version; false when the split is not there. */
+bool srn_main_of(const srn_ref *ref, srn_choice *out);
 
 /* draw.c */
 typedef struct {
@@ -160,6 +164,12 @@ uint32_t srn_pick_endpoint(srn_pick *p, const srn_how *how);
 
 /* stats.c */
 void srn_count_failure(srn_worker *w, const srn_choice *c);
+/* Of the choice's split and version; NULL: no memory behind it, or being claimed just now. */
+srn_stats_cell *srn_cell_of(srn_worker *w, const srn_choice *c);
+
+/* detail.c */
+void srn_back_details(srn_worker *w);
+void srn_empty_details(srn_worker *w, srn_stats_cell *cell);
 
 /* claim.c: make a cell `mine`, its words after the ident zero. False: another process is at it just now. */
 bool srn_claim(srn_worker *w, srn_word *ident, uint64_t mine, uint64_t claim, srn_word *from, size_t words);

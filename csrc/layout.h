@@ -12,7 +12,7 @@
 #define SRN_LAYOUT 1u
 #define SRN_POOLS_MAGIC 0x314c4f4f504e5253u /* "SRNPOOL1" */
 #define SRN_STATE_MAGIC 0x31544154534e5253u /* "SRNSTAT1" */
-#define SRN_STATS_MAGIC 0x31544e55434e5253u /* "SRNCUNT1" */
+#define SRN_STATS_MAGIC 0x32544e55434e5253u /* "SRNCUNT2" */
 #define SRN_BLOCK_MAGIC 0x4b4c4253u         /* "SBLK" */
 #define SRN_HEADER_SIZE 4096u
 
@@ -196,8 +196,13 @@ typedef struct {
     uint32_t cells;
     uint64_t rows_offset;
     uint64_t cells_offset;
+    uint32_t details;
+    uint32_t reserved;
+    uint64_t details_offset;
     uint64_t checksum;
     srn_word cells_backed;
+    srn_word details_used; /* details below this number may be in chains */
+    srn_word details_backed;
 } srn_stats_header;
 
 typedef struct {
@@ -213,8 +218,26 @@ typedef struct {
     srn_word failures;
     srn_word split;
     srn_word version;
-    srn_word pad[5];
+    srn_word undetailed; /* requests whose status and method were one too many */
+    srn_word details;    /* 1 + number of the first detail, 0: none; stays when the cell changes hands */
+    srn_word pad[3];
 } srn_stats_cell;
+
+#define SRN_DETAIL_BUCKETS 12u
+#define SRN_DETAILS_EACH 64u
+#define SRN_DETAIL_USED 0x100000u
+
+typedef struct {
+    srn_word what; /* method in bits 0..7, status from bit 8 on, SRN_DETAIL_USED; 0: free */
+    srn_word next; /* 1 + number of the next one, 0: the last */
+    srn_word received;
+    srn_word sent;
+    srn_word request_us;
+    srn_word response_us;
+    srn_word request_buckets[SRN_DETAIL_BUCKETS];
+    srn_word response_buckets[SRN_DETAIL_BUCKETS];
+    srn_word pad[2];
+} srn_detail;
 
 /* --- limits.bin --- */
 
@@ -268,9 +291,10 @@ _Static_assert(sizeof(srn_endpoint) == 32 && sizeof(srn_pool) == 64, "pool");
 _Static_assert(offsetof(srn_state_header, rows_used) == 128, "state header");
 _Static_assert(sizeof(srn_row) == 64 && sizeof(srn_endpoint_cell) == 32, "state cells");
 _Static_assert(sizeof(srn_bank) == 280 && sizeof(srn_name) == 640, "names");
-_Static_assert(offsetof(srn_stats_header, cells_backed) == 64, "stats header");
+_Static_assert(offsetof(srn_stats_header, cells_backed) == 80, "stats header");
 _Static_assert(sizeof(srn_limits_header) == 88 && offsetof(srn_limits_header, checksum) == 72, "limits header");
 _Static_assert(sizeof(srn_bucket_set) == 256 && sizeof(srn_cell_set) == 256, "limits");
 _Static_assert(sizeof(srn_stats_row) == 64 && sizeof(srn_stats_cell) == 384, "stats cells");
+_Static_assert(sizeof(srn_detail) == 256 && offsetof(srn_stats_cell, details) == 352, "details");
 
 #endif

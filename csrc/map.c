@@ -86,7 +86,8 @@ bool srn_check_stats(const srn_map *m) {
     const srn_stats_header *h = (const void *)m->base;
     return sound_head(m, SRN_STATS_MAGIC, offsetof(srn_stats_header, checksum)) && h->rows <= 1024 &&
            region(m, h->rows_offset, h->rows, sizeof(srn_stats_row)) &&
-           region(m, h->cells_offset, h->cells, sizeof(srn_stats_cell));
+           region(m, h->cells_offset, h->cells, sizeof(srn_stats_cell)) &&
+           region(m, h->details_offset, h->details, sizeof(srn_detail));
 }
 
 /* Memory for cells [*backed, wanted): the files are sparse, and a store into a hole of a full memory disk would be fatal.
@@ -127,4 +128,5 @@ void srn_back_cells(srn_worker *w) {
     w->endpoint_limit = limit_of(&w->state->endpoints_backed, cells);
     w->flight_limit = limit_of(&w->row->flight_backed, cells);
     w->stats_limit = limit_of(&w->stats->cells_backed, w->stats->cells);
+    srn_back_details(w);
 }

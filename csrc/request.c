@@ -18,6 +18,7 @@ enum { UNDECIDED, VERSION_KNOWN, CHOSEN };
 typedef struct srn_entry {
     struct srn_entry *next; /* of the free ones */
     srn_choice choice;
+    const srn_route *route; /* that was asked last, NULL: none */
     int32_t refused;
     uint8_t stage;
     bool granted; /* nginx may make another attempt after this one */
@@ -110,6 +111,7 @@ static srn_entry *insert(srn_worker *w, const void *request) {
     e = t->free;
     t->free = e->next;
     e->refused = 0;
+    e->route = NULL;
     e->stage = UNDECIDED;
     e->granted = false;
     t->places[look_up(t, request)] = (srn_place){request, e};
@@ -186,6 +188,7 @@ int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int
     if (e->stage == CHOSEN)
         srn_done(w, &e->choice, 0, 0, 0);
     uint64_t hash = key_of(key, key_len, &flags);
+    e->route = route;
     int result = srn_route_decide(route, forced, excluded, hash, flags, &e->choice);
     settle(w, e, result, flags);
     return result;
@@ -283,13 +286,74 @@ static bool is_answered(const srn_worker *w, void *request) {
     return len > 0 && value[len - 1] >= '0' && value[len - 1] <= '9';
 }
 
+/* A number that nginx keeps as a variable. */
+static uint64_t number_of(const srn_worker *w, void *request, const char *name, size_t name_len) {
+    char lower[32], *value = NULL, *err = NULL;
+    size_t len = 0;
+    uint64_t n = 0;
+    if (name_len > sizeof lower || w->nginx.variable(request, name, name_len, lower, 0, &value, &len, &err) != 0 || value == NULL)
+        return 0;
+    for (size_t i = 0; i < len && value[i] >= '0' && value[i] <= '9'; i++)
+        n = n * 10 + (uint64_t)(value[i] - '0');
+    return n;
+}
+#define NUMBER_OF(w, request, name) number_of(w, request, name, sizeof name - 1)
+
+typedef struct {
+    uint32_t status, method;
+    uint64_t received, sent, took_us;
+} srn_facts;
+
+static bool has_facts(const srn_worker *w) { return w->nginx.method != NULL; }
+
+static srn_facts facts_of(const srn_worker *w, void *request, int status) {
+    srn_facts f = {.status = status > 0 ? (uint32_t)status : 0};
+    int method = w->nginx.method(request);
+    double took = w->nginx.now() - w->nginx.start_time(request);
+    f.method = method > 0 ? (uint32_t)__builtin_ctz((unsigned)method) : 0;
+    f.took_us = took > 0 ? (uint64_t)(took * 1e6) : 0;
+    f.received = NUMBER_OF(w, request, "request_length");
+    f.sent = NUMBER_OF(w, request, "bytes_sent");
+    return f;
+}
+
+/* nginx's own times are of whole milliseconds; ours begin with the endpoint's choice. The longer one is nearer. */
+static void tell(srn_worker *w, void *request, const srn_entry *e, int status, bool answered) {
+    srn_facts f = facts_of(w, request, status);
+    if (e->stage != CHOSEN) {
+        if (e->route != NULL)
+            srn_tell_own(&e->route->ref, f.status, f.method, f.received, f.sent, f.took_us);
+        return;
+    }
+    uint64_t now = srn_now(), chosen = now - e->choice.started_us;
+    if (now > e->choice.started_us && chosen > f.took_us)
+        f.took_us = chosen;
+    uint64_t response = !answered ? SRN_NO_RESPONSE : now > e->choice.attempt_us ? now - e->choice.attempt_us : 0;
+    srn_tell(w, &e->choice, f.status, f.method, f.received, f.sent, f.took_us, response);
+}
+
+void srn_request_own(srn_worker *w, void *request, srn_route *route) {
+    int status = w->nginx.status(request);
+    srn_count(w, status);
+    if (route != NULL && has_facts(w)) {
+        srn_facts f = facts_of(w, request, status);
+        srn_tell_own(&route->ref, f.status, f.method, f.received, f.sent, f.took_us);
+    }
+    srn_rest(w);
+}
+
 static void request_ended(void *request) {
     srn_worker *w = followed;
-    if (w == NULL || find(w, request) == NULL)
+    const srn_entry *e = w == NULL ? NULL : find(w, request);
+    if (e == NULL)
         return;
     int status = w->nginx.status(request), failed = 0;
     if (status < 0)
         status = 0;
+    if (has_facts(w)) {
+        bool doubtful = status == 499 || status == 502 || status == 504;
+        tell(w, request, e, status, !doubtful || is_answered(w, request));
+    }
     if ((status == 499 || status == 502 || status == 504) && !is_answered(w, request)) {
         failed = status != 499;
         status = failed ? status : 0; /* the client left before an answer */

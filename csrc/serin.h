@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SRN_ABI 2
+#define SRN_ABI 3
 #define SRN_MAX_VERSIONS 16
 #define SRN_MAX_TRIED 8
 #define SRN_NO_SLOT UINT32_MAX
@@ -114,6 +114,16 @@ void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64
 /* An answer that no split had a part in (404, redirects, 401 …): counted for the process alone. */
 void srn_count(srn_worker *w, int status);
 
+
+/* For ingress-nginx's metrics, beside srn_done: what the client got, with the bytes of both heads and bodies. `method` is
+ * the number of the bit that nginx has for it (1 GET, 2 HEAD, 3 POST … 16 CONNECT), 0 for any other. */
+#define SRN_METHODS 17
+#define SRN_NO_RESPONSE UINT64_MAX /* response_us: no endpoint answered */
+void srn_tell(srn_worker *w, const srn_choice *c, uint32_t status, uint32_t method, uint64_t received, uint64_t sent,
+              uint64_t request_us, uint64_t response_us);
+/* The same of an answer of our own to a request of this split's route: main counts it. */
+void srn_tell_own(const srn_ref *ref, uint32_t status, uint32_t method, uint64_t received, uint64_t sent, uint64_t request_us);
+
 uint32_t srn_shape(const uint64_t *idents, uint32_t n);
 uint64_t srn_hash(const uint8_t *data, size_t len);
 uint64_t srn_hash_more(uint64_t seed, const uint8_t *data, size_t len);
@@ -165,6 +175,9 @@ typedef struct srn_nginx {
                     size_t *value_len, char **err);
     int (*set_peer)(void *request, const uint8_t *address, size_t len, int port, char **err);
     int (*more_tries)(void *request, int count, char **err);
+    int (*method)(void *request);         /* ngx_http_lua_ffi_req_get_method */
+    double (*start_time)(void *request);  /* ngx_http_lua_ffi_req_start_time */
+    double (*now)(void);                  /* ngx_http_lua_ffi_now */
 } srn_nginx;
 /* From now on each request that comes to be known here ends by itself when nginx is done with it; srn_request_done is not to
  * be called. One worker of a process can have this. Its answer: an attempt without one counts as the endpoint's failure. */
@@ -178,6 +191,8 @@ void srn_know(srn_worker *w, const uint8_t *text, size_t len, srn_route *route, 
 int srn_request_forward(srn_worker *w, const void *request);
 /* `1.2.3.4` or `[::1]`, not ended by 0; its length. */
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
+/* In the log phase of a request that nginx answered itself: srn_count, and srn_tell_own for its route (NULL: none). */
+void srn_request_own(srn_worker *w, void *request, srn_route *route);
 /* The process is ending (an old nginx worker): between calls of srn_request_* it holds no block. */
 void srn_leaving(srn_worker *w);
 

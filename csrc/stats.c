@@ -29,29 +29,30 @@ static uint32_t class_of(int status) { return status >= 100 && status < 600 ? (u
 
 static void add(srn_word *word, uint64_t value) { atomic_fetch_add_explicit(word, value, memory_order_relaxed); }
 
-static srn_stats_cell *cell_of(srn_worker *w, const srn_choice *c) {
+srn_stats_cell *srn_cell_of(srn_worker *w, const srn_choice *c) {
     if (c->stats_cell >= w->stats_limit)
         return NULL;
     srn_stats_cell *cell = &w->stats_cells[c->stats_cell];
     uint64_t key = srn_mix64(c->split ^ srn_mix64(c->version_ident));
     if (atomic_load_explicit(&cell->key, memory_order_acquire) == key)
         return cell;
-    size_t words = sizeof *cell / sizeof(srn_word) - 1;
+    size_t words = (offsetof(srn_stats_cell, details) - offsetof(srn_stats_cell, latency_us)) / sizeof(srn_word);
     if (!srn_claim(w, &cell->key, key, SRN_CLAIM_STATS + 1u + c->stats_cell, &cell->latency_us, words))
         return NULL;
+    srn_empty_details(w, cell);
     atomic_store_explicit(&cell->split, c->split, memory_order_relaxed);
     atomic_store_explicit(&cell->version, c->version_ident, memory_order_relaxed);
     return cell;
 }
 
 void srn_count_failure(srn_worker *w, const srn_choice *c) {
-    srn_stats_cell *cell = cell_of(w, c);
+    srn_stats_cell *cell = srn_cell_of(w, c);
     if (cell != NULL)
         add(&cell->failures, 1);
 }
 
 void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us) {
-    srn_stats_cell *cell = cell_of(w, c);
+    srn_stats_cell *cell = srn_cell_of(w, c);
     now_us = srn_time(now_us);
     if (cell != NULL) {
         uint64_t took = now_us > c->started_us ? now_us - c->started_us : 0;

@@ -66,6 +66,7 @@ static bool map_stats(srn_worker *w, char *err, size_t err_len) {
         return false;
     }
     w->stats_cells = (void *)(w->stats_map.base + w->stats->cells_offset);
+    w->details = (void *)(w->stats_map.base + w->stats->details_offset);
     return true;
 }
 

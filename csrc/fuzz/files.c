@@ -14,6 +14,7 @@
 #define ROOM 1024u
 #define NAMES 2u
 #define CELLS 16u
+#define DETAILS 64u
 #define COUNTERS 16u
 
 static const uint64_t ids[] = {FILES_POOL_A, FILES_POOL_B, FILES_POOL_C, FILES_SPLIT};
@@ -172,7 +173,8 @@ static bool write_state(const char *dir) {
 }
 
 static bool write_stats(const char *dir) {
-    size_t rows = SRN_HEADER_SIZE, cells = rows + FILES_ROWS * sizeof(srn_stats_row), size = cells + CELLS * sizeof(srn_stats_cell);
+    size_t rows = SRN_HEADER_SIZE, cells = rows + FILES_ROWS * sizeof(srn_stats_row);
+    size_t details = cells + CELLS * sizeof(srn_stats_cell), size = details + DETAILS * sizeof(srn_detail);
     uint8_t *image = calloc(1, size);
     if (image == NULL)
         return false;
@@ -182,6 +184,8 @@ static bool write_stats(const char *dir) {
     h->cells = CELLS;
     h->rows_offset = rows;
     h->cells_offset = cells;
+    h->details = DETAILS;
+    h->details_offset = details;
     h->checksum = srn_hash_more(0, image, offsetof(srn_stats_header, checksum));
     bool done = files_write(dir, "state/stats.bin", image, size);
     free(image);

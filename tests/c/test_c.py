@@ -62,7 +62,7 @@ def test_the_routine_from_c(sanitized: list[str], tmp_path: Path) -> None:
     assert run(program, str(tmp_path / "run")).endswith("all is well\n")
 
 
-@pytest.mark.parametrize(("target", "runs"), [("pools", 8000), ("pattern", 8000)])
+@pytest.mark.parametrize(("target", "runs"), [("pools", 8000), ("pattern", 8000), ("limits", 4000)])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_fuzz_targets_for_a_moment(sanitized: list[str], tmp_path: Path, target: str, runs: int, seed: int) -> None:
     program = link(sanitized, CSRC / "fuzz" / f"fuzz_{target}.c", tmp_path / target)

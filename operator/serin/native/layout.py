@@ -18,7 +18,7 @@ GRANULE = 64
 POOLS_MAGIC = int.from_bytes(b"SRNPOOL1", "little")
 STATE_MAGIC = int.from_bytes(b"SRNSTAT1", "little")
 LIMITS_MAGIC = int.from_bytes(b"SRNLMT1\0", "little")
-STATS_MAGIC = int.from_bytes(b"SRNCUNT1", "little")
+STATS_MAGIC = int.from_bytes(b"SRNCUNT2", "little")
 BLOCK_MAGIC = int.from_bytes(b"SBLK", "little")
 
 MAX_VERSIONS = 16
@@ -73,13 +73,32 @@ BANK = struct.Struct("<B16s7x256s")
 NAME_SIZE = 640
 NAME_BANKS = 16
 
-STATS_HEADER = struct.Struct("<QIIQQIIQQ")
-"""magic, layout, header size, length, instance, rows, cells; offsets of rows, cells; then the checksum of these."""
-STATS_CHECKSUM = 56
-STATS_BACKED = 64
+STATS_HEADER = struct.Struct("<QIIQQIIQQIIQ")
+"""magic, layout, header size, length, instance, rows, cells; offsets of rows, cells; details, 0, their offset; then the
+checksum of these."""
+STATS_CHECKSUM = 72
+STATS_BACKED = 80
+STATS_COUNTS = struct.Struct("<QQQ")
+"""At STATS_BACKED: cells with memory, details ever given out, details with memory."""
 STATS_ROW = struct.Struct(f"<{CLASSES}Q16x")
-STATS_CELL = struct.Struct(f"<QQ{CLASSES}Q{BUCKETS}QQQQ40x")
-"""key, sum of latencies, classes, buckets, failures, split, version"""
+STATS_CELL = struct.Struct(f"<QQ{CLASSES}Q{BUCKETS}QQQQQQ24x")
+"""key, sum of latencies, classes, buckets, failures, split, version, requests without detail, first detail (1 + its
+number)"""
+DETAIL_BUCKETS = 12
+DETAIL = struct.Struct(f"<QQQQQQ{DETAIL_BUCKETS}Q{DETAIL_BUCKETS}Q16x")
+"""method and status, next (1 + its number), bytes received, sent, µs of requests, of responses, both buckets"""
+DETAIL_USED = 0x100000
+DETAILS_EACH = 64
+DETAILS = 1 << 16
+DETAIL_BOUNDS_US = (
+    *(5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000),
+)
+"""Inclusive upper bounds of the buckets of details in µs: ingress-nginx's."""
+METHODS = (
+    *("OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS", "PROPFIND", "PROPPATCH"),
+    *("LOCK", "UNLOCK", "PATCH", "TRACE", "CONNECT"),
+)
+"""By the number that details have for them."""
 
 LIMITS_HEADER = struct.Struct("<QIIQQIIIIQQQ")
 """magic, layout, header size, length, instance, rows, sets of buckets, sets of cells, 0; offsets of locks, buckets,

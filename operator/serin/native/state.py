@@ -41,6 +41,7 @@ class StateFiles:
         self._endpoints_offset = align(self._names_offset + layout.NAMES * layout.NAME_SIZE, 4096)
         self._flight_offset = self._endpoints_offset + layout.ENDPOINTS * layout.ENDPOINT_CELL.size
         self._stats_cells_offset = align(head_size + rows * layout.STATS_ROW.size, 4096)
+        self._details_offset = self._stats_cells_offset + layout.STATS_CELLS * layout.STATS_CELL.size
         self._keep = keep
         self._state_fd = self._make_state(directory / "state.bin")
         self._stats_fd = self._make_stats(directory / "stats.bin")
@@ -74,7 +75,7 @@ class StateFiles:
         return fd
 
     def _make_stats(self, path: Path) -> int:
-        length = self._stats_cells_offset + layout.STATS_CELLS * layout.STATS_CELL.size
+        length = self._details_offset + layout.DETAILS * layout.DETAIL.size
         head = layout.STATS_HEADER.pack(
             layout.STATS_MAGIC,
             layout.LAYOUT,
@@ -85,15 +86,23 @@ class StateFiles:
             layout.STATS_CELLS,
             layout.HEADER_SIZE,
             self._stats_cells_offset,
+            layout.DETAILS,
+            0,
+            self._details_offset,
         )
         if self._keep and (kept := _same(path, length, head)) is not None:
             return kept
-        backed = _old_backed(path)
+        backed, used = _old_backed(path)
         end = self._stats_cells_offset + backed * layout.STATS_CELL.size
         counts = _old_region(path, layout.STATS_MAGIC, layout.HEADER_SIZE, end)
+        details_end = self._details_offset + used * layout.DETAIL.size
+        details = _old_region(path, layout.STATS_MAGIC, self._details_offset, details_end)
         with _fresh(path, length, end) as fd:
-            os.pwrite(fd, head + hash_more(0, head).to_bytes(8, "little") + backed.to_bytes(8, "little"), 0)
+            os.posix_fallocate(fd, self._details_offset, max(len(details), 1))
+            os.pwrite(fd, head + hash_more(0, head).to_bytes(8, "little"), 0)
+            os.pwrite(fd, layout.STATS_COUNTS.pack(backed, used, used), layout.STATS_BACKED)
             os.pwrite(fd, counts, layout.HEADER_SIZE)
+            os.pwrite(fd, details, self._details_offset)
         return fd
 
     def pids(self) -> tuple[int, ...]:
@@ -215,6 +224,8 @@ def _old_region(path: Path, magic: int, start: int, end: int) -> bytes:
     return b""
 
 
-def _old_backed(path: Path) -> int:
-    data = _old_region(path, layout.STATS_MAGIC, layout.STATS_BACKED, layout.STATS_BACKED + 8)
-    return min(int.from_bytes(data, "little"), layout.STATS_CELLS)
+def _old_backed(path: Path) -> tuple[int, int]:
+    """Cells with memory, and details in use, of the file that is there."""
+    data = _old_region(path, layout.STATS_MAGIC, layout.STATS_BACKED, layout.STATS_BACKED + layout.STATS_COUNTS.size)
+    backed, used, _ = layout.STATS_COUNTS.unpack(data.ljust(layout.STATS_COUNTS.size, b"\0"))
+    return min(backed, layout.STATS_CELLS), min(used, layout.DETAILS)

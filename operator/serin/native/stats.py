@@ -1,6 +1,7 @@
 """Counts of stats.bin as the endpoints of /metrics and the rollout engine read them: with pread, from any process."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +12,46 @@ BOUNDS_US = layout.BUCKET_BOUNDS_US
 """Inclusive upper bounds of the latency buckets, in µs; each histogram has one bucket more, without a bound."""
 
 
+DETAIL_BOUNDS_US = layout.DETAIL_BOUNDS_US
+"""The same of the buckets of details: ingress-nginx's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Requests of one status and method (both as ingress-nginx has them; 499: the client left; `OTHER`).
+
+    Bytes with the heads; times in µs, of the request from its first byte on, of the response from the last attempt on;
+    `responses` are those of endpoints alone, our own answers are in `requests`.
+    """
+
+    status: int
+    method: str
+    received: int
+    sent: int
+    request_us: int
+    response_us: int
+    requests: tuple[int, ...]
+    responses: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(self.requests)
+
+
 @dataclass(frozen=True, slots=True)
 class VersionTotals:
-    """Requests by status class (0: no status, 1 … 5), failed attempts, sum of latencies in µs, requests by bucket."""
+    """Requests by status class (0: no status, 1 … 5), failed attempts, sum of latencies in µs, requests by bucket.
+
+    `details` also have the answers of our own to requests of main's route, which are in no class here; `undetailed` are
+    requests that had no room there.
+    """
 
     classes: tuple[int, ...]
     failures: int
     latency_us: int
     buckets: tuple[int, ...]
+    details: tuple[Detail, ...] = ()
+    undetailed: int = 0
 
     @property
     def requests(self) -> int:
@@ -49,25 +82,53 @@ def _read(fd: int) -> Totals:
     head = os.pread(fd, layout.HEADER_SIZE, 0)
     if len(head) < layout.HEADER_SIZE:
         return Totals({}, (0,) * layout.CLASSES)
-    magic, version, _, _, _, rows, cells, rows_offset, cells_offset = layout.STATS_HEADER.unpack_from(head)
+    magic, version, _, _, _, rows, cells, rows_offset, cells_offset, details, _, details_offset = (
+        layout.STATS_HEADER.unpack_from(head)
+    )
     if magic != layout.STATS_MAGIC or version != layout.LAYOUT:
         return Totals({}, (0,) * layout.CLASSES)
-    backed = int.from_bytes(head[layout.STATS_BACKED : layout.STATS_BACKED + 8], "little")
+    backed, used, _ = layout.STATS_COUNTS.unpack_from(head, layout.STATS_BACKED)
     table = os.pread(fd, rows * layout.STATS_ROW.size, rows_offset)
     table = table[: len(table) // layout.STATS_ROW.size * layout.STATS_ROW.size]
     per_row = list(layout.STATS_ROW.iter_unpack(table))
     others = tuple(sum(column) for column in zip(*per_row, strict=True)) or (0,) * layout.CLASSES
-    return Totals(_read_cells(fd, cells_offset, min(backed, cells), rows), others)
+    chains = os.pread(fd, min(used, details) * layout.DETAIL.size, details_offset)
+    return Totals(_read_cells(fd, cells_offset, min(backed, cells), rows, chains), others)
 
 
-def _read_cells(fd: int, offset: int, count: int, rows: int) -> dict[tuple[str, str], VersionTotals]:
+def _read_cells(fd: int, offset: int, count: int, rows: int, chains: bytes) -> dict[tuple[str, str], VersionTotals]:
     data = os.pread(fd, count * layout.STATS_CELL.size, offset)
     versions = {}
     for at in range(0, len(data) - layout.STATS_CELL.size + 1, layout.STATS_CELL.size):
         if int.from_bytes(data[at : at + 8], "little") <= rows:
             continue
-        key, latency, *counts, failures, split, version = layout.STATS_CELL.unpack_from(data, at)
+        key, latency, *counts, failures, split, version, undetailed, first = layout.STATS_CELL.unpack_from(data, at)
         if key == mix64(split ^ mix64(version)):
             classes, buckets = tuple(counts[: layout.CLASSES]), tuple(counts[layout.CLASSES :])
-            versions[(f"{split:016x}", f"{version:016x}")] = VersionTotals(classes, failures, latency, buckets)
+            details = tuple(_chain(chains, first))
+            versions[(f"{split:016x}", f"{version:016x}")] = VersionTotals(
+                classes, failures, latency, buckets, details, undetailed
+            )
     return versions
+
+
+def _chain(chains: bytes, link: int) -> Iterator[Detail]:
+    """The details from `link` on (1 + the first one's number); free ones are left out."""
+    for _ in range(layout.DETAILS_EACH):
+        if not 0 < link <= len(chains) // layout.DETAIL.size:
+            return
+        what, link, *bytes_and_times = layout.DETAIL.unpack_from(chains, (link - 1) * layout.DETAIL.size)
+        if not what & layout.DETAIL_USED:
+            continue
+        received, sent, request_us, response_us, *buckets = bytes_and_times
+        method = what & 0xFF
+        yield Detail(
+            what >> 8 & 0xFFF,
+            layout.METHODS[method] if method < len(layout.METHODS) else layout.METHODS[0],
+            received,
+            sent,
+            request_us,
+            response_us,
+            tuple(buckets[: layout.DETAIL_BUCKETS]),
+            tuple(buckets[layout.DETAIL_BUCKETS :]),
+        )

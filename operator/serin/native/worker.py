@@ -11,7 +11,7 @@ from typing import Any
 from serin.errors import RunDirectoryError
 from serin.native._ffi import ffi, lib
 from serin.native.hashing import shape_of
-from serin.native.layout import unpack_address
+from serin.native.layout import METHODS, unpack_address
 
 NO_ENDPOINT: int = lib.SRN_NO_ENDPOINT
 STALE: int = lib.SRN_STALE
@@ -37,6 +37,14 @@ _new_choice = ffi.new_allocator(should_clear_after_alloc=False)
 _decide_plain = lib.srn_decide_plain
 _decide_at = lib.srn_decide_at
 _done = lib.srn_done
+_tell = lib.srn_tell
+NO_RESPONSE = 0xFFFFFFFFFFFFFFFF
+_METHODS = {name: number for number, name in enumerate(METHODS)}
+
+
+def method_number(method: str) -> int:
+    """What details have for a method; 0 for one that nginx has no bit for."""
+    return _METHODS.get(method, 0)
 
 
 class AttachError(RunDirectoryError):
@@ -74,6 +82,22 @@ class Worker:
         """An answer that no split had a part in."""
         lib.srn_count(self.pointer, status)
 
+    def tell(
+        self,
+        choice: "Choice",
+        status: int,
+        method: int,
+        received: int,
+        sent: int,
+        request_us: int,
+        response_us: int,
+    ) -> None:
+        """What the client got of a choice that was `done` just now, before any other is made; for exact counts.
+
+        `method` as method_number says; bytes with heads; `response_us` NO_RESPONSE when no endpoint answered.
+        """
+        _tell(self.pointer, choice.told, status, method, received, sent, request_us, response_us)
+
     def close(self) -> None:
         lib.srn_detach(self.pointer)
         self.pointer = ffi.NULL
@@ -85,11 +109,11 @@ class Choice:
     `version` is an index in the shape given to Worker.split; `reason` is BY_*; `exact`: EXACT was met.
     """
 
-    __slots__ = ("_struct", "_worker", "address", "endpoint", "port", "reason", "version")
+    __slots__ = ("_struct", "_worker", "address", "endpoint", "port", "reason", "told", "version")
 
     def __init__(self, worker: Worker, struct: Any, version: int) -> None:
         self._worker = worker
-        self._struct = struct
+        self._struct = self.told = struct
         self.version = version
         self.reason: int = struct.reason
         self.endpoint: int = struct.endpoint
@@ -157,6 +181,10 @@ class SplitHandle:
         self._to_block: list[int] | None = None
         self._from_block: list[int] = []
         self._excluded = 0
+
+    def tell_own(self, status: int, method: int, received: int, sent: int, request_us: int) -> None:
+        """An answer of our own to a request of this split's route: as Worker.tell, counted for main."""
+        lib.srn_tell_own(self.ref, status, method, received, sent, request_us)
 
     def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> "Choice | int":
         """Version and endpoint of a request; NO_ENDPOINT, STALE, GONE or CORRUPT when there is none.

@@ -189,7 +189,8 @@ end
 function core.log()
     local worker = routine.worker
     if worker and not var.upstream_status then
-        routine.C.srn_count(worker, ngx.status)
+        local spec = specs.of_request()
+        routine.C.srn_request_own(worker, get_request(), spec and spec.route)
     end
 end
 

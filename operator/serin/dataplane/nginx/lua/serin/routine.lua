@@ -65,7 +65,6 @@ int srn_request_grant(srn_worker *w, const void *request, uint32_t tries);
 int srn_request_granted(const srn_worker *w, const void *request);
 void srn_request_refuse(srn_worker *w, const void *request, int status);
 int srn_request_refused(const srn_worker *w, const void *request);
-void srn_count(srn_worker *w, int status);
 typedef struct srn_nginx {
     void *(*add_cleanup)(void *request, size_t size);
     int (*status)(void *request);
@@ -73,11 +72,15 @@ typedef struct srn_nginx {
                     size_t *value_len, char **err);
     int (*set_peer)(void *request, const uint8_t *address, size_t len, int port, char **err);
     int (*more_tries)(void *request, int count, char **err);
+    int (*method)(void *request);
+    double (*start_time)(void *request);
+    double (*now)(void);
 } srn_nginx;
 void srn_follow(srn_worker *w, const srn_nginx *nginx);
 void srn_know(srn_worker *w, const uint8_t *text, size_t len, srn_route *route, uint32_t tries);
 int srn_request_forward(srn_worker *w, const void *request);
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
+void srn_request_own(srn_worker *w, void *request, srn_route *route);
 void srn_leaving(srn_worker *w);
 srn_pattern *srn_pattern_new(const char *text, size_t len, uint32_t flags, char *err, size_t err_len);
 void srn_pattern_free(srn_pattern *p);
@@ -89,7 +92,7 @@ ffi.cdef [[
 void *ngx_http_cleanup_add(void *r, size_t size);
 ]]
 
-local ABI, ANY_ROW = 2, 0xffffffff
+local ABI, ANY_ROW = 3, 0xffffffff
 local REFRESH, ATTACH_AGAIN = 1, 0.1
 
 local routine = {
@@ -128,7 +131,8 @@ local function functions_of_balancer(made)
     end
 end
 
--- What the routine needs of nginx to see the end of a request. resty.core has declared the other two.
+-- What the routine needs of nginx to see the end of a request. resty.core has declared all
+-- others.
 local function functions_of_nginx()
     local made, nginx = ffi.new("srn_nginx"), ffi.C
     made.add_cleanup = nginx.ngx_http_cleanup_add
@@ -136,6 +140,9 @@ local function functions_of_nginx()
     made.variable = ffi.cast(
         "int (*)(void *, const char *, size_t, char *, int, char **, size_t *, char **)", nginx.ngx_http_lua_ffi_var_get
     )
+    made.method = ffi.cast("int (*)(void *)", nginx.ngx_http_lua_ffi_req_get_method)
+    made.start_time = ffi.cast("double (*)(void *)", nginx.ngx_http_lua_ffi_req_start_time)
+    made.now = ffi.cast("double (*)(void)", nginx.ngx_http_lua_ffi_now)
     functions_of_balancer(made)
     return made
 end
