@@ -30,15 +30,15 @@ class ErrorPages:
     It gets a request of the same method and query, without a body, at `/` with X-Code, X-Format (the client's Accept),
     X-Original-URI, X-Namespace, X-Ingress-Name, X-Service-Name, X-Service-Port, X-Request-ID. The client gets the
     status that `by` answers with, as nginx's `error_page … = @name` does. `by` None: our own page of the status
-    `without`, as observed: 500 with the controller's option, 404 (of the default server) with the annotation.
-    `intercept` False: endpoints' answers stay as they are (disable-proxy-intercept-errors).
+    `status`, as observed: 404 (of the default server), or 500 where the controller's option has 404 itself.
+    `own_only`: endpoints' answers stay as they are (disable-proxy-intercept-errors).
     """
 
     codes: tuple[int, ...]
     by: Beside | None
     source: Source
-    without: int = 500
-    intercept: bool = True
+    status: int = 404
+    own_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

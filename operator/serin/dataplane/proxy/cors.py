@@ -6,7 +6,7 @@ answer. Must not decide when in a request's life a preflight is answered.
 
 import re
 
-from serin.dataplane.proxy.exchange import Answer, RequestHead
+from serin.dataplane.proxy.exchange import RequestHead
 from serin.dataplane.proxy.header_lines import header_line
 from serin.routing.answers import Cors
 
@@ -44,11 +44,9 @@ class ReadyCors:
             return b""
         return header_line(_ALLOW_ORIGIN, origin) + self._lines
 
-    def preflight(self, head: RequestHead) -> Answer | None:
-        """The answer to OPTIONS of an allowed origin, its CORS lines still to be added; None: it goes its way."""
-        if head.method != "OPTIONS" or not self.lines(head):
-            return None
-        return Answer(204, [(b"Content-Type", PREFLIGHT_TYPE)])
+    def preflight(self, head: RequestHead) -> bool:
+        """Whether this is OPTIONS of an allowed origin, which no endpoint is asked about."""
+        return head.method == "OPTIONS" and bool(self.lines(head))
 
 
 def _origins(origins: tuple[str, ...]) -> re.Pattern[bytes]:

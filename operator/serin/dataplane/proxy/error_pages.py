@@ -51,14 +51,14 @@ def error_lines(status: int, head: RequestHead, log: LogContext) -> bytes:
 class ReadyErrors:
     """One for a route, or for requests of no host."""
 
-    __slots__ = ("_by", "_changes", "_without", "codes", "intercepted")
+    __slots__ = ("_by", "_changes", "_status", "codes", "intercepted")
 
     def __init__(self, errors: ErrorPages, by: ReadyBeside | None) -> None:
         self.codes = frozenset(errors.codes)
-        self.intercepted = self.codes if errors.intercept else frozenset()
+        self.intercepted = frozenset() if errors.own_only else self.codes
         """Those of endpoints' answers that give way."""
         self._by = by
-        self._without = errors.without
+        self._status = errors.status
         self._changes = Changes(bare=True)
 
     def page(
@@ -66,7 +66,7 @@ class ReadyErrors:
     ) -> Forward | int:
         """The request for the page of a status, or the status of our own page. `lines`, `dropped`: of the answer."""
         if self._by is None:
-            return self._without
+            return self._status
         choice = self._by.split.decide(-1, 0, client.key, KEYED)
         if isinstance(choice, int):
             return NOBODY
@@ -89,6 +89,5 @@ class ReadyErrors:
             self._by.settings,
             0,
             log,
-            None,
-            self._changes,
+            changes=self._changes,
         )

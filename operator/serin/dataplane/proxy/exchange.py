@@ -27,6 +27,12 @@ class Client:
     """X-Real-IP … X-Scheme lines of this connection, made once by the gate and kept here."""
     key: int = 0
     """Hash of the address, made once by the gate and kept here; 0: not made yet."""
+    scheme: bytes = b""
+    """What the settings make of X-Forwarded-Proto and the like; empty where they ask for nothing (seen_clients.py)."""
+    host: bytes = b""
+    """The same of X-Forwarded-Host, empty where it counts for nothing."""
+    said_port: bytes = b""
+    """The same of X-Forwarded-Port."""
 
 
 @dataclass(slots=True)
@@ -95,6 +101,8 @@ class LogContext:
     request_id: str = ""
     logged: bool = True
     """Whether the access log has a line of it (enable-access-log)."""
+    remote_addr: str = ""
+    """The client's address where it is not the connection's peer (seen_clients.py)."""
 
 
 class Choice(Protocol):
@@ -136,9 +144,14 @@ class Forward:
     log: LogContext
     on_choice: Callable[[Choice], bytes] | None = None
     """Called with the endpoint that really answered, for a Set-Cookie that names it; gives header lines."""
+    fine_lines: bytes = b""
+    """Header lines for the client where the answer has one of nginx's add_header statuses (FINE)."""
     changes: "Changes | None" = None
     """What is done beside passing bytes on; None for nearly all routes, and then it costs nothing."""
 
+
+FINE = frozenset((200, 201, 204, 206, 301, 302, 303, 304, 307, 308))
+"""Answers that nginx's `add_header` without `always` adds to."""
 
 Gate = Callable[[RequestHead, Client], "Answer | Forward | Awaitable[Answer | Forward]"]
 """The gate of a worker. Awaitable only where it must wait (password hashes)."""

@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from serin.dataplane.proxy.auth import Authenticator, Checked, Verdict, Waiting
+from serin.dataplane.proxy.cors import PREFLIGHT_TYPE
+from serin.dataplane.proxy.error_pages import error_lines
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
+from serin.dataplane.proxy.header_lines import names_of, without_names
 from serin.dataplane.proxy.headers import (
     ANSWER_DROPPED,
     ANSWER_DROPPED_TLS,
+    DROPPED_BESIDE,
     HSTS,
     RequestIds,
     endpoint_lines,
@@ -21,10 +25,10 @@ from serin.dataplane.proxy.headers import (
 from serin.dataplane.proxy.picking import BY_SPLIT, Hash, client_key
 from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, RuntimeRoute
 from serin.dataplane.proxy.site import Site
-from serin.dataplane.proxy.subrequest import Subrequests
+from serin.dataplane.proxy.subrequest import ReadyBeside, Subrequests
 from serin.errors import CorruptFileError, SerinError
 from serin.native.worker import KEYED, NO_ENDPOINT
-from serin.routing.outcome import Asked, Cause, Reply, before_proxying, before_routing, without_route
+from serin.routing.outcome import UNROUTED_BODY, Asked, Cause, Reply, before_proxying, before_routing, without_route
 from serin.routing.paths import normalize
 from serin.routing.plan import BasicAuth
 
@@ -70,13 +74,13 @@ class Gate:
                 host = site.find(head.host)
             except CorruptFileError as error:
                 self._doubt(str(error))
-                return self._page_of(503, head, client, NO_ROUTE)
+                return self._unrouted(self._page_of(503, head, client, NO_ROUTE), head, client, path)
         if host is None or host.special:
             reply = before_routing(_asked(head, client, path), None if host is None else host.host, site.globals)
             if reply is not None:
-                return self._reply(reply, head, client, NO_ROUTE)
+                return self._unrouted(self._reply(reply, head, client, NO_ROUTE), head, client, path)
         if host is None:
-            return self._page_of(without_route(head.content_length), head, client, NO_ROUTE)
+            return self._nowhere(site, head, client, path)
         return self._on_host(site, host, head, client, path)
 
     def _on_host(
@@ -85,9 +89,25 @@ class Gate:
         try:
             route = host.table.find(path)
         except SerinError:
-            return self._page_of(500, head, client, NO_ROUTE)
+            return self._unrouted(self._page_of(500, head, client, NO_ROUTE), head, client, path)
         if route is None:
-            return self._page_of(without_route(head.content_length), head, client, NO_ROUTE)
+            return self._nowhere(site, head, client, path)
+        wide = site.wide
+        finish = route.finish if route.finished_for is wide else route.finish_under(wide)
+        if finish is None:
+            return self._on_route(site, route, head, client, path)
+        if (
+            finish.preflight(head)
+            and route.route.policy.closed is None
+            and not head.content_length > route.max_body > 0
+        ):
+            kind = (b"Content-Type", PREFLIGHT_TYPE)
+            return finish.one(self._answer(204, b"", head, client, route.log, [kind]), head, client, path, self._page)
+        return finish(self._on_route(site, route, head, client, path), head, client, path, self._page)
+
+    def _on_route(
+        self, site: Site, route: RuntimeRoute, head: RequestHead, client: Client, path: bytes
+    ) -> Answer | Forward | Awaitable[Answer | Forward]:
         target = head.target
         if route.answers_first[client.tls] or head.content_length > route.max_body > 0:
             passed = before_proxying(route.route, _asked(head, client, path), site.globals, route.rewrite)
@@ -138,12 +158,12 @@ class Gate:
         if route.picker is None:
             found = split.decide(-1, 0, client.key or client_key(client, self._hash), KEYED)
             if isinstance(found, int):
-                return self._nobody(found, route, head, client)
+                return self._nobody(found, site, route, head, client, path, target)
             reason = BY_SPLIT[found.reason]
         else:
             picked = route.picker(head, client, path)
             if isinstance(picked, int):
-                return self._nobody(picked, route, head, client)
+                return self._nobody(picked, site, route, head, client, path, target)
             found, reason, answer, on_choice = picked.choice, picked.reason, picked.answer, picked.on_choice
         fields: LogFields = route.fields[found.version][reason]
         request_id, id_text = self._ids.of(head)
@@ -166,11 +186,80 @@ class Gate:
             on_choice,
         )
 
-    def _nobody(self, result: int, route: RuntimeRoute, head: RequestHead, client: Client) -> Answer:
+    def _nobody(
+        self,
+        result: int,
+        site: Site,
+        route: RuntimeRoute,
+        head: RequestHead,
+        client: Client,
+        path: bytes,
+        target: bytes,
+    ) -> Answer | Forward:
         """No endpoint. Any other result than that means that this plan and the shared memory do not fit together."""
         if result != NO_ENDPOINT:
             self._doubt(f"split {route.route.split} of {route.route.ingress}: the routine says {result}")
+        elif route.fallback is not None:
+            host = None if route.vhost is None else one_line(route.vhost(head, client, path))
+            asked = self._ask_beside(site, route.fallback, head, client, target, route.log, host, route.max_body, 503)
+            if asked is not None:
+                return asked
         return self._page_of(503, head, client, route.log)
+
+    def _ask_beside(
+        self,
+        site: Site,
+        to: ReadyBeside,
+        head: RequestHead,
+        client: Client,
+        target: bytes,
+        fields: LogFields,
+        host: bytes | None,
+        max_body: int,
+        code: int,
+    ) -> Forward | None:
+        """The whole request goes to a default backend, which is told the status that it stands for (`code`, 0: none).
+
+        None: there is no endpoint either.
+        """
+        choice = to.split.decide(-1, 0, client.key or client_key(client, self._hash), KEYED)
+        if isinstance(choice, int):
+            return None
+        request_id, id_text = self._ids.of(head)
+        log = LogContext(*fields, "", id_text)
+        visible = visible_host(head)
+        lines = endpoint_lines(head, client, visible, request_id, b"")
+        if code:
+            lines += without_names(error_lines(code, head, log), names_of(lines))
+        secure = client.tls and bool(site.hsts)
+        return Forward(
+            choice,
+            target,
+            visible if host is None else host,
+            lines,
+            DROPPED_BESIDE,
+            site.hsts_line if secure else b"",
+            ANSWER_DROPPED_TLS if secure else ANSWER_DROPPED,
+            to.settings,
+            max_body,
+            log,
+        )
+
+    # --- without a route ---
+
+    def _nowhere(self, site: Site, head: RequestHead, client: Client, path: bytes) -> Answer | Forward:
+        """No route takes the request: the controller's default backend, or the page that says so."""
+        status = without_route(head.content_length)
+        fallback = site.wide.fallback
+        if fallback is not None and status == 404:
+            asked = self._ask_beside(site, fallback, head, client, head.target, NO_ROUTE, None, UNROUTED_BODY, 0)
+            if asked is not None:
+                return self._unrouted(asked, head, client, path)
+        return self._unrouted(self._page_of(status, head, client, NO_ROUTE), head, client, path)
+
+    def _unrouted(self, decision: Answer | Forward, head: RequestHead, client: Client, path: bytes) -> Answer | Forward:
+        finish = self.site.wide.unrouted
+        return decision if finish is None else finish.one(decision, head, client, path, self._page)
 
     # --- own answers ---
 

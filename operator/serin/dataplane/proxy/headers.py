@@ -25,6 +25,17 @@ DROPPED = frozenset(
 )
 """Client's headers that are not sent on: those the proxy sets itself, and Proxy (httpoxy, CVE-2016-5385)."""
 
+DROPPED_BESIDE = DROPPED | {
+    b"x-code",
+    b"x-format",
+    b"x-original-uri",
+    b"x-namespace",
+    b"x-ingress-name",
+    b"x-service-name",
+    b"x-service-port",
+}
+"""The same towards default backends, which trust what these say."""
+
 ANSWER_DROPPED = frozenset(
     {
         b"server",
@@ -75,15 +86,20 @@ class RequestIds:
 
 def connection_block(client: Client) -> bytes:
     """The lines that are the same for all requests of a connection; to be kept in Client.block."""
-    scheme = "https" if client.tls else "http"
+    address = client.address.encode()
+    return address_block(address, address, b"%d" % client.server_port, b"https" if client.tls else b"http")
+
+
+def address_block(address: bytes, passed: bytes, port: bytes, scheme: bytes) -> bytes:
+    """The same lines from their values; `passed`: the addresses of X-Forwarded-For."""
     return (
-        f"X-Real-IP: {client.address}\r\n"
-        f"X-Forwarded-For: {client.address}\r\n"
-        f"X-Forwarded-Port: {client.server_port}\r\n"
-        f"X-Forwarded-Proto: {scheme}\r\n"
-        f"X-Forwarded-Scheme: {scheme}\r\n"
-        f"X-Scheme: {scheme}\r\n"
-    ).encode()
+        b"X-Real-IP: %b\r\n"
+        b"X-Forwarded-For: %b\r\n"
+        b"X-Forwarded-Port: %b\r\n"
+        b"X-Forwarded-Proto: %b\r\n"
+        b"X-Forwarded-Scheme: %b\r\n"
+        b"X-Scheme: %b\r\n"
+    ) % (address, passed, port, scheme, scheme, scheme)
 
 
 def endpoint_lines(head: RequestHead, client: Client, host: bytes, request_id: bytes, more: bytes) -> bytes:
@@ -91,7 +107,7 @@ def endpoint_lines(head: RequestHead, client: Client, host: bytes, request_id: b
     block = client.block
     if not block:
         block = client.block = connection_block(client)
-    if b"x-forwarded-for" in head.lower and (claimed := head.get(b"x-forwarded-for")):
+    if b"x-forwarded-for" in head.lower and not client.scheme and (claimed := head.get(b"x-forwarded-for")):
         more += b"X-Original-Forwarded-For: %b\r\n" % claimed
     return b"%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b" % (block, host, request_id, more)
 

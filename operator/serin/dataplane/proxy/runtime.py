@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.finishing import Finish, Wide, finish_for
 from serin.dataplane.proxy.headers import DROPPED
+from serin.dataplane.proxy.mirroring import Mirrors
 from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
 from serin.dataplane.proxy.sticky import RulesBeforeSticky, StickyPicker
 from serin.dataplane.proxy.subrequest import ReadyBeside
@@ -61,6 +63,7 @@ class Workshop:
     endpoint_tls: ssl.SSLContext = field(default_factory=lambda: unverified_context())
     settings: dict[Upstream, UpstreamSettings] = field(default_factory=dict)
     """Made once for all routes that speak to their endpoints alike."""
+    mirrors: Mirrors = field(default_factory=Mirrors)
 
     def upstream(self, upstream: Upstream) -> UpstreamSettings:
         if upstream not in self.settings:
@@ -79,8 +82,12 @@ class RuntimeRoute:
     __slots__ = (
         "answers_first",
         "auth",
+        "constants",
         "drop",
+        "fallback",
         "fields",
+        "finish",
+        "finished_for",
         "lines",
         "log",
         "max_body",
@@ -106,7 +113,12 @@ class RuntimeRoute:
         self.drop = _DROPPED[bool(policy.forwarded_prefix), policy.auth is not None]
         prefix = policy.forwarded_prefix.encode()
         self.lines = b"X-Forwarded-Prefix: %b\r\n" % prefix if prefix else b""
-        constants = _constants(route)
+        self.constants = constants = _constants(route)
+        self.finish: Finish | None = None
+        """What is put on every decision of this route; valid under `finished_for` alone."""
+        self.finished_for: Wide | None = None
+        self.fallback = None if policy.fallback is None else made.beside(policy.fallback)
+        """Who serves when no version has an endpoint."""
         self.vhost = compile_parts(split_variables(policy.upstream.vhost), constants) if policy.upstream.vhost else None
         self.upstream = made.upstream(policy.upstream)
         self.split = None if route.split is None else made.splits.split(route.split, shape(route))
@@ -114,6 +126,13 @@ class RuntimeRoute:
         """None for a route without rules, keys and cookies: its split is asked directly."""
         self.log = _names(route, main, "", "")
         self.fields = tuple({r: _names(route, v, v.name, r) for r in Reason} for v in route.versions)
+
+    def finish_under(self, wide: Wide) -> Finish | None:
+        """What is put on decisions under these Globals; made when they are new."""
+        if self.finished_for is not wide:
+            self.finish = finish_for(self.route.policy, wide, self.constants)
+            self.finished_for = wide
+        return self.finish
 
 
 class RuntimeHost:

@@ -6,11 +6,14 @@ A site never changes once it is made; a new plan is a new site, which takes over
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 
+from serin.dataplane.proxy.finishing import Wide
 from serin.dataplane.proxy.headers import HSTS
-from serin.dataplane.proxy.runtime import RuntimeHost
+from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
 from serin.errors import CorruptFileError
 from serin.render.documents import Index
+from serin.routing.beside import Beside
 from serin.routing.match import HostTable
+from serin.routing.plan import Globals
 from serin.telemetry import log
 
 _log = logging.getLogger(__name__)
@@ -22,10 +25,12 @@ class LoadedHosts:
     `load` raises CorruptFileError when a document is not there or not right; it is not read again before `retry`.
     """
 
-    __slots__ = ("_failed", "_hosts", "_load")
+    __slots__ = ("_failed", "_hosts", "_load", "_made", "_wide")
 
-    def __init__(self, load: Callable[[str], RuntimeHost]) -> None:
+    def __init__(self, load: Callable[[str], RuntimeHost], made: Workshop | None = None) -> None:
         self._load = load
+        self._made = made
+        self._wide: Wide | None = None
         self._hosts: dict[str, RuntimeHost] = {}
         self._failed: dict[str, CorruptFileError] = {}
 
@@ -41,6 +46,12 @@ class LoadedHosts:
                 log.event(_log, log.DOCUMENT_REFUSED, level=logging.ERROR, error=str(error))
                 raise
         return host
+
+    def wide(self, settings: Globals) -> Wide:
+        """What the Globals ask for on all answers; the same one as long as they stay the same."""
+        if self._wide is None or self._wide.globals != settings:
+            self._wide = Wide(settings, self._made)
+        return self._wide
 
     def keep(self, digests: Container[str]) -> None:
         """Forget all others."""
@@ -65,6 +76,7 @@ class Site:
         "hsts_line",
         "ready",
         "used",
+        "wide",
     )
 
     def __init__(self, index: Index, loaded: LoadedHosts) -> None:
@@ -76,6 +88,7 @@ class Site:
         self._hosts = index.hosts
         self._certificates = index.certificates
         self._loaded = loaded
+        self.wide = loaded.wide(index.globals)
         self.ready: dict[str, RuntimeHost] = {}
         """Hosts by a name that was asked for and is exactly theirs: the first place to look."""
         self.used: set[str] = set()
@@ -97,6 +110,11 @@ class Site:
         key = self._names.find(name)
         found = None if key is None else self._certificates.get(key)
         return found or self.globals.default_certificate
+
+    def passthrough_of(self, name: str) -> Beside | None:
+        """Who gets TLS connections for a name unread; None: TLS is ended here."""
+        found = self.find(name) if self.globals.passthrough else None
+        return None if found is None else found.host.passthrough
 
     def warm(self, names: Iterable[str]) -> Iterator[None]:
         """Load the hosts of these names as far as the plan has them, one at each step.

@@ -25,6 +25,7 @@ from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.connection_settings import ConnectionSettings, affordable_connections
 from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.heads import TOO_LARGE
+from serin.dataplane.proxy.mirroring import Mirrors
 from serin.dataplane.proxy.reload import PlanTaker
 from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.server import Server
@@ -65,11 +66,11 @@ class ProxyWorker:
         self._stop = asyncio.Event()
         self._run_dir = RunDirectory(Path(settings.run_dir))
         self._shared = Worker.attach(self._run_dir.path, settings.index)
-        workshop = Workshop(self._shared, Pattern, hash64)
-        loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop))
+        self._asks = Subrequests()
+        workshop = Workshop(self._shared, Pattern, hash64, mirrors=Mirrors(self._asks))
+        loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop), workshop)
         self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
-        self._asks = Subrequests()
         self._pages = Pages()
         self._sink = LineSink(settings.access_log_path)
         self._access_log = _access_log(settings, self._sink, self._loop)
@@ -202,7 +203,7 @@ class ProxyWorker:
     def _completed(self, record: Completed) -> None:
         if not isinstance(record, Transfer):  # a choice counts for itself
             self._shared.count(record.status)
-        if self._access_log is not None:
+        if self._access_log is not None and record.log.logged:
             self._access_log.add(record)
 
 
