@@ -3,36 +3,85 @@
 nginx inherits all such lines or none, so that a route with a difference writes the whole family (headers.j2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from serin.render.nginx.blocks import header_variable
 from serin.render.nginx.keys import key_text
 from serin.render.nginx.values import Template, Variable
 from serin.routing.plan import ClientAuth, HashBy, Route
 from serin.routing.variables import split_variables
+from serin.routing.wide import Forwarding
 
+_SCHEME, _ADDRESS, _FORWARDED = Variable("scheme"), Variable("remote_addr"), Variable("http_x_forwarded_for")
 _DECODED = frozenset({"uri", "document_uri"})
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A header line in the place of those of its name; `name` is out of letters, digits, `-` and `_`."""
+
+    name: str
+    value: Template
+
+
+@dataclass(frozen=True, slots=True)
 class Headers:
-    """`host`: the Host sent on; `prefix`: X-Forwarded-Prefix. `client_certificate` None: the host asks for none."""
+    """`host`: the Host sent on; `prefix`: X-Forwarded-Prefix. `client_certificate` None: the host asks for none.
+
+    `scheme`, `forwarded_for`, `original_for`: what X-Forwarded-Proto, -For and X-Original-Forwarded-For are made of,
+    which depends on whose word is taken (Forwarding).
+    """
 
     host: Template
     prefix: Template | None = None
     authorization: bool = True
     client_certificate: bool | None = None
+    given: tuple[Given, ...] = ()
+    scheme: Variable = _SCHEME
+    forwarded_for: Variable = _ADDRESS
+    original_for: Variable = _FORWARDED
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        """Names in lower case of the lines that `given` stands for."""
+        return frozenset(given.name.lower() for given in self.given)
 
 
 USUAL = Headers(Template((Variable("best_http_host"),)))
 
 
-def headers_of(route: Route, client_auth: ClientAuth | None) -> Headers | None:
+def usual_headers(forwarding: Forwarding) -> Headers:
+    """Those of a route that asks for nothing of its own."""
+    return replace(
+        USUAL,
+        scheme=Variable("pass_access_scheme") if forwarding.trust else USUAL.scheme,
+        forwarded_for=Variable("full_x_forwarded_for") if is_full(forwarding) else USUAL.forwarded_for,
+        original_for=Variable(header_variable(forwarding.header)),
+    )
+
+
+def is_full(forwarding: Forwarding) -> bool:
+    """Whether the client's X-Forwarded-For is sent on, with our own peer behind it."""
+    return forwarding.trust and forwarding.full
+
+
+def headers_of(
+    route: Route, client_auth: ClientAuth | None, usual: Headers = USUAL, given: tuple[Given, ...] = ()
+) -> Headers | None:
     """None where the usual lines are right."""
     policy = route.policy
     prefix = Template((policy.forwarded_prefix,)) if policy.forwarded_prefix else None
     certificate = None if client_auth is None else policy.pass_client_certificate
-    found = Headers(sent_host(route) or USUAL.host, prefix, policy.auth is None, certificate)
-    return None if found == USUAL else found
+    host = sent_host(route) or usual.host
+    found = replace(
+        usual,
+        host=host,
+        prefix=prefix,
+        authorization=policy.auth is None,
+        client_certificate=certificate,
+        given=given,
+    )
+    return None if found == usual else found
 
 
 def sent_host(route: Route) -> Template | None:

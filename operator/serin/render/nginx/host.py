@@ -5,20 +5,26 @@ so that a file changes only with its own host.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 from jinja2 import Template as Compiled
 
 from serin.refs import Source
 from serin.render.nginx import bounds
-from serin.render.nginx.besides import BesideBlock, beside_blocks, of_routes
+from serin.render.nginx.access import Gate, gate_of, limit_blocks
+from serin.render.nginx.answering import cors_blocks
+from serin.render.nginx.authentication import Question, Questions, SignIn, is_sound
+from serin.render.nginx.besides import BesideBlock, beside_blocks, of_globals, of_routes
 from serin.render.nginx.blocks import Block, MapBlock, MapRow
 from serin.render.nginx.environment import environment
+from serin.render.nginx.finishing import finish, finish_nobody
+from serin.render.nginx.headers import Headers, usual_headers
 from serin.render.nginx.in_force import weight_lines
 from serin.render.nginx.location import Around, Location, Stock, make_location, nobody, spared_variable
 from serin.render.nginx.locations import Kind, Layout, Place, fits, layout, literal
 from serin.render.nginx.names import Scheme, ServerName, UpstreamKey, schemes, server_name, upstream_key
+from serin.render.nginx.pages import Pages
 from serin.render.nginx.policies import Answer, Set, chunks
 from serin.render.nginx.proxying import plan_file
 from serin.render.nginx.rules import RouteRules, route_rules
@@ -26,7 +32,7 @@ from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.spec import encode
 from serin.render.nginx.stock import route_stock
 from serin.render.nginx.upstreams import UpstreamBlock
-from serin.render.nginx.values import File, Name, Pattern, Template, Variable
+from serin.render.nginx.values import File, Name, Pattern, Template, Text, Variable
 from serin.render.nginx.weights import Weights
 from serin.render.publication import certificate_file
 from serin.routing.plan import ClientAuth, Closed, Globals, Host, PathKind, Policy, Route, WwwRedirect
@@ -63,11 +69,26 @@ class Server:
     besides: tuple[BesideBlock, ...] = ()
     certificate: bool = False
     reject_handshake: bool = False
+    ciphers: Text | None = None
+    prefer_server_ciphers: bool | None = None
+    questions: tuple[Question, ...] = ()
+    sign_ins: tuple[SignIn, ...] = ()
+    globals: Globals = field(default_factory=Globals)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether some clients get 403 everywhere by what they say of themselves."""
+        return bool(self.globals.blocks.user_agents or self.globals.blocks.referers)
+
+    @property
+    def headers(self) -> Headers:
+        return usual_headers(self.globals.forwarding)
 
     @property
     def proxies(self) -> bool:
         """Whether Lua has an answer of its own to give."""
-        return bool(self.table) or any(location.proxy is not None for location in self.locations)
+        asks = bool(self.table) or bool(self.besides)
+        return asks or any(location.proxy is not None for location in self.locations)
 
 
 def render_host(host: Host, settings: NginxSettings, globals_: Globals, weights: Weights | None = None) -> str:
@@ -98,20 +119,43 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
     about = Name(host.name or "_")
     catch_all = host.name == ""
     # nginx wants certificates of all servers only where the default one refuses handshakes
-    own_context = bool(settings.https) and (catch_all or host.client_auth is not None or globals_.reject_handshake)
+    own_context = bool(settings.https) and (
+        catch_all
+        or host.client_auth is not None
+        or globals_.reject_handshake
+        or bool(host.ciphers)
+        or host.prefer_server_ciphers is not None
+    )
+    ciphers = Text(host.ciphers) if host.ciphers else None
     if host.www is not None:
-        return Server(about, names, catch_all, _www(host.www), None, (), (), certificate=own_context)
+        return Server(
+            about,
+            names,
+            catch_all,
+            _www(host.www),
+            None,
+            (),
+            (),
+            certificate=own_context,
+            ciphers=ciphers,
+            prefer_server_ciphers=host.prefer_server_ciphers,
+            globals=globals_,
+        )
     client_auth = None if host.client_auth is None else _client_auth(host.client_auth, settings)
     routes = host.routes if settings.lua is not None else _without_unsafe(host.routes)
+    routes = tuple(route if _is_told(route) else _close(route, route, "nginx-refused") for route in routes)
     found = layout(routes, _runs_natively(settings), lua=settings.lua is not None)
-    contents = _Contents(Around(settings, host.client_auth), weights)
+    usual = usual_headers(globals_.forwarding)
+    questions = Questions(host.name, settings, usual, host.client_auth is not None)
+    pages = Pages(host.name, settings, usual, weights)
+    contents = _Contents(Around(settings, host.client_auth, globals_, usual), weights, questions, pages)
     places = [p for p in found.places if not (catch_all and p.kind is Kind.EXACT and p.text in BUILT_IN)]
     locations = tuple(contents.location(place) for place in places)
-    blocks = (*contents.blocks, *_spared(routes))
+    blocks = (*contents.blocks, *_spared(routes), *limit_blocks(route.policy for route in routes), *cors_blocks(routes))
     table = _table(found) if found.dispatched else ()
     reject = catch_all and globals_.reject_handshake
     upstreams = tuple(contents.upstreams)
-    besides = beside_blocks(host.name, of_routes(routes), settings, weights)
+    besides = beside_blocks(host.name, (*of_routes(routes), *of_globals(globals_)), settings, weights)
     return Server(
         about,
         names,
@@ -125,15 +169,25 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
         besides,
         own_context,
         reject,
+        ciphers,
+        host.prefer_server_ciphers,
+        tuple(questions.asked),
+        tuple(questions.sign_ins),
+        globals_,
+        tuple(pages.errors),
+        tuple(pages.mirrors),
     )
 
 
 class _Contents:
     """Makes the locations of a host; rules are made once for a split, whatever number of places it has."""
 
-    def __init__(self, around: Around, weights: Weights | None) -> None:
+    def __init__(self, around: Around, weights: Weights | None, questions: Questions, pages: Pages) -> None:
         self._around = around
         self._weights = weights
+        self._questions = questions
+        self._pages = pages
+        self._number = 0
         self._rules: dict[str, RouteRules] = {}
         self._stock: dict[str, Stock] = {}
         self.blocks: list[Block] = []
@@ -142,13 +196,22 @@ class _Contents:
     def location(self, place: Place) -> Location:
         route = place.route
         if route is None:
-            return nobody(place)
+            return finish_nobody(nobody(place, self._around), self._around, self._pages)
+        gate = gate_of(route.policy, self._around.globals.blocks, self._questions.of(route))
+        stock = None if self._around.lua or route.split is None else self._stock_of(route, route.split)
+        made = self._made(place, route, stock, gate)
+        self._number += 1
+        nobody_there = stock is not None and stock.nobody
+        return finish(made, route, self._around, self._pages, self._number - 1, nobody=nobody_there)
+
+    def _made(self, place: Place, route: Route, stock: Stock | None, gate: Gate | None) -> Location:
         if route.split is None:
-            return make_location(place, route, self._around)
-        if not self._around.lua:
-            return make_location(place, route, self._around, stock=self._stock_of(route, route.split))
+            return make_location(place, route, self._around, gate=gate)
+        if stock is not None:
+            return make_location(place, route, self._around, stock=stock, gate=gate)
         lines = () if self._weights is None else weight_lines(route, self._weights)
-        return make_location(place, route, self._around, rules=self._rules_of(route, route.split), weights=lines)
+        rules = self._rules_of(route, route.split)
+        return make_location(place, route, self._around, rules=rules, weights=lines, gate=gate)
 
     def _rules_of(self, route: Route, split: str) -> RouteRules:
         if split not in self._rules:
@@ -200,7 +263,12 @@ def _without_unsafe(routes: tuple[Route, ...]) -> tuple[Route, ...]:
 
 
 def _guards(policy: Policy) -> bool:
-    return policy.auth is not None or policy.closed is not None or policy.client_match != ""
+    asks = policy.auth is not None or policy.external_auth is not None or policy.client_match != ""
+    return asks or policy.closed is not None or bool(policy.access.allow or policy.access.deny)
+
+
+def _is_told(route: Route) -> bool:
+    return route.policy.external_auth is None or is_sound(route.policy.external_auth)
 
 
 def _is_safe(route: Route) -> bool:
@@ -209,9 +277,9 @@ def _is_safe(route: Route) -> bool:
     return route.match.kind is not PathKind.REGEX or bounds.nginx_may_run(_path_cost(route.match.path), lua=False)
 
 
-def _close(route: Route, by: Route) -> Route:
+def _close(route: Route, by: Route, code: str = "path-regex-unbounded") -> Route:
     source = by.source or Source(by.ingress)
-    policy = Policy(closed=Closed(503, "path-regex-unbounded", source))
+    policy = Policy(closed=Closed(503, code, source))
     return replace(
         route, split=None, versions=(), policy=policy, slash_redirect=False, match_rules=(), canary_route=None
     )

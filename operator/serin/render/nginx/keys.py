@@ -5,6 +5,7 @@ empty text, as in the proxy (dataplane/proxy/variables.py).
 """
 
 import re
+from collections.abc import Iterable, Mapping
 
 from serin.refs import Source
 from serin.render.nginx.blocks import Blocks, MapBlock, about, fits
@@ -26,6 +27,7 @@ _NAMES = {
 _OF_REQUEST = re.compile(r"(?:http|cookie|arg)_[a-z0-9_]+").fullmatch
 
 ADDRESS = ("$remote_addr",)
+_NONE: Mapping[str, str | Variable] = {}
 
 
 def key_variable(blocks: Blocks, route: Route, version: int) -> str:
@@ -40,19 +42,23 @@ def key_variable(blocks: Blocks, route: Route, version: int) -> str:
     return name
 
 
-def key_text(route: Route, by: HashBy) -> Template:
+def key_text(route: Route, by: HashBy, more: Mapping[str, str | Variable] = _NONE) -> Template:
     """The key as a text of nginx; what the route fixes stands there as it is, and is main's.
 
-    Of a text that is too long for nginx the last parts are left out.
+    Of a text that is too long for nginx the last parts are left out. `more`: further variables, by name.
     """
-    fixed = _fixed(route)
-    parts = [part for raw in by.parts for part in _part(raw, fixed)]
+    return wide_text(by.parts, {**_fixed(route), **more})
+
+
+def wide_text(raw: Iterable[str], fixed: Mapping[str, str | Variable]) -> Template:
+    """The same for parts that are no route's."""
+    parts = [part for one in raw for part in _part(one, fixed)]
     while not fits("".join(part if isinstance(part, str) else f"${part.name}" for part in parts)):
         parts.pop()
     return Template(tuple(parts))
 
 
-def _part(raw: str, fixed: dict[str, str]) -> tuple[str | Variable, ...]:
+def _part(raw: str, fixed: Mapping[str, str | Variable]) -> tuple[str | Variable, ...]:
     if not is_variable_part(raw):
         return (raw,)
     name = raw[1:].lower()
@@ -64,11 +70,11 @@ def _part(raw: str, fixed: dict[str, str]) -> tuple[str | Variable, ...]:
 
 
 def _fixed(route: Route) -> dict[str, str]:
-    main = route.versions[0]
+    main = route.versions[0] if route.versions else None
     return {
         "namespace": route.ingress.namespace,
         "ingress_name": route.ingress.name,
-        "service_name": main.service,
-        "service_port": main.port,
+        "service_name": "" if main is None else main.service,
+        "service_port": "" if main is None else main.port,
         "location_path": route.rule.path,
     }

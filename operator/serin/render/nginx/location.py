@@ -3,12 +3,19 @@
 What is decided is the plan's; here it is only put into nginx's directives. It must not know other locations.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from serin.render.nginx.access import Gate
+from serin.render.nginx.answering import USUAL as CHANGES
+from serin.render.nginx.answering import Changes
+from serin.render.nginx.authentication import Asked
 from serin.render.nginx.blocks import EMPTY
 from serin.render.nginx.bounds import cost, nginx_may_run
+from serin.render.nginx.headers import USUAL as USUAL_HEADERS
+from serin.render.nginx.headers import Headers
 from serin.render.nginx.in_force import WeightLine
 from serin.render.nginx.locations import Kind, Place
+from serin.render.nginx.pages import ErrorLines, Fallback, MirrorLines
 from serin.render.nginx.policies import (
     Answer,
     NativeRewrite,
@@ -28,18 +35,17 @@ from serin.render.nginx.spec import spec_text, version_name
 from serin.render.nginx.values import File, Pattern, Remark, Template, Text, Variable
 from serin.render.publication import users_file
 from serin.routing.identity import digest64
-from serin.routing.plan import ClientAuth, Policy, Route, TlsRedirect
+from serin.routing.plan import ClientAuth, Globals, Policy, Route, TlsRedirect
 
 _USUAL = Policy()
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """Basic authentication; `nothing_behind`: who passes it gets 404."""
+    """Basic authentication."""
 
     realm: Text
     users: File
-    nothing_behind: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +80,34 @@ class Location:
     away: NativeRewrite | None = None
     to_https: ToHttps | None = None
     lua_rewrite: LuaRewrite | None = None
+    blocked_first: bool = False
+    """Addresses refused everywhere are refused here, where nginx would not ask, or one that passes is enough."""
     empty_when: Variable | None = None
+    gate: Gate | None = None
     auth: Auth | None = None
+    nothing_behind: int = 0
+    """Who may come in gets this status."""
     rewrite: NativeRewrite | None = None
     sticky: bool = False
     set_cookie: Variable | None = None
     proxy: Proxy | None = None
+    changes: Changes = CHANGES
+    errors: ErrorLines | None = None
+    mirror: MirrorLines | None = None
+    fallback: Fallback | None = None
+    number: int = -1
+    entered: bool = False
+    """With Lua: the endpoint is chosen here, and asked in a named location."""
+
+    @property
+    def asked(self) -> Asked | None:
+        """External authentication."""
+        return None if self.gate is None else self.gate.asked
 
     @property
     def answers(self) -> bool:
         """Whether nginx may answer itself here, outside of an `if`: Lua counts these answers."""
-        return any((self.answer, self.away, self.auth, self.lua_rewrite))
+        return any((self.answer, self.away, self.auth, self.gate, self.lua_rewrite, self.entered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +116,8 @@ class Around:
 
     settings: NginxSettings
     client_auth: ClientAuth | None
+    globals: Globals = field(default_factory=Globals)
+    usual: Headers = USUAL_HEADERS
 
     @property
     def lua(self) -> bool:
@@ -122,9 +147,9 @@ NOT_FOUND = Answer(404)
 DEFAULT_BACKEND = Set(Variable("proxy_upstream_name"), Template(("upstream-default-backend",)))
 
 
-def nobody(place: Place) -> Location:
+def nobody(place: Place, around: Around) -> Location:
     """Paths that no route takes."""
-    return Location(place.kind, of_place(place), sets=(DEFAULT_BACKEND,), answer=NOT_FOUND)
+    return _answered(Location(place.kind, of_place(place), sets=(DEFAULT_BACKEND,)), NOT_FOUND, around)
 
 
 def make_location(
@@ -135,6 +160,7 @@ def make_location(
     rules: RouteRules | None = None,
     stock: Stock | None = None,
     weights: tuple[WeightLine, ...] = (),
+    gate: Gate | None = None,
 ) -> Location:
     """`rules` in Lua mode, `stock` without Lua, for routes that proxy; `weights` are for the comment."""
     policy = route.policy
@@ -153,22 +179,33 @@ def make_location(
     if policy.client_match and not nginx_may_run(cost(policy.client_match, False), lua=around.lua):
         return _answered(base, Answer(503))
     base = replace(base, client_match=Pattern(policy.client_match) if policy.client_match else None)
-    missing = route.split is None and policy.auth is None
+    guarded = policy.auth is not None or gate is not None
+    missing = route.split is None and not guarded
     https = None if policy.tls_redirect is None else _https(policy.tls_redirect)
     changed = _rewritten(base, route, around, https, missing=missing)
     if changed is None:
         return _answered(base, Answer(503))
     if missing:
-        return changed if changed.lua_rewrite is not None else _answered(changed, NOT_FOUND)
-    if policy.auth is not None:
-        users = plan_file(around.settings, users_file(policy.auth.users))
-        changed = replace(changed, auth=Auth(realm(policy.auth.realm), users, route.split is None))
+        return changed if changed.lua_rewrite is not None else _answered(changed, NOT_FOUND, around)
+    if guarded:
+        changed = _guarded(changed, policy, gate, around.settings)
     if route.split is None:
-        return changed
+        return replace(changed, nothing_behind=404)
     return _proxied(changed, route, around, rules) if stock is None else _stock(changed, route, around, stock)
 
 
-def _answered(location: Location, answer: Answer) -> Location:
+def _guarded(location: Location, policy: Policy, gate: Gate | None, settings: NginxSettings) -> Location:
+    auth = None
+    if policy.auth is not None:
+        auth = Auth(realm(policy.auth.realm), plan_file(settings, users_file(policy.auth.users)))
+    first = gate is not None and gate.blocked_first
+    return replace(location, auth=auth, gate=gate, blocked_first=first)
+
+
+def _answered(location: Location, answer: Answer, around: Around | None = None) -> Location:
+    """`around`: the answer comes after everybody who may not come in was refused."""
+    if around is not None and around.globals.blocks.cidrs:
+        location = replace(location, blocked_first=True)
     if answer.text is None:
         return replace(location, answer=answer)
     sets, text = chunks("serin_text", answer.text)
@@ -212,19 +249,26 @@ def _proxied(location: Location, route: Route, around: Around, rules: RouteRules
     assert rules is not None
     long, spec = chunks("serin", Template((spec_text(route, rules.spec),)))
     sets = location.sets + (long or (Set(Variable("serin"), spec),))
-    proxy = proxy_of(route, around.settings, around.client_auth, None)
+    proxy = _proxy(location, route, around, None)
     return replace(location, sets=sets, sticky=route.policy.affinity is not None, proxy=proxy)
 
 
+def _proxy(location: Location, route: Route, around: Around, stock: Template | None) -> Proxy:
+    given = () if location.asked is None else location.asked.given
+    return proxy_of(route, around.settings, around.client_auth, stock, around.usual, given)
+
+
 def _stock(location: Location, route: Route, around: Around, stock: Stock) -> Location:
+    if stock.nobody and (location.gate is not None or location.auth is not None):
+        return replace(location, rewrite=None, nothing_behind=503)
     if stock.nobody:
-        return _answered(replace(location, rewrite=None), Answer(503))
+        return _answered(replace(location, rewrite=None), Answer(503), around)
     target = stock.target
     if stock.schemes:
         target = Template((*target.parts, "_", Variable("scheme")))
     empty = stock.target.parts[0] if stock.maybe_nobody else None
     assert not isinstance(empty, str)
-    proxy = proxy_of(route, around.settings, around.client_auth, target)
+    proxy = _proxy(location, route, around, target)
     return replace(location, empty_when=empty, set_cookie=stock.set_cookie, proxy=proxy)
 
 

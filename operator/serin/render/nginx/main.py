@@ -9,11 +9,16 @@ from functools import cache
 
 from jinja2 import Template as Compiled
 
+from serin.render.nginx.access import Rate, counts_connections, rates_of
+from serin.render.nginx.blocks import header_variable
 from serin.render.nginx.environment import environment
-from serin.render.nginx.headers import USUAL as USUAL_HEADERS
+from serin.render.nginx.escaping import ESCAPING, Escaping
+from serin.render.nginx.forwarding import RealIp, real_ip
+from serin.render.nginx.headers import is_full, usual_headers
 from serin.render.nginx.host import upstreams_of
 from serin.render.nginx.logs import JSON_FIELDS, LAST, LEVELS, UPSTREAMINFO, Last
 from serin.render.nginx.names import DEFAULT_CERTIFICATE, CertificateRow, UpstreamKey, certificate_rows
+from serin.render.nginx.refusals import Refusal, refusals
 from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.values import File, Template, Text, Variable
 from serin.routing.plan import Globals, Host
@@ -31,11 +36,29 @@ class HostFile:
     names: tuple[str, ...] = ()
     """Every name that the host answers to."""
     client_auth: bool = False
+    rates: frozenset[Rate] = frozenset()
+    counts_connections: bool = False
+    keeps_answers: bool = False
+    """Answers of its authentication servers are cached."""
+    escapes: bool = False
+    """The address asked for is needed in another URL."""
 
 
 def host_file(host: Host, file: str) -> HostFile:
     names = tuple(dict.fromkeys((host.name, *host.aliases)))
-    return HostFile(host.name, file, upstreams_of(host), names, host.client_auth is not None)
+    policies = [route.policy for route in host.routes]
+    asked = [policy.external_auth for policy in policies if policy.external_auth is not None]
+    return HostFile(
+        host.name,
+        file,
+        upstreams_of(host),
+        names,
+        host.client_auth is not None,
+        rates_of(policies),
+        counts_connections(policies),
+        any(auth.cache_key for auth in asked),
+        bool(asked),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +82,59 @@ class Main:
     catch_all: bool
     reject_handshake: bool
     resumption: bool
+    globals: Globals
+    hosts: tuple[HostFile, ...]
 
     @property
     def modules(self) -> tuple[File, ...]:
         return tuple(File(module) for module in self.settings.modules)
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """The zones that count requests; what they have in common with others is their rate."""
+        return tuple(sorted({rate for host in self.hosts for rate in host.rates}, key=lambda rate: rate.name))
+
+    @property
+    def counts_connections(self) -> bool:
+        return any(host.counts_connections for host in self.hosts)
+
+    @property
+    def keeps_answers(self) -> bool:
+        return any(host.keeps_answers for host in self.hosts)
+
+    @property
+    def escapes(self) -> bool:
+        """Without Lua, the address asked for is escaped by maps."""
+        return self.settings.lua is None and any(host.escapes for host in self.hosts)
+
+    @property
+    def escaping(self) -> tuple[Escaping, ...]:
+        return ESCAPING
+
+    @property
+    def blocked(self) -> tuple[Refusal, ...]:
+        return refusals(self.globals.blocks)
+
+    @property
+    def real_ip(self) -> RealIp | None:
+        return real_ip(self.globals.forwarding)
+
+    @property
+    def full(self) -> bool:
+        return is_full(self.globals.forwarding)
+
+    @property
+    def forwarded_by(self) -> Variable:
+        """The client's header with the addresses that it was forwarded for."""
+        return Variable(header_variable(self.globals.forwarding.header))
+
+    @property
+    def curves(self) -> str | None:
+        return None if self.globals.tls.curves == "auto" else self.globals.tls.curves
+
+    @property
+    def ciphers(self) -> Text | None:
+        return Text(self.globals.tls.ciphers) if self.globals.tls.ciphers else None
 
     @property
     def pid(self) -> str:
@@ -80,7 +152,7 @@ class Main:
     @property
     def temp(self) -> dict[str, File]:
         folder = self.settings.temp or self.settings.prefix
-        return {name: File(f"{folder}/{name}_temp") for name in _TEMPORARY}
+        return {name: File(f"{folder}/{name}_temp") for name in (*_TEMPORARY, "auth_cache")}
 
     @property
     def run_dir(self) -> File:
@@ -140,8 +212,10 @@ def render_main(
         any(host.name == "" for host in hosts),
         globals_.reject_handshake,
         not any(host.client_auth for host in hosts),
+        globals_,
+        tuple(hosts),
     )
-    return _template().render(main=main, settings=settings, headers=USUAL_HEADERS)
+    return _template().render(main=main, settings=settings, headers=usual_headers(globals_.forwarding))
 
 
 @cache

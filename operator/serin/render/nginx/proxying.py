@@ -5,12 +5,13 @@ The usual values stand once in nginx.conf's http block (main.j2); both come from
 
 from dataclasses import dataclass
 
-from serin.render.nginx.headers import Headers, headers_of, sent_host
+from serin.render.nginx.headers import USUAL as USUAL_HEADERS
+from serin.render.nginx.headers import Given, Headers, headers_of, sent_host
 from serin.render.nginx.names import Scheme, schemes, upstream_key
 from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.values import File, Template, Text, Variable
 from serin.render.publication import certificate_file
-from serin.routing.plan import Buffering, ClientAuth, Protocol, Route, Upstream
+from serin.routing.plan import Beside, Buffering, ClientAuth, Protocol, Route, Upstream
 
 USUAL = Upstream()
 _SMALLEST_NUMBER = 2
@@ -64,23 +65,49 @@ class Proxy:
     http10: bool
 
 
-def proxy_of(route: Route, settings: NginxSettings, client_auth: ClientAuth | None, stock: Template | None) -> Proxy:
-    """`stock`: what stands in the place of the upstream block's name in stock mode."""
+def proxy_of(
+    route: Route,
+    settings: NginxSettings,
+    client_auth: ClientAuth | None,
+    stock: Template | None,
+    usual: Headers = USUAL_HEADERS,
+    given: tuple[Given, ...] = (),
+) -> Proxy:
+    """`stock`: what stands in the place of the upstream block's name in stock mode. `given`: its own header lines."""
     upstream = route.policy.upstream
+    headers = headers_of(route, client_auth, usual, given)
+    name = sent_host(route) or Template((Variable("host"),))
+    return _proxy(upstream, settings, _target(upstream, stock), headers, upstream.buffering, name)
+
+
+def beside_proxy(beside: Beside, to: Template, settings: NginxSettings, buffering: Buffering, host: Template) -> Proxy:
+    """Somebody who is asked beside a route's versions, at the URL `to`. `host`: the Host that is sent."""
+    return _proxy(beside.upstream, settings, to, None, buffering, host)
+
+
+def _proxy(
+    upstream: Upstream,
+    settings: NginxSettings,
+    to: Template,
+    headers: Headers | None,
+    buffering: Buffering,
+    name: Template,
+) -> Proxy:
+    """`name`: the endpoint's in TLS, where nobody gives another one."""
     grpc = upstream.protocol is Protocol.GRPC
     words = upstream.next_upstream or ("off",)
     return Proxy(
         "grpc" if grpc else "proxy",
-        _target(upstream, stock),
-        headers_of(route, client_auth),
+        to,
+        headers,
         _unusual(upstream.connect_timeout, USUAL.connect_timeout),
         _unusual(upstream.send_timeout, USUAL.send_timeout),
         _unusual(upstream.read_timeout, USUAL.read_timeout),
         None if words == USUAL.next_upstream else words,
         None if settings.lua is not None or upstream.tries == USUAL.tries else upstream.tries,
         _unusual(upstream.tries_timeout, USUAL.tries_timeout),
-        None if upstream.buffering == USUAL.buffering else _buffers(upstream.buffering),
-        _tls(route, upstream, settings),
+        None if buffering == USUAL.buffering else _buffers(buffering),
+        _tls(upstream, settings, name),
         upstream.http10 and not grpc,
     )
 
@@ -111,11 +138,11 @@ def _buffers(asked: Buffering) -> Buffers:
     return Buffers(asked.answers, asked.requests, asked.size, number, busy, temporary, asked.request_size)
 
 
-def _tls(route: Route, upstream: Upstream, settings: NginxSettings) -> EndpointTls | None:
+def _tls(upstream: Upstream, settings: NginxSettings, name: Template) -> EndpointTls | None:
     tls = upstream.verification
     if tls is None:
         return None
-    name = Template((tls.name,)) if tls.name else sent_host(route) or Template((Variable("host"),))
+    name = Template((tls.name,)) if tls.name else name
     return EndpointTls(
         _pem(settings, tls.certificate),
         _pem(settings, tls.authorities),

@@ -13,6 +13,12 @@ return {
     beside = core.beside,
     log = core.log,
     failed = core.failed,
+    escaped_uri = function()
+        return ngx.escape_uri(ngx.var.request_uri)
+    end,
+    cache_key = function()
+        return ngx.encode_base64(ngx.sha1_bin(ngx.var.serin_cache_text))
+    end,
     header = function()
         return sticky.header(spec.of_request())
     end,

@@ -1,0 +1,26 @@
+"""Whose word nginx takes about a client's address: the real_ip module's directives (routing.wide.Forwarding)."""
+
+import re
+from dataclasses import dataclass
+
+from serin.routing.wide import Forwarding
+
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}").fullmatch
+_USUAL = Forwarding()
+
+
+@dataclass(frozen=True, slots=True)
+class RealIp:
+    """`header`: a header's name, or nginx's word `proxy_protocol`. `proxies`: networks whose word is taken."""
+
+    header: str
+    proxies: tuple[str, ...]
+
+
+def real_ip(forwarding: Forwarding) -> RealIp | None:
+    """None where the peer is the client. A PROXY line comes before a header, as in ingress-nginx."""
+    if forwarding.proxy_protocol:
+        return RealIp("proxy_protocol", forwarding.proxies)
+    if not forwarding.trust and not forwarding.real_ip:
+        return None
+    return RealIp(forwarding.header if _HEADER(forwarding.header) else _USUAL.header, forwarding.proxies)
