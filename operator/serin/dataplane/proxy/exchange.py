@@ -33,6 +33,8 @@ class Client:
     """The same of X-Forwarded-Host, empty where it counts for nothing."""
     said_port: bytes = b""
     """The same of X-Forwarded-Port."""
+    passed: bytes = b""
+    """Addresses for X-Forwarded-For; empty: `address` alone."""
 
 
 @dataclass(slots=True)

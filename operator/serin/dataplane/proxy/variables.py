@@ -5,6 +5,7 @@ default would give; compile warns about it, this module never fails. It must not
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import quote
 
 from serin.dataplane.proxy.exchange import Client, RequestHead
 from serin.dataplane.proxy.headers import cookie_header
@@ -91,7 +92,7 @@ _VARIABLES: dict[str, Evaluate] = {
     "query_string": lambda head, client, path: _query(head),
     "is_args": lambda head, client, path: b"?" if _query(head) else b"",
     "host": lambda head, client, path: head.host.encode(),
-    "best_http_host": lambda head, client, path: head.host_header or head.host.encode(),
+    "best_http_host": lambda head, client, path: client.host or head.host_header or head.host.encode(),
     "request_method": lambda head, client, path: head.method.encode(),
     "request": lambda head, client, path: b"%b %b %b" % (head.method.encode(), head.target, _protocol(head)),
     "server_protocol": lambda head, client, path: _protocol(head),
@@ -102,6 +103,9 @@ _VARIABLES: dict[str, Evaluate] = {
     "binary_remote_addr": _binary_address,
     "remote_port": lambda head, client, path: b"%d" % client.port,
     "server_port": lambda head, client, path: b"%d" % client.server_port,
+    "pass_server_port": lambda head, client, path: client.said_port or b"%d" % client.server_port,
+    "pass_access_scheme": lambda head, client, path: client.scheme or (b"https" if client.tls else b"http"),
+    "escaped_request_uri": lambda head, client, path: quote(head.target, safe="").encode(),
     "content_type": lambda head, client, path: head.get(b"content-type") or b"",
     "content_length": lambda head, client, path: head.get(b"content-length") or b"",
     "proxy_add_x_forwarded_for": lambda head, client, path: b", ".join(
