@@ -6,6 +6,7 @@ else claims its names; never at Services or endpoints.
 
 from collections.abc import Mapping, Sequence
 
+from serin.compile.annotations.tls import chosen_ciphers
 from serin.compile.beside import joined
 from serin.compile.canaries import Canary, bind
 from serin.compile.canaryroutes import Attached, CanaryRouteReading, attach, override
@@ -107,7 +108,17 @@ def _served(
     aliases = aliases_of(name, ordinary, context, findings)
     uncertified = tls.uncertified(aliases, self_made=context.options.default_ssl_certificate is None)
     clients = choose_client_certificates(name, ordinary, tls, context.secrets, context.check, findings)
-    policies = HostPolicies(tls, uncertified, clients, context.settings, context.secrets, findings)
+    policies = HostPolicies(
+        name,
+        tls,
+        uncertified,
+        clients,
+        context.settings,
+        context.secrets,
+        context.config_maps,
+        findings,
+        context.options.default_backend_service,
+    )
     in_order = ordered(rules.values(), regex=regex)
     for rule in in_order:
         _add_rule(table, rule, rules, bound.get(rule.key, ()), routes.get(rule.key), policies, regex=regex)
@@ -120,7 +131,19 @@ def _served(
     passed = choose_passthrough(name, ordinary, rules, policies.besides, context.options, findings)
     if passed is not None:
         warn_of_rules(ordinary[0], table.routes, findings, client_auth=clients.auth is not None)
-    host = Host(name, (*app_root, *table.routes), aliases, digest, None, uncertified, clients.auth, passthrough=passed)
+    ciphers, prefer_server = chosen_ciphers([reading.values for reading in ordinary])
+    host = Host(
+        name,
+        (*app_root, *table.routes),
+        aliases,
+        digest,
+        None,
+        uncertified,
+        clients.auth,
+        ciphers,
+        prefer_server,
+        passthrough=passed,
+    )
     certificates = [*clients.certificates, *policies.certificates]
     if tls.certificate is not None:
         certificates.append(tls.certificate)

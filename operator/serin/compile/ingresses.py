@@ -14,15 +14,21 @@ from serin.compile.annotations import (
     backend,
     balancing,
     canary,
+    cors,
     hosts,
+    limits,
     matching,
     redirects,
+    rewriting,
+    source_ranges,
     upstream_tls,
 )
+from serin.compile.annotations.answers import NOTHING_ASKED, AnswersRequest, answers_of
 from serin.compile.annotations.auth import AuthRequest
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.annotations.canary import CanaryRules
 from serin.compile.annotations.client_auth import ClientAuthRequest, client_auth_of
+from serin.compile.annotations.external_auth import ExternalAuthRequest, external_auth_of
 from serin.compile.annotations.model import Annotation, Values
 from serin.compile.annotations.reader import Reading, read_annotations
 from serin.compile.annotations.upstream_tls import UpstreamTlsRequest
@@ -70,7 +76,8 @@ class IngressReading:
 
     `served`: it takes part at all (an unreadable redirect leaves it out). `rules` is set on a canary. `paths` has the
     paths of its rules by host; the catch-all host is there when it has a default backend and no rules. `app_root` is
-    not in the policy: it is the host's; nor is `client_auth`, and what of `upstream_tls` is in a Secret.
+    not in the policy: it is the host's; nor is `client_auth`, and what of `upstream_tls` is in a Secret, nor
+    `external_auth`, for which the host's name counts.
     """
 
     ingress: Ingress
@@ -88,6 +95,8 @@ class IngressReading:
     problems: tuple[Problem, ...] = ()
     client_auth: ClientAuthRequest | Closed | None = None
     upstream_tls: UpstreamTlsRequest | None = None
+    external_auth: ExternalAuthRequest | None = None
+    answers: AnswersRequest = NOTHING_ASKED
 
     @property
     def ref(self) -> Ref:
@@ -184,7 +193,9 @@ def _ordinary(
     upstream = backend.upstream_of(values, settings.upstream, options.plane, findings)
     endpoints = upstream_tls.upstream_tls_of(values, upstream, findings)
     clients = client_auth_of(values, reading.unreadable, findings)
-    closings = (reading.closed, asked, endpoints, clients)
+    external = None if reading.closed else external_auth_of(values, findings)
+    answers = answers_of(values, upstream, settings, findings)
+    closings = (reading.closed, asked, endpoints, clients, external, answers.closed)
     request = clients if isinstance(clients, ClientAuthRequest) else None
     policy = Policy(
         closed=next((found for found in closings if isinstance(found, Closed)), None),
@@ -195,6 +206,17 @@ def _ordinary(
         upstream=upstream,
         client_match="" if request is None else request.match,
         pass_client_certificate=request is not None and request.passed_on,
+        access=source_ranges.access_of(values, settings.access.lists),
+        limits=limits.limits_of(values, findings),
+        bandwidth=limits.bandwidth_of(values, settings.bandwidth),
+        cors=cors.cors_of(values, findings),
+        cookie_domain=rewriting.cookie_domain_of(values, settings.answers.cookie_domain),
+        cookie_path=rewriting.cookie_path_of(values, settings.answers.cookie_path),
+        location=rewriting.location_of(values, settings.answers, findings),
+        relative_redirects=values.get_or(hosts.RELATIVE, settings.answers.relative_redirects),
+        port_in_redirects=values.get_or(hosts.PORT, settings.answers.port_in_redirects),
+        access_log=values.get(hosts.ACCESS_LOG),
+        rewrite_log=values.get(hosts.REWRITE_LOG),
     )
     made = IngressReading(
         ingress=ingress,
@@ -210,6 +232,8 @@ def _ordinary(
         app_root=matching.app_root_of(values),
         client_auth=clients,
         upstream_tls=endpoints if isinstance(endpoints, UpstreamTlsRequest) else None,
+        external_auth=external if isinstance(external, ExternalAuthRequest) else None,
+        answers=answers,
     )
     claims = _claims(made, findings) if made.served else ()
     return replace(made, claims=claims, problems=tuple(findings.problems))

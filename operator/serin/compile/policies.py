@@ -3,14 +3,19 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from serin.compile.admitting import external_auth_at, wanted_auth
 from serin.compile.annotations import matching, redirects, tls
+from serin.compile.annotations.answers import NOTHING_ASKED
 from serin.compile.annotations.model import Annotation
+from serin.compile.answering import Answering
 from serin.compile.authorities import ForEndpoints
 from serin.compile.beside import Besides
 from serin.compile.certificates import TlsChoice
 from serin.compile.client_certificates import ClientCertificates
+from serin.compile.config_maps import ConfigMapReader
 from serin.compile.findings import Findings
 from serin.compile.ingresses import IngressReading
+from serin.compile.options import Key
 from serin.compile.rules import Rule, rewrites
 from serin.compile.secrets import SecretReader
 from serin.compile.settings import Settings
@@ -41,8 +46,11 @@ class HostPolicies:
     """
 
     __slots__ = (
+        "_answering",
         "_clients",
+        "_config_maps",
         "_findings",
+        "_host",
         "_made",
         "_secrets",
         "_settings",
@@ -55,24 +63,30 @@ class HostPolicies:
 
     def __init__(
         self,
+        host: str,
         choice: TlsChoice,
         uncertified: tuple[str, ...],
         clients: ClientCertificates,
         settings: Settings,
         secrets: SecretReader,
+        config_maps: ConfigMapReader,
         findings: Findings,
+        default: Key | None = None,
     ) -> None:
-        """`uncertified`: aliases that the certificate is not for."""
+        """`uncertified`: aliases that the certificate is not for. `default`: the default backend of all hosts."""
+        self._host = host
         self._tls = choice
         self._clients = clients
         self._uncertified = uncertified
         self._settings = settings
         self._secrets = secrets
+        self._config_maps = config_maps
         self._findings = findings
         self._made: dict[Ref, _Held] = {}
         self.users: dict[str, UserFile] = {}
         self.certificates: list[Certificate] = []
         self.besides = Besides()
+        self._answering = Answering(host, settings, default, self.besides, config_maps, findings)
 
     def of_rule(self, rule: Rule) -> Policy:
         """The policy of one path. The value is shared wherever nothing depends on the path."""
@@ -83,8 +97,8 @@ class HostPolicies:
         if rule.path.backend is None:
             return Policy(closed=Closed(503, "backend-unusable", rule.path.source))
         changes: dict[str, Any] = {}
-        if policy.auth is not None and rule.id.path.startswith(self._settings.no_auth):
-            changes["auth"] = None
+        if (policy.auth or policy.external_auth) and rule.id.path.startswith(self._settings.no_auth):
+            changes.update(auth=None, external_auth=None)
         if rule.rewrites:
             changes["rewrite"] = rewrite = _rewrite(rule.reading, rule.id.path)
             self._check_groups(rewrite)
@@ -117,6 +131,14 @@ class HostPolicies:
             rewrite=rewrite if rewrite is not None and rewrite.absolute else None,
             tls_redirect=policy.tls_redirect,
             auth=policy.auth,
+            access=policy.access,
+            limits=policy.limits,
+            external_auth=policy.external_auth,
+            answer_headers=policy.answer_headers,
+            cors=policy.cors,
+            errors=policy.errors,
+            relative_redirects=policy.relative_redirects,
+            access_log=policy.access_log,
         )
 
     def _held(self, reading: IngressReading) -> _Held:
@@ -127,7 +149,7 @@ class HostPolicies:
         return made
 
     def _make(self, reading: IngressReading) -> _Held:
-        base = self._with_secrets(reading)
+        base = self._with_answers(self._with_secrets(reading), reading)
         if base.closed is not None:
             base = Policy(closed=base.closed)
             return _Held(base, base)
@@ -136,7 +158,7 @@ class HostPolicies:
 
     def _make_catch_all(self, reading: IngressReading) -> _Held:
         """An Ingress with only a default backend: its redirects have no effect, as in ingress-nginx."""
-        base = self._with_secrets(reading)
+        base = self._with_answers(self._with_secrets(reading), reading)
         for annotation in _NEED_RULES:
             if reading.values.get(annotation):
                 text = "has no effect on an Ingress without rules; write a rule, with or without a host"
@@ -159,7 +181,7 @@ class HostPolicies:
         closed = self._clients.closing(reading.ref)
         if closed is not None:
             return Policy(closed=closed)
-        base = self._with_auth(reading)
+        base = self._with_external_auth(self._with_auth(reading), reading)
         asked = reading.upstream_tls
         if base.closed is not None or asked is None:
             return base
@@ -178,6 +200,20 @@ class HostPolicies:
             authorities="" if found.authorities is None else found.authorities.digest,
         )
         return replace(base, upstream=replace(base.upstream, verification=verification))
+
+    def _with_answers(self, base: Policy, reading: IngressReading) -> Policy:
+        if base.closed is not None or reading.answers is NOTHING_ASKED:
+            return base
+        return self._answering.complete(base, reading.answers, reading.ref.namespace)
+
+    def _with_external_auth(self, base: Policy, reading: IngressReading) -> Policy:
+        asked = None if base.closed is not None else wanted_auth(reading, self._settings)
+        if asked is not None and not isinstance(asked, Closed):
+            made = external_auth_at(self._host, asked, self.besides, self._config_maps, self._findings)
+            if not isinstance(made, Closed):
+                return replace(base, external_auth=made)
+            asked = made
+        return base if asked is None else Policy(closed=asked)
 
     def _with_auth(self, reading: IngressReading) -> Policy:
         asked = reading.auth
@@ -229,4 +265,6 @@ def answers_all(policy: Policy) -> bool:
 
 def answers_some(policy: Policy) -> bool:
     """Whether the policy has something to say to a request that no rule takes."""
-    return answers_all(policy) or any((policy.tls_redirect, policy.auth))
+    access = policy.access
+    guards = (policy.auth, policy.external_auth, policy.limits, access.allow, access.deny)
+    return answers_all(policy) or any((policy.tls_redirect, policy.cors, policy.errors, *guards))

@@ -3,11 +3,25 @@
 Made anew when the controller's ConfigMap changes, or a ConfigMap or Service that it names; never looks at a host.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from serin.compile import header_maps
+from serin.compile.admitting import blocks_of, warn_of_global_auth
+from serin.compile.answering import default_backend, error_pages
 from serin.compile.beside import Besides
 from serin.compile.context import HostContext, HostResult
 from serin.compile.findings import Findings
+from serin.compile.header_maps import HeaderMap
+from serin.compile.options import Key
+from serin.compile.settings_answers import TYPES
 from serin.compile.streams import compile_streams
+from serin.objects.views import ConfigMap
+from serin.refs import Ref
+from serin.routing.answers import ErrorPages
+from serin.routing.lines import HeaderLine
 from serin.routing.plan import Certificate, Globals
+from serin.routing.wide import Compression, Lines
 
 
 def compile_wide(context: HostContext, default: Certificate | None) -> tuple[Globals, HostResult]:
@@ -16,11 +30,25 @@ def compile_wide(context: HostContext, default: Certificate | None) -> tuple[Glo
     context.config_maps.reads.clear()
     findings, besides = Findings(), Besides()
     settings, options = context.settings, context.options
+    warn_of_global_auth(settings, findings)
     made = Globals(
         hsts=settings.hsts_header,
         default_certificate=None if default is None else default.digest,
         https_port=options.https_redirect_port,
         reject_handshake=settings.reject_handshake,
+        blocks=blocks_of(settings, context.check, findings),
+        limit_req_status=settings.access.limit_req_status,
+        limit_conn_status=settings.access.limit_conn_status,
+        forwarding=settings.forwarding,
+        lines=_lines(context, findings),
+        tls=settings.tls,
+        connections=settings.connections,
+        compression=_compression(settings.compression),
+        logs=settings.logs,
+        errors=_errors(context, besides),
+        fallback=default_backend(options.default_backend_service, besides),
+        generate_request_id=settings.generate_request_id,
+        server_tokens=settings.server_tokens,
         streams=compile_streams(context, besides, findings),
         passthrough=options.ssl_passthrough,
     )
@@ -32,3 +60,45 @@ def compile_wide(context: HostContext, default: Certificate | None) -> tuple[Glo
         config_map_reads=frozenset(context.config_maps.reads),
     )
     return made, result
+
+
+def _lines(context: HostContext, findings: Findings) -> Lines:
+    answers = context.settings.answers
+    to_endpoints = _headers(context, answers.to_endpoints, "proxy-set-headers", header_maps.for_endpoints, findings)
+    to_clients = _headers(context, answers.to_clients, "add-headers", header_maps.for_clients, findings)
+    if answers.original_uri:
+        to_endpoints = (*to_endpoints, HeaderLine("X-Original-URI", "$request_uri"))
+    return Lines(to_endpoints, to_clients, answers.hidden)
+
+
+def _headers(
+    context: HostContext,
+    named: Key | None,
+    option: str,
+    parse: Callable[[ConfigMap | None], HeaderMap],
+    findings: Findings,
+) -> tuple[HeaderLine, ...]:
+    """The lines that can be set; the others are told where they stand."""
+    if named is None:
+        return ()
+    found = context.config_maps.parsed(named, parse)
+    if found.missing:
+        text = f"there is no ConfigMap {'/'.join(named)}; no headers are set"
+        findings.error(context.settings.source(option), "config-map-not-found", text)
+    header_maps.tell_faults(found, Ref("ConfigMap", *named), findings)
+    return found.lines
+
+
+def _compression(asked: Compression) -> Compression:
+    return replace(asked, types=asked.types or TYPES) if asked.gzip else asked
+
+
+def _errors(context: HostContext, besides: Besides) -> ErrorPages | None:
+    settings = context.settings
+    codes = settings.answers.error_codes
+    if not codes:
+        return None
+    by = default_backend(context.options.default_backend_service, besides)
+    return error_pages(
+        codes, by, settings.source("custom-http-errors"), settings, own_only=not settings.answers.intercept
+    )

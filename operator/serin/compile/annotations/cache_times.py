@@ -32,7 +32,7 @@ def _times(text: str) -> tuple[CacheTime, ...] | None:
 
 
 def _time(words: list[str]) -> CacheTime | None:
-    *codes, last = words
+    *codes, last = words or [""]
     found = _TIME.fullmatch(last)
     if found is None or any(_CODE.fullmatch(code) is None for code in codes):
         return None

@@ -77,7 +77,7 @@ AUTH_URL = Annotation(
     _L,
     "Before each request this URL is asked, with the request's headers and without its body: 2xx lets it in, 401 and "
     "403 are the answer, anything else is 500. `$host` in the authority is the host that is served, which needs a "
-    "name; path and query may hold variables. Headers: X-Original-URL, X-Original-Method, X-Real-IP, …",
+    "name; path and query may hold variables. It gets X-Original-URL, X-Original-Method and X-Real-IP.",
 )
 AUTH_METHOD = Annotation("auth-method", METHOD, "", _A, _L, "Method of the question; GET if absent.")
 AUTH_SIGNIN = Annotation(
@@ -138,7 +138,7 @@ AUTH_CACHE_KEY = Annotation(
 AUTH_CACHE_DURATION = Annotation(
     "auth-cache-duration",
     cache_times.GRAMMAR,
-    cache_times.DEFAULT,
+    (),
     _A,
     _L,
     "How long answers are kept, by status: `200 202 10m, 401 5s`. Default: `200 202 401 5m`.",
@@ -233,7 +233,7 @@ def external_auth_of(values: Values, findings: Findings) -> ExternalAuthRequest 
         set_headers_source=None if headers is None else values.source(AUTH_SET_HEADERS),
         always_set_cookie=values.get(AUTH_ALWAYS_SET_COOKIE),
         cache_key=key,
-        cache_times=values.get(AUTH_CACHE_DURATION) if key else (),
+        cache_times=values.get_or(AUTH_CACHE_DURATION, cache_times.DEFAULT) if key else (),
         keepalive=values.get(AUTH_KEEPALIVE),
         keepalive_requests=values.get(AUTH_KEEPALIVE_REQUESTS),
         keepalive_timeout=values.get(AUTH_KEEPALIVE_TIMEOUT),

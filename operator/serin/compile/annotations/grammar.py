@@ -16,6 +16,9 @@ _SIZE = re.compile(r"([0-9]{1,12})([bkmg]?)", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _LABEL = r"[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_STEP = re.compile(r"([0-9]{1,10})(ms|[smhd]?)")
+_DURATION = re.compile(r"(?:[0-9]{1,10}(?:ms|[smhd]))*(?:[0-9]{1,10}(?:ms|[smhd])?)?")
+_MILLISECONDS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
@@ -76,6 +79,19 @@ def size(low: int, high: int, expected: str) -> Grammar[int]:
         return found if found is not None and low <= found <= high else None
 
     return Grammar(read, expected)
+
+
+def _duration(text: str) -> int | None:
+    """Seconds, rounded up."""
+    text = text.strip(" ")
+    if not text or _DURATION.fullmatch(text) is None:
+        return None
+    milliseconds = sum(int(number) * _MILLISECONDS[unit] for number, unit in _STEP.findall(text))
+    return -(-milliseconds // 1000) if milliseconds <= 2147483647 else None
+
+
+DURATION = Grammar(_duration, "a time like 30s, 10m or 1h, up to 24 days")
+"""nginx's times, in seconds."""
 
 
 def characters(allowed: str, expected: str, *, blanks: bool = False) -> Grammar[str]:

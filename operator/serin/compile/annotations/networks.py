@@ -37,10 +37,10 @@ def usable(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of a list that cannot be read as a whole: its networks, and its other entries as they may be shown."""
     good: dict[str, None] = {}
     bad: dict[str, None] = {}
-    for part in text.split(","):
-        network = canonical(part.strip(" "))
+    for part in (part.strip() for part in text.split(",")):
+        network = canonical(part)
         if network is not None:
             good[network] = None
-        elif part.strip(" "):
-            bad[repr(shorten(part.strip(" ")))] = None
+        elif part:
+            bad[repr(shorten(part))] = None
     return tuple(good), tuple(bad)

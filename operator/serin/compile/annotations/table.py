@@ -5,19 +5,29 @@ from types import MappingProxyType
 from typing import Any
 
 from serin.compile.annotations import (
-    access,
     affinity,
+    answer_headers,
     auth,
     backend,
     balancing,
     buffering,
     canary,
     client_auth,
+    cors,
+    errors,
+    external_auth,
+    fastcgi,
+    firewall,
     hosts,
+    limits,
     matching,
+    mirror,
     redirects,
+    rewriting,
     snippets,
+    source_ranges,
     tls,
+    tracing,
     upstream_tls,
 )
 from serin.compile.annotations.model import Annotation
@@ -35,9 +45,19 @@ FAMILIES: Mapping[str, tuple[Annotation[Any], ...]] = MappingProxyType(
         "Buffers": buffering.FAMILY,
         "TLS towards endpoints": upstream_tls.FAMILY,
         "Balancing": balancing.FAMILY,
-        "Hosts, errors, mirrors, CORS, tracing": hosts.FAMILY,
-        "Access, limits, external authentication": access.FAMILY,
+        "FastCGI": fastcgi.FAMILY,
+        "Hosts, redirects of our own, logs": hosts.FAMILY,
+        "Errors and default backends": errors.FAMILY,
+        "CORS": cors.FAMILY,
+        "Headers of answers": answer_headers.FAMILY,
+        "Cookies and redirects of endpoints": rewriting.FAMILY,
+        "Mirrors": mirror.FAMILY,
+        "Address lists": source_ranges.FAMILY,
+        "Limits": limits.FAMILY,
+        "External authentication": external_auth.FAMILY,
+        "Web application firewall": firewall.FAMILY,
         "Snippets": snippets.FAMILY,
+        "Tracing": tracing.FAMILY,
     }
 )
 

@@ -1,7 +1,11 @@
 """Redirects to https, and what else concerns TLS with clients."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from serin.compile.annotations import grammar
-from serin.compile.annotations.model import Annotation, Concern, Scope, unsupported
+from serin.compile.annotations.model import Annotation, Concern, Scope, Values
+from serin.compile.annotations.upstream_tls import CIPHERS_GRAMMAR
 
 _R, _I, _L = Concern.ROUTING, Scope.INGRESS, Scope.LOCATION
 
@@ -40,11 +44,38 @@ SSL_PASSTHROUGH = Annotation(
     "`--enable-ssl-passthrough`. No other annotation counts for such connections.",
 )
 
-FAMILY = (
+CIPHERS = Annotation(
+    "ssl-ciphers",
+    CIPHERS_GRAMMAR,
+    "",
+    _R,
+    _I,
+    "Ciphers of TLS 1.2 for the host; its oldest Ingress that has any sets them.",
+)
+PREFER_SERVER_CIPHERS: Annotation[bool | None] = Annotation(
+    "ssl-prefer-server-ciphers",
+    grammar.BOOLEAN,
+    None,
+    _R,
+    _I,
+    "`false`: the client's order of ciphers counts. Of the host, as `ssl-ciphers`.",
+)
+
+FAMILY: tuple[Annotation[Any], ...] = (
     SSL_REDIRECT,
     FORCE_SSL_REDIRECT,
     PRESERVE_TRAILING_SLASH,
-    unsupported("ssl-ciphers", _R, _I, "Cipher list of the host."),
-    unsupported("ssl-prefer-server-ciphers", _R, _I, "Whose order of ciphers counts."),
+    CIPHERS,
+    PREFER_SERVER_CIPHERS,
     SSL_PASSTHROUGH,
 )
+
+
+def chosen_ciphers(hosts_values: Iterable[Values]) -> tuple[str, bool | None]:
+    """Of the host's Ingresses, oldest first: the first that says so counts, for each of the two by itself."""
+    ciphers, prefer_server = "", None
+    for values in hosts_values:
+        ciphers = ciphers or values.get(CIPHERS)
+        if prefer_server is None:
+            prefer_server = values.get(PREFER_SERVER_CIPHERS)
+    return ciphers, prefer_server
