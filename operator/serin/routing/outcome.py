@@ -14,7 +14,7 @@ from enum import StrEnum
 from serin.errors import SerinError
 from serin.refs import Source
 from serin.routing.paths import escape, escape_away, query
-from serin.routing.plan import Globals, Host, Rewrite, Route
+from serin.routing.plan import Globals, Host, Policy, Rewrite, Route, UrlRedirect
 from serin.routing.search import PatternMaker, Searcher, Spans, make_searcher
 
 _GROUP = re.compile(rb"\$([0-9])")
@@ -58,6 +58,8 @@ class Asked:
     target: bytes
     path: bytes
     content_length: int = -1
+    server_port: int = 0
+    """Of the listening side, as clients see it; 0: the scheme's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,14 @@ def before_proxying(route: Route, asked: Asked, settings: Globals, rewrite: Sear
     if policy.closed is not None:
         return Reply(policy.closed.status, Cause.CLOSED, source=policy.closed.source)
     if route.slash_redirect:
-        location = _origin(asked, settings) + escape(asked.path) + b"/" + _arguments(asked.target)
+        location = _origin(policy, asked, settings) + escape(asked.path) + b"/" + _arguments(asked.target)
         return Reply(301, Cause.SLASH, location, source=route.source)
     if policy.app_root is not None and asked.path == b"/":
         host = asked.host_header or asked.host.encode()
         location = b"%b://%b%b" % (_scheme(asked), host, policy.app_root.path.encode())
         return Reply(302, Cause.APP_ROOT, location, source=policy.app_root.source)
     if policy.redirect is not None:
-        return _redirect(policy.redirect.code, policy.redirect.url, policy.redirect.source, asked, settings)
+        return _redirect(policy, policy.redirect, asked, settings)
     passed = Pass(asked.target)
     if policy.rewrite is not None and rewrite is not None:
         rewritten = _rewrite(policy.rewrite, asked, rewrite)
@@ -143,13 +145,13 @@ def before_proxying(route: Route, asked: Asked, settings: Globals, rewrite: Sear
     return passed
 
 
-def _redirect(code: int, url: str, source: Source, asked: Asked, settings: Globals) -> Reply:
-    if code == 300:
-        return Reply(code, Cause.REDIRECT, body=url.encode(), source=source)
-    location = url.encode()
+def _redirect(policy: Policy, redirect: UrlRedirect, asked: Asked, settings: Globals) -> Reply:
+    location = redirect.url.encode()
+    if redirect.code == 300:
+        return Reply(redirect.code, Cause.REDIRECT, body=location, source=redirect.source)
     if location.startswith(b"/"):
-        location = _origin(asked, settings) + location
-    return Reply(code, Cause.REDIRECT, location, source=source)
+        location = _origin(policy, asked, settings) + location
+    return Reply(redirect.code, Cause.REDIRECT, location, source=redirect.source)
 
 
 def _rewrite(rewrite: Rewrite, asked: Asked, searcher: Searcher) -> Reply | Pass:
@@ -195,12 +197,17 @@ def _among(host: str, names: tuple[str, ...]) -> bool:
     return any(host == name or (name.startswith("**.") and host.endswith(name[2:])) for name in names)
 
 
-def _origin(asked: Asked, settings: Globals) -> bytes:
-    """`scheme://host` as nginx completes a relative Location: host in lower case, without port."""
-    if not asked.host:
+def _origin(policy: Policy, asked: Asked, settings: Globals) -> bytes:
+    """`scheme://host` as nginx completes a relative Location: host in lower case, the port only where it is asked for.
+
+    Nothing with relative-redirects. A port that is the scheme's own is never written.
+    """
+    if not asked.host or policy.relative_redirects:
         return b""
-    port = b":%d" % settings.https_port if asked.tls and settings.https_port else b""
-    return _scheme(asked) + b"://" + asked.host.encode() + port
+    port = settings.https_port if asked.tls else 0
+    if policy.port_in_redirects and not port and asked.server_port != (443 if asked.tls else 80):
+        port = asked.server_port
+    return _scheme(asked) + b"://" + asked.host.encode() + (b":%d" % port if port else b"")
 
 
 def _scheme(asked: Asked) -> bytes:

@@ -5,7 +5,9 @@ Values only: nothing here opens or reads anything. Defaults are ingress-nginx's 
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from serin.routing.wide import Connections
 
 MOST_CONNECTIONS = 16384
 OTHER_FILES = 48
@@ -60,6 +62,32 @@ class ConnectionSettings:
     pool_requests: int = 10000
     pool_time: float = 3600.0
     """Longest life of an endpoint connection (upstream-keepalive-time)."""
+    underscores: bool = False
+    """Headers with `_` in their names are passed on (enable-underscores-in-headers)."""
+    ignore_invalid: bool = True
+    """Headers with other characters than letters, digits and `-` in their names are not."""
+
+    def under(self, wide: Connections) -> "ConnectionSettings":
+        """These settings, with what the plan says of connections. Without keep-alive each one serves one request."""
+        line = max(wide.header_buffer, wide.large_headers_size)
+        most = wide.worker_connections
+        return replace(
+            self,
+            header_timeout=float(wide.header_timeout),
+            body_timeout=float(wide.body_timeout),
+            keepalive_timeout=float(wide.keep_alive),
+            keepalive_requests=wide.keep_alive_requests if wide.keep_alive else 1,
+            request_line=line,
+            header_line=line,
+            head=max(line, wide.large_headers_number * wide.large_headers_size),
+            max_connections=min(self.max_connections, most) if most else self.max_connections,
+            pool_size=wide.upstream_kept,
+            pool_timeout=float(wide.upstream_timeout),
+            pool_requests=wide.upstream_requests,
+            pool_time=float(wide.upstream_time),
+            underscores=wide.underscores,
+            ignore_invalid=wide.ignore_invalid,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class ReadyErrors:
             for pair, name in zip(head.headers, head.lower, strict=True)
             if name not in _DROPPED and b"_" not in name
         ]
-        address = header_line(b"X-Forwarded-For", client.address.encode())
+        address = header_line(b"X-Forwarded-For", (log.remote_addr or client.address).encode())
         prelude = b"".join((*own, address, error_lines(status, head, log), b"Connection: close\r\n"))
         arguments = query(head.target)
         return Forward(

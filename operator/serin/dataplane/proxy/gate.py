@@ -62,6 +62,12 @@ class Gate:
         self._hash = hashed
         self._doubt = doubt
         self._ids = RequestIds()
+        self._ids.generate = site.globals.generate_request_id
+
+    def take(self, site: Site) -> None:
+        """The plan from now on."""
+        self.site = site
+        self._ids.generate = site.globals.generate_request_id
 
     def __call__(self, head: RequestHead, client: Client) -> Answer | Forward | Awaitable[Answer | Forward]:
         site = self.site
@@ -307,4 +313,13 @@ def challenge(realm: str) -> bytes:
 
 
 def _asked(head: RequestHead, client: Client, path: bytes) -> Asked:
-    return Asked(head.method, client.tls, head.host, head.host_header, head.target, path, head.content_length)
+    return Asked(
+        head.method,
+        client.tls,
+        head.host,
+        head.host_header,
+        head.target,
+        path,
+        head.content_length,
+        client.server_port,
+    )

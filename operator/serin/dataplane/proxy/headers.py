@@ -62,10 +62,12 @@ _ID_BATCH = 256
 class RequestIds:
     """Random request ids, 32 hex digits; drawn in batches, a system call for each would cost more than the rest."""
 
-    __slots__ = ("_ready",)
+    __slots__ = ("_ready", "generate")
 
     def __init__(self) -> None:
         self._ready: list[tuple[bytes, str]] = []
+        self.generate = True
+        """Requests without an id get one (generate-request-id)."""
 
     def of(self, head: RequestHead) -> tuple[bytes, str]:
         """As it goes on the wire and as text for the log: the client's own when it is one, else a new one.
@@ -77,6 +79,8 @@ class RequestIds:
             if len(sent) <= _MAX_REQUEST_ID and _REQUEST_ID(sent):
                 return sent, sent.decode("ascii")
         ready = self._ready
+        if not self.generate:
+            return b"", ""
         if not ready:
             text = os.urandom(16 * _ID_BATCH).hex()
             ids = [text[i : i + 32] for i in range(0, len(text), 32)]
@@ -109,6 +113,8 @@ def endpoint_lines(head: RequestHead, client: Client, host: bytes, request_id: b
         block = client.block = connection_block(client)
     if b"x-forwarded-for" in head.lower and not client.scheme and (claimed := head.get(b"x-forwarded-for")):
         more += b"X-Original-Forwarded-For: %b\r\n" % claimed
+    if not request_id:
+        return b"%bX-Forwarded-Host: %b\r\n%b" % (block, host, more)
     return b"%bX-Forwarded-Host: %b\r\nX-Request-ID: %b\r\n%b" % (block, host, request_id, more)
 
 

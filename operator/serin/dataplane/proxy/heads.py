@@ -48,8 +48,12 @@ HOP_BY_HOP = frozenset(
     )
 )
 """Never passed on as sent: RFC 9110, section 7.6.1; Expect is answered here, Host is the gate's."""
-_PLAIN_NAME = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+PLAIN_NAME = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 """Headers whose names hold other characters are not passed on: nginx drops them (ignore_invalid_headers)."""
+UNDERSCORED_NAME = PLAIN_NAME + b"_"
+"""With underscores_in_headers."""
+ANY_NAME = UNDERSCORED_NAME + b"!#$%&'*+.^`|~"
+"""RFC 9110's token: what a header's name may hold at all."""
 _NOT_NAMED = frozenset((b"close", b"keep-alive", b"", b"content-length", b"host"))
 """Options of Connection that name no header, and headers that stay although named: without them the endpoint would see
 another message than we did."""
@@ -77,6 +81,7 @@ class Fields:
         "passed",
         "passed_without",
         "persistent",
+        "plain",
         "referer",
         "upgrade",
         "user_agent",
@@ -99,6 +104,8 @@ class Fields:
         self.passed = b""
         """The lines sent on when the names in `passed_without` are dropped."""
         self.passed_without: frozenset[bytes] | None = None
+        self.plain = PLAIN_NAME
+        """Headers whose names hold other characters are not passed on."""
 
     def values(self, name: bytes) -> list[bytes]:
         return [v for (_, v), n in zip(self.headers, self.lower, strict=True) if n == name]
@@ -152,11 +159,12 @@ def host_name(value: bytes) -> str:
 class HeadReader:
     """Reads header blocks. One for a worker."""
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, plain: bytes = PLAIN_NAME) -> None:
         self._parser = HeadParser(answers=False)
         self._names = LowerNames()
         self._hosts: dict[bytes, str] = {}
         self._max_line = max_line
+        self._plain = plain
 
     def fields(self, block: bytes, *, http10: bool) -> Fields:
         """`block` ends with its empty line. Raises RefusedError."""
@@ -171,6 +179,7 @@ class HeadReader:
         except BadHeadError as error:
             raise RefusedError(400) from error
         fields = Fields(headers, lower)
+        fields.plain = self._plain
         fields.persistent = not http10
         if http10 and b"transfer-encoding" in lower:
             raise RefusedError(400)
@@ -303,7 +312,7 @@ def passed_lines(fields: Fields, drop: frozenset[bytes]) -> bytes:
     lines = [
         b": ".join(pair)
         for pair, name in zip(fields.headers, fields.lower, strict=True)
-        if name not in without and not name.translate(None, _PLAIN_NAME)
+        if name not in without and not name.translate(None, fields.plain)
     ]
     if fields.content_length == CHUNKED:
         lines.append(b"Transfer-Encoding: chunked")

@@ -35,6 +35,14 @@ class UpstreamPool:
         self.open: set[Upstream] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
+    def configure(self, settings: ConnectionSettings) -> None:
+        """From now on by these settings; what is idle stays as long as it was to."""
+        self._settings = settings
+        self._size = settings.pool_size
+        self._timeout = settings.pool_timeout
+        self.head_limit = settings.head
+        self.longest_life = settings.pool_time
+
     def take(self, choice: Choice, settings: UpstreamSettings) -> Upstream | None:
         """An idle connection to that endpoint, or None."""
         kept = self._idle.get((choice.address, choice.port, settings.key))
