@@ -32,7 +32,7 @@ run: setup
 	@$(BIN)/python -m serin.demo examples --keep
 
 # Much of a test's time is waiting for processes that it started: three at a time keep two cores busy.
-SIDE_BY_SIDE := -n 3 --dist loadgroup
+SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 
 test: lint
 	@$(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'

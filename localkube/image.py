@@ -36,7 +36,9 @@ def build(say: Say, folder: Path | None = None) -> Path:
     made = folder / f"serin-{digest}.tar"
     if not made.exists():
         _remove_others(made, "serin-*.tar")
-        write_image(made, Image(NAME, layers, ["serin"], str(debian.USER_ID), ["PYTHONDONTWRITEBYTECODE=1"]))
+        fresh = made.with_name(f"{os.getpid()}-{made.name}")
+        write_image(fresh, Image(NAME, layers, ["serin"], str(debian.USER_ID), ["PYTHONDONTWRITEBYTECODE=1"]))
+        fresh.replace(made)
     return made
 
 

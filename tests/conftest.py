@@ -3,18 +3,19 @@
 import fnmatch
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes is the machine's business, which may have other work at the time.
 settings.register_profile("patient", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
 settings.load_profile("patient")
 
 HERE = pathlib.Path(__file__).parent
-GROUP = "@group-"
-"""Begins what xdist adds to the id of a test."""
+_PLANE = re.compile(r"\[(proxy|nginx|stock)\b")
 
 
 def allowed_skips() -> list[str]:
@@ -33,8 +34,7 @@ def allowed_skips() -> list[str]:
 def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.outcome != "skipped" or os.environ.get("CI") != "true":
         return
-    test = report.nodeid.partition(GROUP)[0]
-    if any(fnmatch.fnmatchcase(test, pattern) for pattern in allowed_skips()):
+    if any(fnmatch.fnmatchcase(report.nodeid, pattern) for pattern in allowed_skips()):
         return
     report.outcome = "failed"
     report.longrepr = f"skipped, which tests/skips.txt does not allow: {report.nodeid}: {report.longrepr}"
@@ -54,13 +54,17 @@ def pytest_make_collect_report() -> Iterator[None]:
     return report  # type: ignore[return-value]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file run in one process, one after the other, as they share what the file starts.
 
-    Those that say `xdist_group` themselves (cases, of which each plane is a server of its own) stay as they are.
+    Those that run over several data planes are as many groups.
     """
-    for item in items:
-        named = item.get_closest_marker("xdist_group")
-        if named is None:
-            item.add_marker(pytest.mark.xdist_group(f"group-{item.location[0]}"))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        plane = _PLANE.search(test)
+        return file if plane is None else f"{file} {plane[1]}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByServer:
+    return ByServer(config, log)

@@ -50,12 +50,7 @@ def over_planes(cases: list[Case]) -> list[object]:
     """Ordered so that each `serin serve` is started once."""
     ordered = sorted(cases, key=lambda case: (FILES.index(case.file), case.alone))
     pairs = [(plane, case) for plane in (PROXY, NGINX, STOCK) for case in ordered if runs_on(case, plane)]
-    return [planes.parameter(plane, case, ident=case.ident, group=f"{plane}-{_server(case)}") for plane, case in pairs]
-
-
-def _server(case: Case) -> str:
-    """Names the `serin serve` of a case: tests of several can run side by side."""
-    return case.ident if case.alone else case.file
+    return [planes.parameter(plane, case, ident=case.ident) for plane, case in pairs]
 
 
 class Group:

@@ -33,14 +33,9 @@ STOCK = Plane("stock", ("--plane", "nginx", "--nginx-lua", "off"))
 BY_NAME = {plane.name: plane for plane in (PROXY, NGINX, STOCK)}
 
 
-def parameter(plane: Plane, *values: object, ident: str = "", group: str = "") -> object:
-    """A value for parametrize: with nginx it has the mark by which `make check` leaves it out.
-
-    `group`: tests of the same one run in one process (else those of a file do).
-    """
+def parameter(plane: Plane, *values: object, ident: str = "") -> object:
+    """A value for parametrize: with nginx it has the mark by which `make check` leaves it out."""
     marks = [pytest.mark.nginx] if plane.is_nginx else []
-    if group:
-        marks.append(pytest.mark.xdist_group(f"group-{group}"))
     return pytest.param(plane, *values, id=f"{plane}-{ident}" if ident else str(plane), marks=marks)
 
 
