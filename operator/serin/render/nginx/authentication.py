@@ -6,6 +6,7 @@ What a route asks with is worked out in its own location (`set`), before the pat
 
 import re
 from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qs, urlsplit
 
 from serin.render.nginx.besides import beside_url
 from serin.render.nginx.blocks import fits, header_variable
@@ -139,7 +140,7 @@ class Questions:
         lines = [(line.name, line.value) for line in auth.set_headers if _may_be_sent(line.name)]
         sent = tuple(Given(name, texts.of(f"h{number}", text)) for number, (name, text) in enumerate(lines))
         redirect = texts.of("redirect", auth.request_redirect or "$request_uri")
-        cache = self._cache(auth, texts) if auth.cache_key else None
+        cache = self._cache(auth, texts) if auth.cache_key and auth.cache_times else None
         host = texts.of("host", auth.host)
         buffering = route.policy.upstream.buffering
         if cache is not None:
@@ -159,11 +160,7 @@ class Questions:
         return Cache(scope, texts.of("key", auth.cache_key), times)
 
     def _sign_in(self, route: Route, auth: ExternalAuth) -> SignIn:
-        url = text_of(route, auth.signin, self.headers)
-        add = added_parameter(auth.signin, auth.signin_param)
-        if add:
-            scheme, here = self.headers.scheme, Variable("best_http_host")
-            url = Template((*url.parts, add, scheme, "://", here, Variable("serin_escaped_uri")))
+        url = text_of(route, sign_in_text(auth), self.headers)
         return SignIn(url, _has_escaped(url))
 
 
@@ -200,20 +197,29 @@ def _cased(auth: ExternalAuth, names: list[str]) -> list[str]:
     return [written[name] for name in names]
 
 
-def added_parameter(url: str, name: str) -> str:
-    """What is put behind a sign-in URL before the address asked for; empty where it has this parameter already."""
-    _, question, query = url.partition("?")
-    if not question:
-        return f"?{name}="
-    if any(pair.partition("=")[0] == name for pair in query.split("&")):
-        return ""
-    return f"&{name}="
+def sign_in_text(auth: ExternalAuth) -> str:
+    """The sign-in URL with the address asked for in its query, unless it has one (ingress-nginx's buildAuthSignURL)."""
+    query = urlsplit(auth.signin).query
+    if any(parse_qs(query).get(auth.signin_param, ())):
+        return auth.signin
+    joint = "&" if query else "?"
+    return f"{auth.signin}{joint}{auth.signin_param}=$pass_access_scheme://$http_host$escaped_request_uri"
 
 
 def is_sound(auth: ExternalAuth) -> bool:
     """Whether nginx can be told all of it: a part left out could let somebody in."""
-    texts = [auth.target, auth.host, auth.signin, auth.signin_param, auth.request_redirect, auth.cache_key]
+    if auth.signin and not _is_url(auth.signin):
+        return False
+    texts = [auth.target, auth.host, auth.request_redirect, auth.cache_key, sign_in_text(auth) if auth.signin else ""]
     texts += [line.value for line in auth.set_headers]
     if not all(fits("".join(split_variables(text))) for text in texts):
         return False
     return not auth.method or _METHOD(auth.method) is not None
+
+
+def _is_url(text: str) -> bool:
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return True

@@ -10,7 +10,6 @@ from functools import cache
 from jinja2 import Template as Compiled
 
 from serin.render.nginx.access import Rate, counts_connections, rates_of
-from serin.render.nginx.blocks import header_variable
 from serin.render.nginx.environment import environment
 from serin.render.nginx.escaping import ESCAPING, Escaping
 from serin.render.nginx.forwarding import RealIp, real_ip
@@ -122,11 +121,6 @@ class Main:
     @property
     def full(self) -> bool:
         return is_full(self.globals.forwarding)
-
-    @property
-    def forwarded_by(self) -> Variable:
-        """The client's header with the addresses that it was forwarded for."""
-        return Variable(header_variable(self.globals.forwarding.header))
 
     @property
     def curves(self) -> str | None:
