@@ -102,6 +102,7 @@ static bool has_room(srn_worker *w) {
 }
 
 static bool follow_request(const srn_worker *w, const void *request);
+static void end_earlier(srn_worker *w, const void *request, srn_entry *e);
 
 static srn_entry *insert(srn_worker *w, const void *request) {
     srn_entry *e = find(w, request);
@@ -186,7 +187,7 @@ int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int
     if (e == NULL)
         return SRN_FULL;
     if (e->stage == CHOSEN)
-        srn_done(w, &e->choice, 0, 0, 0);
+        end_earlier(w, request, e);
     uint64_t hash = key_of(key, key_len, &flags);
     e->route = route;
     int result = srn_route_decide(route, forced, excluded, hash, flags, &e->choice);
@@ -330,6 +331,44 @@ static void tell(srn_worker *w, void *request, const srn_entry *e, int status, b
         f.took_us = chosen;
     uint64_t response = !answered ? SRN_NO_RESPONSE : now > e->choice.attempt_us ? now - e->choice.attempt_us : 0;
     srn_tell(w, &e->choice, f.status, f.method, f.received, f.sent, f.took_us, response);
+}
+
+/* A list of nginx's by attempt, up to the upstream asked at present: ` : ` parts upstreams. */
+static const char *earlier(const srn_worker *w, const void *request, const char *name, size_t name_len, size_t *len) {
+    char lower[32], *value = NULL, *err = NULL;
+    *len = 0;
+    if (name_len > sizeof lower ||
+        w->nginx.variable((void *)(uintptr_t)request, name, name_len, lower, 0, &value, len, &err) != 0 || value == NULL) {
+        *len = 0;
+        return NULL;
+    }
+    size_t end = *len;
+    while (end > 0 && value[end - 1] != ':')
+        end--;
+    if (end == 0)
+        end = *len + 1;
+    for (end--; end > 0 && value[end - 1] == ' ';)
+        end--;
+    *len = end;
+    return value;
+}
+
+/* The request goes on to somebody else (an error page): what its endpoint answered is over. */
+static void end_earlier(srn_worker *w, const void *request, srn_entry *e) {
+    static const char of_status[] = "upstream_status", of_head[] = "upstream_header_time";
+    int status = 0, unit = 1;
+    size_t len = 0;
+    if (w->nginx.variable != NULL && followed == w) {
+        const char *text = earlier(w, request, of_status, sizeof of_status - 1, &len);
+        for (size_t i = len; i > 0 && unit < 1000 && text[i - 1] >= '0' && text[i - 1] <= '9'; i--, unit *= 10)
+            status += (text[i - 1] - '0') * unit;
+        text = earlier(w, request, of_head, sizeof of_head - 1, &len);
+        bool answered = len > 0 && text[len - 1] >= '0' && text[len - 1] <= '9';
+        if (has_facts(w))
+            tell(w, (void *)(uintptr_t)request, e, status, answered);
+        srn_done(w, &e->choice, status, !answered && (status == 502 || status == 504), 0);
+    } else
+        srn_done(w, &e->choice, 0, 0, 0);
 }
 
 void srn_request_own(srn_worker *w, void *request, srn_route *route) {

@@ -13,18 +13,18 @@ from jinja2 import Template as Compiled
 from serin.refs import Source
 from serin.render.nginx import bounds
 from serin.render.nginx.access import Gate, gate_of, limit_blocks
-from serin.render.nginx.answering import cors_blocks
+from serin.render.nginx.answering import cors_blocks, wide_lines
 from serin.render.nginx.authentication import Question, Questions, SignIn, is_sound
 from serin.render.nginx.besides import BesideBlock, beside_blocks, of_globals, of_routes
 from serin.render.nginx.blocks import Block, MapBlock, MapRow
 from serin.render.nginx.environment import environment
 from serin.render.nginx.finishing import finish, finish_nobody
-from serin.render.nginx.headers import Headers, usual_headers
+from serin.render.nginx.headers import Given, Headers, usual_headers
 from serin.render.nginx.in_force import weight_lines
 from serin.render.nginx.location import Around, Location, Stock, make_location, nobody, spared_variable
 from serin.render.nginx.locations import Kind, Layout, Place, fits, layout, literal
 from serin.render.nginx.names import Scheme, ServerName, UpstreamKey, schemes, server_name, upstream_key
-from serin.render.nginx.pages import Pages
+from serin.render.nginx.pages import ErrorPage, MirrorPage, Pages
 from serin.render.nginx.policies import Answer, Set, chunks
 from serin.render.nginx.proxying import plan_file
 from serin.render.nginx.rules import RouteRules, route_rules
@@ -74,6 +74,18 @@ class Server:
     questions: tuple[Question, ...] = ()
     sign_ins: tuple[SignIn, ...] = ()
     globals: Globals = field(default_factory=Globals)
+    error_pages: tuple[ErrorPage, ...] = ()
+    mirrors: tuple[MirrorPage, ...] = ()
+
+    @property
+    def lines(self) -> tuple[Given, ...]:
+        """Header lines of every answer."""
+        return wide_lines(self.globals)
+
+    @property
+    def bare_lines(self) -> tuple[Given, ...]:
+        """The same of answers that come before Strict-Transport-Security is set."""
+        return wide_lines(self.globals, hsts=False)
 
     @property
     def refuses(self) -> bool:

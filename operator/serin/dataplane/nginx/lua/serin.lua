@@ -11,6 +11,7 @@ return {
     start = routine.start,
     balance = core.balance,
     beside = core.beside,
+    enter = core.enter,
     log = core.log,
     failed = core.failed,
     escaped_uri = function()
@@ -21,6 +22,9 @@ return {
     end,
     header = function()
         return sticky.header(spec.of_request())
+    end,
+    kept_header = function()
+        return sticky.kept_header(spec.of_request())
     end,
     rewrite = require("serin.rewrite").run,
     dispatch = require("serin.dispatch").run,

@@ -15,7 +15,7 @@ local ffi = require "ffi"
 local get_request = require("resty.core.base").get_request
 local ngx = ngx
 
-local ffi_string, var = ffi.string, ngx.var
+local ffi_string, match, var = ffi.string, string.match, ngx.var
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
 local get_last_failure = balancer.get_last_failure
 local ERROR = ngx.ERROR
@@ -96,19 +96,26 @@ local function chosen(C, worker, r, spec, reason)
     return go(C, worker, r, spec, choice)
 end
 
+local function decide(C, worker, r, spec)
+    if not spec.plain then
+        return decide_by_rules(spec)
+    end
+    local result = C.srn_request_decide(worker, r, spec.route, -1, 0, nil, 0, ASK_KEY)
+    if result == KEY_WANTED then
+        result = keys.endpoint(spec)
+    end
+    return result
+end
+
 local function first(C, worker, r, spec)
     if not spec then
         return refuse(worker, r, 503)
     end
-    local result, reason
-    if spec.plain then
-        result = C.srn_request_decide(worker, r, spec.route, -1, 0, nil, 0, ASK_KEY)
-        if result == KEY_WANTED then
-            result = keys.endpoint(spec)
-        end
-    else
-        result, reason = decide_by_rules(spec)
+    local choice = C.srn_request_choice(worker, r)
+    if choice ~= nil then -- enter() has chosen
+        return go(C, worker, r, spec, choice)
     end
+    local result, reason = decide(C, worker, r, spec)
     if result ~= 0 then
         return refuse(worker, r, 503)
     end
@@ -175,22 +182,41 @@ function core.beside(text)
     if state then
         return again(C, worker, r, spec, status)
     end
-    local result = C.srn_request_decide(worker, r, spec.route, -1, 0, nil, 0, ASK_KEY)
-    if result == KEY_WANTED then
-        result = keys.endpoint(spec)
-    end
-    if result ~= 0 then
+    if decide(C, worker, r, spec) ~= 0 then
         return refuse(worker, r, 503)
     end
     return go(C, worker, r, spec, C.srn_request_choice(worker, r))
 end
 
+-- content_by_lua of a route with pages for errors or a fallback: the endpoint is chosen before it is asked, in @p and the
+-- number, so that 503 is an answer of the location's, with its page. Where nobody is there, @f has the fallback.
+function core.enter()
+    local worker, r, spec = routine.worker, get_request(), specs.of_request()
+    if not spec then
+        return ngx.exit(503)
+    end
+    local number, fallback = match(var.serin_enter, "^(%d+)(f?)$")
+    local C = routine.C
+    local result, reason = decide(C, worker, r, spec)
+    if result == 0 then
+        sticky.keep()
+        describe_where_asked(spec, C.srn_request_choice(worker, r), reason)
+        return ngx.exec("@p" .. number)
+    elseif fallback == "f" then
+        return ngx.exec("@f" .. number)
+    end
+    C.srn_request_refuse(worker, r, 503)
+    return ngx.exit(503)
+end
+
 -- log_by_lua where an answer may have come from nginx itself: counts those; the routine sees the end of the others.
 function core.log()
     local worker = routine.worker
-    if worker and not var.upstream_status then
+    local r = get_request()
+    -- what was refused is known to the routine, which sees its end
+    if worker and not var.upstream_status and routine.C.srn_request_refused(worker, r) == 0 then
         local spec = specs.of_request()
-        routine.C.srn_request_own(worker, get_request(), spec and spec.route)
+        routine.C.srn_request_own(worker, r, spec and spec.route)
     end
 end
 

@@ -7,9 +7,10 @@ local fields = require "serin.fields"
 local keys = require "serin.keys"
 local routine = require "serin.routine"
 local rules = require "serin.rules"
+local specs = require "serin.spec"
 local resp = require "ngx.resp"
 local ngx = ngx
-local lower, match = string.lower, string.match
+local lower, match, sub = string.lower, string.match, string.sub
 
 local NO_ENDPOINT, STICKY, VERSION_ONLY = routine.NO_ENDPOINT, routine.STICKY, routine.VERSION_ONLY
 local PINNED = bit.bor(routine.STICKY, routine.EXACT)
@@ -165,13 +166,40 @@ local function due_now(state)
     return key .. "." .. state.ident
 end
 
--- In header_filter_by_lua of the locations with cookie affinity.
-function sticky.header()
-    local state = ngx.ctx.serin_sticky
+local function send(state)
     local value = state and due_now(state)
     if value then
         local line = cookies.line(state.affinity, value, ngx.var.https == "on", agent, ngx.time())
         resp.add_header("Set-Cookie", line)
+    end
+end
+
+-- In header_filter_by_lua of the locations with cookie affinity.
+function sticky.header()
+    return send(ngx.ctx.serin_sticky)
+end
+
+-- ngx.ctx does not outlive a change of location; $serin_sticky does.
+function sticky.keep()
+    local state = ngx.ctx.serin_sticky
+    if state then
+        local flags = (state.due and "1" or "0") .. (state.fixed and "1" or "0")
+        ngx.var.serin_sticky = state.ident .. cookies.endpoint_key(state.first) .. flags .. state.key
+    end
+end
+
+-- The same as header() after keep(); `spec` is the request's.
+function sticky.kept_header(spec)
+    local text = ngx.var.serin_sticky
+    if spec and text and #text > 34 then
+        send({
+            affinity = spec.affinity,
+            ident = sub(text, 1, 16),
+            first = specs.number(sub(text, 17, 32)),
+            due = sub(text, 33, 33) == "1",
+            fixed = sub(text, 34, 34) == "1",
+            key = sub(text, 35),
+        })
     end
 end
 

@@ -1,0 +1,89 @@
+"""What is put on a location once it is known how its requests are served: changes of answers, error pages, and kin.
+
+Nothing of it changes who may come in, nor which endpoint is chosen. With Lua, a route that has pages for errors or a
+fallback is in two: its place, where the endpoint is chosen, and a named location, where it is asked. Only so can nginx
+answer 503 by itself before an endpoint is asked, and tell its own errors from an endpoint's.
+"""
+
+from dataclasses import replace
+
+from serin.render.nginx.answering import HSTS, Changes, changes_of, given_lines, wide_lines
+from serin.render.nginx.headers import Headers
+from serin.render.nginx.location import Around, Location
+from serin.render.nginx.pages import Pages
+from serin.render.nginx.policies import Set
+from serin.render.nginx.values import Template, Variable
+from serin.routing.plan import Route
+
+
+def finish(location: Location, route: Route, around: Around, pages: Pages, number: int, *, nobody: bool) -> Location:
+    """`number`: the location's, for its named ones. `nobody`: without Lua, no version has an endpoint."""
+    changes = changes_of(route, around.globals, around.usual)
+    if route.policy.closed is not None:
+        changes = replace(changes, preflight=None)
+    location = _without_hsts(location, changes, around)
+    location = _with_given(location, route, around)
+    errors = pages.errors_of(route.policy.errors, route, location.changes)
+    location = replace(location, errors=errors, number=number)
+    if location.proxy is not None:
+        location = _mirrored(location, route, pages)
+    if location.proxy is not None or nobody:
+        location = _with_fallback(location, route, around, pages)
+    entered = around.lua and location.proxy is not None and (errors is not None or location.fallback is not None)
+    return _entered(location) if entered else location
+
+
+def finish_nobody(location: Location, around: Around, pages: Pages) -> Location:
+    """Paths that no route takes."""
+    return replace(location, errors=pages.errors_of(around.globals.errors, None, location.changes))
+
+
+def _without_hsts(location: Location, changes: Changes, around: Around) -> Location:
+    """An answer that comes before that header is set still has all others."""
+    answer = location.answer
+    if answer is None or not answer.without_hsts:
+        return replace(location, changes=changes)
+    lines = wide_lines(around.globals, hsts=False) if changes.lines is None else changes.lines
+    if not lines:
+        return replace(location, changes=changes)
+    changes = replace(changes, lines=tuple(line for line in lines if line.name != HSTS))
+    return replace(location, changes=changes, answer=replace(answer, without_hsts=False))
+
+
+def _with_given(location: Location, route: Route, around: Around) -> Location:
+    """Header lines for the endpoint that its family does not have yet: texts that speak of the route are its own."""
+    proxy = location.proxy
+    if proxy is None or proxy.headers is None or not around.globals.lines.to_endpoints:
+        return location
+    return replace(location, proxy=replace(proxy, headers=_given(proxy.headers, route, around)))
+
+
+def _given(headers: Headers, route: Route, around: Around) -> Headers:
+    lines = {line.name.lower(): line for line in given_lines(route, around.globals, around.usual)}
+    lines |= {line.name.lower(): line for line in headers.given if line not in around.usual.given}
+    return replace(headers, given=tuple(lines.values()))
+
+
+def _mirrored(location: Location, route: Route, pages: Pages) -> Location:
+    mirror = pages.mirror_of(route)
+    if mirror is None:
+        return location
+    return replace(location, mirror=mirror, sets=location.sets + mirror.sets)
+
+
+def _with_fallback(location: Location, route: Route, around: Around, pages: Pages) -> Location:
+    headers = around.usual if location.proxy is None else location.proxy.headers or around.usual
+    fallback = pages.fallback(route, headers)
+    if fallback is None or fallback.proxy is None:
+        return location
+    if location.proxy is None:
+        return replace(location, fallback=fallback, answer=None, nothing_behind=0)
+    return replace(location, fallback=fallback) if around.lua else location
+
+
+def _entered(location: Location) -> Location:
+    told = Set(Variable("serin_enter"), Template((f"{location.number}{'f' if location.fallback is not None else ''}",)))
+    sets = (*location.sets, told)
+    if location.sticky:
+        sets = (*sets, Set(Variable("serin_sticky"), Template(())))
+    return replace(location, sets=sets, entered=True)
