@@ -1,4 +1,6 @@
-"""Which Secrets a candidate names that are not in memory, and what is left unsaid when they cannot be had in time."""
+"""Which Secrets and ConfigMaps a candidate names that are not in memory, and what is left unsaid when they cannot be
+had in time.
+"""
 
 from collections.abc import Iterable
 
@@ -13,17 +15,18 @@ from serin.problems import Problem
 from serin.refs import Ref, Source
 
 MOST = 32
-"""Secrets that are fetched for one review."""
+"""Objects that are fetched for one review."""
 
-_JUDGED_BY_SECRET = frozenset(
+_JUDGED_BY_CONTENT = frozenset(
     (
         *("auth-secret-unusable", "auth-users-unusable", "certificate-name-mismatch", "certificate-unusable"),
         *("auth-tls-secret-unusable", "proxy-ssl-secret-unusable"),
+        *("auth-headers-unusable", "custom-headers-unusable", "fastcgi-params-unusable"),
     )
 )
 
 Named = dict[Ref, list[Source]]
-"""Secrets, and the fields that name them."""
+"""Secrets and ConfigMaps, and the fields that name them."""
 
 
 def named_by(candidate: Candidate, compiled: Compiled) -> Named:
@@ -35,8 +38,10 @@ def named_by(candidate: Candidate, compiled: Compiled) -> Named:
     for entry in view.tls:
         if entry.secret:
             found.setdefault(Ref("Secret", view.meta.ref.namespace, entry.secret), []).append(entry.source)
-    for key, source in read_ingress(view, memo.options, memo.settings).secrets.items():
-        found.setdefault(Ref("Secret", *key), []).append(source)
+    reading = read_ingress(view, memo.options, memo.settings)
+    for kind, keys in (("Secret", reading.secrets), ("ConfigMap", reading.config_maps)):
+        for key, source in keys.items():
+            found.setdefault(Ref(kind, *key), []).append(source)
     return found
 
 
@@ -48,4 +53,4 @@ def missing(named: Iterable[Ref], snapshot: Snapshot, compiled: Compiled) -> fro
 def without_guesses(problems: Iterable[Problem], named: Named, unknown: frozenset[Ref]) -> list[Problem]:
     """The problems but for those that come of not knowing a Secret."""
     sources = {source for ref in unknown for source in named[ref]}
-    return [p for p in problems if p.source not in sources or p.code not in _JUDGED_BY_SECRET]
+    return [p for p in problems if p.source not in sources or p.code not in _JUDGED_BY_CONTENT]

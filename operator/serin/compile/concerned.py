@@ -31,6 +31,10 @@ def concerned(compiled: Compiled, ref: Ref) -> tuple[Ref, ...]:
         readers = compiled.memo.secret_readers.get(key) or {}
         members = (reading for host in readers for reading in compiled.memo.members.get(host) or ())
         return _arranged(reading.ref for reading in members if _names_secret(reading, key))
+    if ref.kind == "ConfigMap":
+        readers = compiled.memo.config_map_readers.get(key) or {}
+        members = (reading for host in readers for reading in compiled.memo.members.get(host) or ())
+        return _arranged(reading.ref for reading in members if key in reading.config_maps)
     if ref.kind == "IngressClass":
         readings = compiled.memo.readings.values()
         return _arranged(reading.ref for reading in readings if reading.ingress.class_name == ref.name)

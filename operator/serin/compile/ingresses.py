@@ -119,6 +119,19 @@ class IngressReading:
         return found
 
     @property
+    def config_maps(self) -> Mapping[Key, Source]:
+        """The ConfigMaps that its annotations name, and which of them does."""
+        found: dict[Key, Source] = {}
+        headers, fastcgi, auth = self.answers.headers, self.answers.fastcgi, self.external_auth
+        if headers is not None:
+            found[headers.config_map] = headers.source
+        if fastcgi is not None and fastcgi.params is not None:
+            found.setdefault(fastcgi.params, fastcgi.source)
+        if auth is not None and auth.set_headers is not None:
+            found.setdefault(auth.set_headers, auth.set_headers_source or auth.source)
+        return found
+
+    @property
     def only_default(self) -> bool:
         """Without rules: its default backend serves what no host takes."""
         return not self.ingress.rules
@@ -178,7 +191,7 @@ def _canary(ingress: Ingress, reading: Reading, settings: Settings, findings: Fi
         rules=canary.canary_rules(values, findings),
         policy=_NO_POLICY,
         auth=None,
-        balancing=balancing.balancing_of(values, settings.algorithm, findings),
+        balancing=_balancing(values, settings, findings),
         sticky=values.get(affinity.CANARY_BEHAVIOR) == "sticky",
         paths=_paths(ingress),
         problems=tuple(findings.problems),
@@ -190,7 +203,8 @@ def _ordinary(
 ) -> IngressReading:
     values = reading.values
     asked = None if reading.closed else auth.auth_of(values, findings)
-    upstream = backend.upstream_of(values, settings.upstream, options.plane, findings)
+    retried = settings.retry_all
+    upstream = backend.upstream_of(values, settings.upstream, options.plane, findings, retry_all=retried)
     endpoints = upstream_tls.upstream_tls_of(values, upstream, findings)
     clients = client_auth_of(values, reading.unreadable, findings)
     external = None if reading.closed else external_auth_of(values, findings)
@@ -226,7 +240,7 @@ def _ordinary(
         rules=None,
         policy=_NO_POLICY if policy == _NO_POLICY else policy,
         auth=asked if isinstance(asked, AuthRequest) else None,
-        balancing=balancing.balancing_of(values, settings.algorithm, findings),
+        balancing=_balancing(values, settings, findings),
         sticky=True,
         paths=_paths(ingress),
         app_root=matching.app_root_of(values),
@@ -240,6 +254,12 @@ def _ordinary(
 
 
 _NO_POLICY = Policy()
+
+
+def _balancing(values: Values, settings: Settings, findings: Findings) -> Balancing:
+    made = balancing.balancing_of(values, settings.algorithm, findings)
+    whole = values.get_or(backend.SERVICE_UPSTREAM, settings.service_upstream)
+    return replace(made, cluster_ip=True) if whole else made
 
 
 def _paths(ingress: Ingress) -> Mapping[str, tuple[IngressPath, ...]]:

@@ -29,9 +29,9 @@ def make_spec(namespace: str, service: str, port: int | str, balancing: Balancin
     """`protocol`: TCP or UDP where only ports of that one count; empty for any."""
     size = balancing.subset_size
     kind = "number" if isinstance(port, int) else "name"
-    told = (protocol,) if protocol else ()
+    told = ((protocol,) if protocol else ()) + (("cluster-ip",) if balancing.cluster_ip else ())
     ident = digest64((namespace, service, kind, str(port), balancing.algorithm.value, str(size), *told))
-    return PoolSpec(ident, namespace, service, port, balancing.algorithm, size, protocol)
+    return PoolSpec(ident, namespace, service, port, balancing.algorithm, size, protocol, balancing.cluster_ip)
 
 
 def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) -> tuple[Pool, tuple[Problem, ...]]:
@@ -54,6 +54,12 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     if port is None:
         _no_port(service, spec, findings)
         return Pool(spec, (), client_affinity=service.affinity_timeout), tuple(findings.problems)
+    if spec.cluster_ip and _is_address(service.cluster_ip):
+        refused = refusal(service.cluster_ip, standalone=options.standalone)
+        if refused:
+            findings.error(service.meta.at("spec.clusterIP"), "address-refused", f"is {refused}; {_NOBODY}")
+            return Pool(spec, ()), tuple(findings.problems)
+        return Pool(spec, (Endpoint(service.cluster_ip, port.port),)), tuple(findings.problems)
     endpoints = tuple(sorted(set(_ready(_slices(snapshot, spec), port)), key=lambda e: (e.address, e.port)))
     if not endpoints:
         others = _other_ports(_slices(snapshot, spec), port)

@@ -143,6 +143,8 @@ class PoolSpec:
     subset_size: int = 0
     protocol: str = ""
     """TCP or UDP where only the Service's ports of that protocol count; empty for any."""
+    cluster_ip: bool = False
+    """The Service's own address instead of its endpoints (service-upstream)."""
 
 
 @dataclass(frozen=True, slots=True)

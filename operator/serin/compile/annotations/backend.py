@@ -1,9 +1,11 @@
 """How endpoints are spoken to and tried: protocol, Host, timeouts, retries, size of request bodies."""
 
+from dataclasses import replace
+
 from serin.compile.annotations import grammar
 from serin.compile.annotations.buffering import HTTP_VERSION, buffering_of
 from serin.compile.annotations.grammar import LETTERS
-from serin.compile.annotations.model import Annotation, Concern, Scope, Values, unsupported
+from serin.compile.annotations.model import Annotation, Concern, Scope, Values
 from serin.compile.findings import Findings
 from serin.routing.plan import Protocol, Upstream
 
@@ -21,8 +23,8 @@ PROTOCOL = Annotation(
     _R,
     _L,
     "How the endpoints are spoken to: `HTTP` or `HTTPS` (their certificate is not checked unless `proxy-ssl-verify` "
-    "asks for it). With the nginx plane also `GRPC`, `GRPCS`, and `AUTO_HTTP`, which is HTTPS exactly when the client "
-    "uses it; the proxy plane takes these three for HTTP. `FCGI` is not supported and counts as HTTP.",
+    "asks for it). With the nginx plane also `GRPC`, `GRPCS`, `FCGI`, and `AUTO_HTTP`, which is HTTPS exactly when the "
+    "client uses it; the proxy plane takes these four for HTTP.",
 )
 VHOST = Annotation(
     "upstream-vhost",
@@ -61,7 +63,23 @@ NEXT_UPSTREAM_TIMEOUT = Annotation(
     _L,
     "Seconds after which no further attempt is made. 0: no bound.",
 )
-SERVICE_UPSTREAM = unsupported("service-upstream", _R, _I, "Send to the Service's cluster IP.", neutral=("false",))
+SERVICE_UPSTREAM = Annotation(
+    "service-upstream",
+    grammar.BOOLEAN,
+    False,
+    _R,
+    _I,
+    "Requests are sent to the Service's cluster IP instead of its endpoints, so that the cluster chooses among them. "
+    "A Service without one has its endpoints asked.",
+)
+CONNECTION = Annotation(
+    "connection-proxy-header",
+    grammar.pattern(r"[A-Za-z][A-Za-z-]*(?: *, *[A-Za-z][A-Za-z-]*)*", "a value like keep-alive or close"),
+    "",
+    _R,
+    _L,
+    "Connection header for the endpoints.",
+)
 
 FAMILY = (
     PROTOCOL,
@@ -74,12 +92,17 @@ FAMILY = (
     NEXT_UPSTREAM_TRIES,
     NEXT_UPSTREAM_TIMEOUT,
     SERVICE_UPSTREAM,
-    unsupported("connection-proxy-header", _R, _L, "Connection header for the endpoints."),
+    CONNECTION,
 )
 
 
-def upstream_of(values: Values, defaults: Upstream, plane: str, findings: Findings) -> Upstream:
-    """`defaults` come from the ConfigMap; the same value is given back when nothing differs."""
+def upstream_of(
+    values: Values, defaults: Upstream, plane: str, findings: Findings, *, retry_all: bool = False
+) -> Upstream:
+    """`defaults` come from the ConfigMap; the same value is given back when nothing differs.
+
+    `retry_all`: requests that are not idempotent are tried again, too.
+    """
     protocol, tls = _protocol(values, plane, findings)
     made = Upstream(
         tls=tls,
@@ -93,7 +116,10 @@ def upstream_of(values: Values, defaults: Upstream, plane: str, findings: Findin
         tries_timeout=float(values.get_or(NEXT_UPSTREAM_TIMEOUT, int(defaults.tries_timeout))),
         next_upstream=values.get_or(NEXT_UPSTREAM, defaults.next_upstream),
         vhost=values.get(VHOST),
+        connection=values.get(CONNECTION),
     )
+    if retry_all and "non_idempotent" not in made.next_upstream and made.next_upstream != ("off",):
+        made = replace(made, next_upstream=(*made.next_upstream, "non_idempotent"))
     return defaults if made == defaults else made
 
 
@@ -103,12 +129,9 @@ def _protocol(values: Values, plane: str, findings: Findings) -> tuple[Protocol,
     if word in ("HTTP", "HTTPS"):
         return Protocol.HTTP, word == "HTTPS"
     source = values.source(PROTOCOL)
-    if word == "FCGI":
-        text = "FCGI is not supported, expected HTTP, HTTPS, AUTO_HTTP, GRPC or GRPCS; it counts as HTTP"
-        findings.error(source, "backend-protocol-unsupported", text)
-    elif plane == "nginx":
-        return (Protocol.AUTO_HTTP, False) if word == "AUTO_HTTP" else (Protocol.GRPC, word == "GRPCS")
-    elif word == "AUTO_HTTP":
+    if plane == "nginx":
+        return {"AUTO_HTTP": Protocol.AUTO_HTTP, "FCGI": Protocol.FCGI}.get(word, Protocol.GRPC), word == "GRPCS"
+    if word == "AUTO_HTTP":
         text = "AUTO_HTTP needs the nginx plane (--plane nginx), expected HTTP or HTTPS; it counts as HTTP"
         findings.warning(source, "backend-protocol-unsupported", text)
     else:

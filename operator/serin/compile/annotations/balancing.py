@@ -78,6 +78,8 @@ class Balancing:
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
     subset_size: int = 0
     hash_by: HashBy | None = None
+    cluster_ip: bool = False
+    """The Service's own address instead of its endpoints."""
 
 
 def balancing_of(values: Values, default: Algorithm, findings: Findings) -> Balancing:
