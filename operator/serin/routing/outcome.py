@@ -60,6 +60,8 @@ class Asked:
     content_length: int = -1
     server_port: int = 0
     """Of the listening side, as clients see it; 0: the scheme's own."""
+    secure: bool | None = None
+    """Whether the client uses TLS, as who stands before us says; None: as `tls`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,20 @@ def before_proxying(route: Route, asked: Asked, settings: Globals, rewrite: Sear
         if isinstance(rewritten, Reply):
             return rewritten
         passed = rewritten
-    if policy.tls_redirect is not None and not asked.tls and not _among(asked.host, policy.tls_redirect.spared):
+    secure = asked.tls if asked.secure is None else asked.secure
+    if policy.tls_redirect is not None and not secure and not _among(asked.host, policy.tls_redirect.spared):
         return _to_https(
             policy.tls_redirect.code, policy.tls_redirect.keep_slash, policy.tls_redirect.source, asked, settings
         )
-    if route.split is None and policy.auth is None:
+    if route.split is None and not _guarded(policy):
         return Reply(404, Cause.NO_SERVICE, source=route.source)
     return passed
+
+
+def _guarded(policy: Policy) -> bool:
+    """Whether somebody is asked, or counts, before the answer that nothing is there."""
+    access = policy.access
+    return bool(policy.auth or access.allow or access.deny or policy.limits or policy.external_auth)
 
 
 def _redirect(policy: Policy, redirect: UrlRedirect, asked: Asked, settings: Globals) -> Reply:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from unit.proxy_gate.gate_fakes import FakeSplit, Served, client, request, serve
 
+from serin.dataplane.proxy.entrance import challenge
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, RequestHead
-from serin.dataplane.proxy.gate import challenge
 from serin.dataplane.proxy.headers import DROPPED
 from serin.refs import Ref, Source
 from serin.routing.plan import (

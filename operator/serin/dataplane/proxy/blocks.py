@@ -6,7 +6,7 @@ its end blocks: nobody knows what it would have said.
 
 from collections.abc import Iterable
 
-from serin.dataplane.proxy.exchange import RequestHead
+from serin.dataplane.proxy.exchange import Client, RequestHead
 from serin.dataplane.proxy.networks import Networks
 from serin.errors import SerinError
 from serin.native.pattern import Pattern
@@ -52,6 +52,9 @@ class ReadyBlocks:
         if self._agents is not None and self._agents.match(head.get(b"user-agent") or b""):
             return True
         return self._referers is not None and self._referers.match(head.get(b"referer") or b"")
+
+    def by_address(self, client: Client) -> bool:
+        return self.cidrs is not None and client.address in self.cidrs
 
 
 def ready_blocks(blocks: Blocks) -> ReadyBlocks | None:

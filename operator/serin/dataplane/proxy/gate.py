@@ -5,10 +5,10 @@ and endpoint. Every value that does not depend on the request was made with the 
 """
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 
-from serin.dataplane.proxy.auth import Authenticator, Checked, Verdict, Waiting
-from serin.dataplane.proxy.cors import PREFLIGHT_TYPE
+from serin.dataplane.proxy.auth import Authenticator
+from serin.dataplane.proxy.entrance import Asked as AskedToEnter
+from serin.dataplane.proxy.entrance import Entrance, Guards, LetIn, Refused
 from serin.dataplane.proxy.error_pages import error_lines
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
 from serin.dataplane.proxy.header_lines import names_of, without_names
@@ -18,10 +18,12 @@ from serin.dataplane.proxy.headers import (
     DROPPED_BESIDE,
     HSTS,
     RequestIds,
+    cookie_line,
     endpoint_lines,
     one_line,
     visible_host,
 )
+from serin.dataplane.proxy.limiting import Counts
 from serin.dataplane.proxy.picking import BY_SPLIT, Hash, client_key
 from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, RuntimeRoute
 from serin.dataplane.proxy.site import Site
@@ -30,10 +32,10 @@ from serin.errors import CorruptFileError, SerinError
 from serin.native.worker import KEYED, NO_ENDPOINT
 from serin.routing.outcome import UNROUTED_BODY, Asked, Cause, Reply, before_proxying, before_routing, without_route
 from serin.routing.paths import normalize
-from serin.routing.plan import BasicAuth
 
+NO_GUARDS = Guards(None, None, None, None, any_of=False)
+"""Of a route that nobody watches, where networks are blocked everywhere."""
 Page = Callable[[int], bytes]
-GoOn = Callable[[str], Answer | Forward]
 
 WITHOUT_HSTS = frozenset({Cause.METHOD, Cause.BUILT_IN, Cause.WWW, Cause.APP_ROOT})
 """ingress-nginx answers these before the place where it sets HSTS (observed: redirect-www-from-www, tls-approot)."""
@@ -42,7 +44,7 @@ WITHOUT_HSTS = frozenset({Cause.METHOD, Cause.BUILT_IN, Cause.WWW, Cause.APP_ROO
 class Gate:
     """One for a worker. `doubt` is told, by any number of requests, why the plan in force seems to be out of date."""
 
-    __slots__ = ("_auth", "_doubt", "_hash", "_ids", "_page", "asks", "site")
+    __slots__ = ("_doubt", "_entrance", "_hash", "_ids", "_page", "site")
 
     def __init__(
         self,
@@ -52,13 +54,12 @@ class Gate:
         hashed: Hash,
         doubt: Callable[[str], None],
         asks: Subrequests | None = None,
+        counts: Counts | None = None,
     ) -> None:
         self.site = site
         """The plan in force; to be replaced between two requests."""
-        self.asks = asks or Subrequests()
-        """For requests of our own."""
         self._page = page
-        self._auth = auth
+        self._entrance = Entrance(auth, asks or Subrequests(), counts)
         self._hash = hashed
         self._doubt = doubt
         self._ids = RequestIds()
@@ -74,6 +75,8 @@ class Gate:
         path = normalize(head.target)
         if path is None:
             return self._refuse(head, client)
+        if site.seen is not None:
+            client = site.seen(head, client)
         host = site.ready.get(head.host)
         if host is None:
             try:
@@ -100,6 +103,9 @@ class Gate:
             return self._nowhere(site, head, client, path)
         wide = site.wide
         finish = route.finish if route.finished_for is wide else route.finish_under(wide)
+        if site.blocks is not None and site.blocks.by_header(head) and not head.content_length > route.max_body > 0:
+            answer = self._page_of(403, head, client, route.log)
+            return answer if finish is None else finish.one(answer, head, client, path, self._page)
         if finish is None:
             return self._on_route(site, route, head, client, path)
         if (
@@ -107,43 +113,56 @@ class Gate:
             and route.route.policy.closed is None
             and not head.content_length > route.max_body > 0
         ):
-            kind = (b"Content-Type", PREFLIGHT_TYPE)
-            return finish.one(self._answer(204, b"", head, client, route.log, [kind]), head, client, path, self._page)
+            return finish.one(self._answer(204, b"", head, client, route.log, []), head, client, path, self._page)
         return finish(self._on_route(site, route, head, client, path), head, client, path, self._page)
 
     def _on_route(
         self, site: Site, route: RuntimeRoute, head: RequestHead, client: Client, path: bytes
     ) -> Answer | Forward | Awaitable[Answer | Forward]:
         target = head.target
-        if route.answers_first[client.tls] or head.content_length > route.max_body > 0:
+        if route.answers_first[client.tls and client.scheme != b"http"] or head.content_length > route.max_body > 0:
             passed = before_proxying(route.route, _asked(head, client, path), site.globals, route.rewrite)
             if isinstance(passed, Reply):
                 return self._reply(passed, head, client, route.log)
             target = passed.target
             path = passed.path or path
-        if route.auth is not None:
-            go_on = partial(self._forward, site, route, head, client, path, target)
-            return self._authenticate(route.auth, route, head, client, go_on)
+        if route.guards is not None or site.blocks is not None:
+            return self._guarded(route.guards or NO_GUARDS, site, route, head, client, path, target)
         return self._forward(site, route, head, client, path, target)
 
-    # --- authentication ---
-
-    def _authenticate(
-        self, auth: BasicAuth, route: RuntimeRoute, head: RequestHead, client: Client, go_on: GoOn
+    def _guarded(
+        self,
+        guards: Guards,
+        site: Site,
+        route: RuntimeRoute,
+        head: RequestHead,
+        client: Client,
+        path: bytes,
+        target: bytes,
     ) -> Answer | Forward | Awaitable[Answer | Forward]:
-        checked = self._auth.check(auth.users, head.get(b"authorization"))
+        """By the entrance."""
+        ids = self._ids.of(head)
+        key = client.key or client_key(client, self._hash)
 
-        def conclude(checked: Checked) -> Answer | Forward:
-            if checked.verdict is Verdict.ALLOWED:
-                return go_on(checked.user)
-            if checked.verdict is Verdict.DENIED:
-                return self._page_of(401, head, client, route.log, (b"WWW-Authenticate", challenge(auth.realm)))
-            return self._page_of(503, head, client, route.log)
+        def refuse(refused: Refused) -> Answer:
+            return self._page_of(refused.status, head, client, route.log, *refused.headers)
 
-        async def wait(waiting: Waiting) -> Answer | Forward:
-            return conclude(await waiting.verdict())
+        def go_on(let_in: LetIn) -> Answer | Forward:
+            decision = self._forward(site, route, head, client, path, target, let_in.user, ids)
+            if isinstance(decision, Forward):
+                decision.prelude += let_in.lines
+                lines = b"".join([cookie_line(cookie) for cookie in let_in.cookies])
+                if let_in.always:
+                    decision.answer_prelude += lines
+                else:
+                    decision.fine_lines = lines
+            elif let_in.always:
+                decision.headers += [(b"Set-Cookie", cookie) for cookie in let_in.cookies]
+            return decision
 
-        return wait(checked) if isinstance(checked, Waiting) else conclude(checked)
+        asked = AskedToEnter(head, client, path, key, ids[0])
+        blocked = None if site.blocks is None else site.blocks.cidrs
+        return self._entrance.enter(guards, asked, site.globals, go_on, refuse, blocked)
 
     # --- on to an endpoint ---
 
@@ -156,6 +175,7 @@ class Gate:
         path: bytes,
         target: bytes,
         user: str = "",
+        ids: tuple[bytes, str] | None = None,
     ) -> Answer | Forward:
         split = route.split
         if split is None:
@@ -172,8 +192,8 @@ class Gate:
                 return self._nobody(picked, site, route, head, client, path, target)
             found, reason, answer, on_choice = picked.choice, picked.reason, picked.answer, picked.on_choice
         fields: LogFields = route.fields[found.version][reason]
-        request_id, id_text = self._ids.of(head)
-        visible = visible_host(head)
+        request_id, id_text = ids or self._ids.of(head)
+        visible = client.host or visible_host(head)
         dropped = ANSWER_DROPPED
         if client.tls and site.hsts:
             answer = site.hsts_line + answer
@@ -188,7 +208,7 @@ class Gate:
             dropped,
             route.upstream,
             route.max_body,
-            LogContext(*fields, user, id_text),
+            LogContext(*fields, user, id_text, True, _shown(client)),
             on_choice,
         )
 
@@ -232,8 +252,8 @@ class Gate:
         if isinstance(choice, int):
             return None
         request_id, id_text = self._ids.of(head)
-        log = LogContext(*fields, "", id_text)
-        visible = visible_host(head)
+        log = LogContext(*fields, "", id_text, True, _shown(client))
+        visible = client.host or visible_host(head)
         lines = endpoint_lines(head, client, visible, request_id, b"")
         if code:
             lines += without_names(error_lines(code, head, log), names_of(lines))
@@ -256,6 +276,9 @@ class Gate:
     def _nowhere(self, site: Site, head: RequestHead, client: Client, path: bytes) -> Answer | Forward:
         """No route takes the request: the controller's default backend, or the page that says so."""
         status = without_route(head.content_length)
+        blocks = site.blocks
+        if blocks is not None and status == 404 and (blocks.by_header(head) or blocks.by_address(client)):
+            return self._unrouted(self._page_of(403, head, client, NO_ROUTE), head, client, path)
         fallback = site.wide.fallback
         if fallback is not None and status == 404:
             asked = self._ask_beside(site, fallback, head, client, head.target, NO_ROUTE, None, UNROUTED_BODY, 0)
@@ -302,14 +325,13 @@ class Gate:
     ) -> Answer:
         if hsts and client.tls and self.site.hsts:
             headers.append((HSTS, self.site.hsts))
-        context = LogContext(*fields, "", self._ids.of(head)[1])
+        context = LogContext(*fields, "", self._ids.of(head)[1], True, _shown(client))
         return Answer(status, headers, body, log=context, close=close)
 
 
-def challenge(realm: str) -> bytes:
-    """The value of WWW-Authenticate (RFC 7617); quotes and backslashes of the realm escaped."""
-    text = realm.replace("\\", "\\\\").replace('"', '\\"')
-    return b'Basic realm="%b"' % one_line(text.encode())
+def _shown(client: Client) -> str:
+    """The address for the log, where the connection's own is another."""
+    return client.address if client.scheme else ""
 
 
 def _asked(head: RequestHead, client: Client, path: bytes) -> Asked:
@@ -322,4 +344,5 @@ def _asked(head: RequestHead, client: Client, path: bytes) -> Asked:
         path,
         head.content_length,
         client.server_port,
+        client.scheme != b"http" if client.scheme else None,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.entrance import Guards, guards_of
 from serin.dataplane.proxy.finishing import Finish, Wide, finish_for
 from serin.dataplane.proxy.headers import DROPPED
 from serin.dataplane.proxy.mirroring import Mirrors
@@ -81,13 +82,13 @@ class RuntimeRoute:
 
     __slots__ = (
         "answers_first",
-        "auth",
         "constants",
         "drop",
         "fallback",
         "fields",
         "finish",
         "finished_for",
+        "guards",
         "lines",
         "log",
         "max_body",
@@ -104,16 +105,17 @@ class RuntimeRoute:
         main = route.versions[0] if route.versions else None
         self.route = route
         self.max_body = policy.max_body
-        self.auth = policy.auth
         anything = policy.closed or policy.app_root or policy.redirect or policy.rewrite or route.slash_redirect
         always = bool(anything) or route.split is None
         self.rewrite = rewrite_searcher(route, made.patterns)
         self.answers_first = (always or policy.tls_redirect is not None, always)
         """Whether anything may answer or change the path before the endpoint is chosen; by plain and TLS."""
-        self.drop = _DROPPED[bool(policy.forwarded_prefix), policy.auth is not None]
         prefix = policy.forwarded_prefix.encode()
         self.lines = b"X-Forwarded-Prefix: %b\r\n" % prefix if prefix else b""
         self.constants = constants = _constants(route)
+        self.guards = guards_of(route, made, constants)
+        """Who asks before a request goes on; None: nobody."""
+        self.drop = _dropped(policy, self.guards)
         self.finish: Finish | None = None
         """What is put on every decision of this route; valid under `finished_for` alone."""
         self.finished_for: Wide | None = None
@@ -160,6 +162,13 @@ def make_ready(host: Host, made: Workshop) -> RuntimeHost:
         policy = Policy(closed=Closed(503, "internal-error", source))
         closed = Route(PathMatch(PathKind.PREFIX, "/"), rule, source.ref, None, (), policy)
         return RuntimeHost(Host(host.name, (closed,), certificate=host.certificate), made)
+
+
+def _dropped(policy: Policy, guards: Guards | None) -> frozenset[bytes]:
+    dropped = _DROPPED[bool(policy.forwarded_prefix), policy.auth is not None]
+    if guards is None or guards.external is None:
+        return dropped
+    return dropped.union(guards.external.response_names)
 
 
 def shape(route: Route) -> tuple[str, ...]:
@@ -231,6 +240,7 @@ def _constants(route: Route) -> dict[str, bytes]:
         "service_name": main.service.encode() if main else b"",
         "service_port": main.port.encode() if main else b"",
         "location_path": route.rule.path.encode(),
+        "server_name": route.rule.host.encode() or b"_",
     }
 
 

@@ -6,9 +6,11 @@ A site never changes once it is made; a new plan is a new site, which takes over
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 
+from serin.dataplane.proxy.blocks import ready_blocks
 from serin.dataplane.proxy.finishing import Wide
 from serin.dataplane.proxy.headers import HSTS
 from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
+from serin.dataplane.proxy.seen_clients import seen_clients
 from serin.errors import CorruptFileError
 from serin.render.documents import Index
 from serin.routing.beside import Beside
@@ -70,11 +72,13 @@ class Site:
         "_hosts",
         "_loaded",
         "_names",
+        "blocks",
         "generation",
         "globals",
         "hsts",
         "hsts_line",
         "ready",
+        "seen",
         "used",
         "wide",
     )
@@ -89,6 +93,10 @@ class Site:
         self._certificates = index.certificates
         self._loaded = loaded
         self.wide = loaded.wide(index.globals)
+        self.seen = seen_clients(index.globals.forwarding)
+        """Who a client is where something stands before us; None: the connection's peer."""
+        self.blocks = ready_blocks(index.globals.blocks)
+        """Who gets 403 everywhere; None: nobody."""
         self.ready: dict[str, RuntimeHost] = {}
         """Hosts by a name that was asked for and is exactly theirs: the first place to look."""
         self.used: set[str] = set()

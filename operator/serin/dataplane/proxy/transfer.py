@@ -12,7 +12,7 @@ from serin.dataplane.proxy.answers import CHUNKED_LINE, CLOSE, KEEP_ALIVE, Answe
 from serin.dataplane.proxy.client_link import HOLD_CONNECTING, HOLD_UPLOAD
 from serin.dataplane.proxy.completed import Attempt, Completed
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
-from serin.dataplane.proxy.exchange import Choice, Forward, RequestHead
+from serin.dataplane.proxy.exchange import FINE, Choice, Forward, RequestHead
 from serin.dataplane.proxy.framing import LAST_CHUNK, chunk
 from serin.dataplane.proxy.heads import CHUNKED, Fields, passed_lines
 from serin.dataplane.proxy.retries import STATUS_OF, may_renew, may_retry
@@ -56,7 +56,7 @@ class Transfer(Completed):
     def __init__(
         self, down: "Downstream", head: RequestHead, fields: Fields, forward: Forward, line: bytes, started: float
     ) -> None:
-        self.remote_addr = down.client.address
+        self.remote_addr = forward.log.remote_addr or down.client.address
         self.request = line
         self.status = 0
         self.body_bytes = 0
@@ -233,6 +233,8 @@ class Transfer(Completed):
             lines += date_line()
         if forward.on_choice is not None:
             lines += forward.on_choice(self.choice)
+        if forward.fine_lines and answer.status in FINE:
+            lines += forward.fine_lines
         persistence = KEEP_ALIVE if down.keep_alive else CLOSE
         if not self._chunked_out:
             self._write(b"".join((answer.lines, persistence, lines, b"\r\n", part)))
