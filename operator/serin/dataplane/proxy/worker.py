@@ -37,6 +37,7 @@ from serin.dataplane.proxy.transfer import Transfer
 from serin.dataplane.sockets import BACKLOG
 from serin.errors import SerinError
 from serin.native.hashing import hash64
+from serin.native.limits import Limits
 from serin.native.pattern import Pattern
 from serin.native.worker import Worker
 from serin.render.pages import Pages
@@ -71,6 +72,7 @@ class ProxyWorker:
         loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop), workshop)
         self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
+        self._limits = _limits(self._run_dir.path, settings.index)
         self._pages = Pages()
         self._sink = LineSink(settings.access_log_path)
         self._access_log = _access_log(settings, self._sink, self._loop)
@@ -94,6 +96,8 @@ class ProxyWorker:
             watch.close()
             ticking.cancel()
             self._auth.close()
+            if self._limits is not None:
+                self._limits.close()
             await asyncio.sleep(0)  # what was cut says so to the log first
             if self._access_log is not None:
                 self._access_log.flush()
@@ -155,7 +159,7 @@ class ProxyWorker:
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
         if self._gate is None:
-            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks)
+            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks, self._limits)
             self._planned.set()
             return
         self._gate.site = site
@@ -205,6 +209,15 @@ class ProxyWorker:
             self._shared.count(record.status)
         if self._access_log is not None and record.log.logged:
             self._access_log.add(record)
+
+
+def _limits(run_dir: Path, index: int) -> Limits | None:
+    """Counts of all workers. Without them routes that have limits are closed, and all others are served."""
+    try:
+        return Limits.attach(run_dir, index)
+    except SerinError as error:
+        log.event(_log, log.WORKER_FAILED, level=logging.ERROR, error=str(error))
+        return None
 
 
 def _access_log(settings: WorkerSettings, sink: LineSink, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
