@@ -68,16 +68,19 @@ def listen_addresses(bind: str) -> tuple[str, ...]:
     return named or ((ANY_IPV4, ANY_IPV6) if _has_ipv6() else (ANY_IPV4,))
 
 
-def bind_socket(address: str, port: int, *, option: str, shared: bool) -> socket.socket:
-    """A bound TCP socket. `shared`: others of this process may bind the same. `option` is the flag to blame."""
+def bind_socket(
+    address: str, port: int, *, option: str, shared: bool, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> socket.socket:
+    """A bound socket. `shared`: others of this process may bind the same. `option` is the flag to blame."""
     try:
-        info = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        info = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST)
     except OSError as error:
         raise UsageError(f"--bind {address}: expected IP addresses separated by commas") from error
     family, kind, protocol, _, target = info[0]
     sock = socket.socket(family, kind, protocol)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_STREAM:  # two sockets of UDP with it would share a port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

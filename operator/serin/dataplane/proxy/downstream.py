@@ -16,6 +16,7 @@ from serin.dataplane.proxy.client_link import ALL_HOLDS, CLOSED, EXCHANGE, IDLE,
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
 from serin.dataplane.proxy.heads import TOO_LARGE
+from serin.dataplane.proxy.proxy_protocol import Address
 from serin.dataplane.proxy.request_reader import RequestReader
 from serin.dataplane.proxy.transfer import CLIENT_CLOSED, Transfer
 
@@ -38,12 +39,14 @@ def _no_log() -> LogContext:
 class Downstream(RequestReader):
     __slots__ = ("_requests", "_server", "_task", "_transfer", "client", "pool", "tunnels")
 
-    def __init__(self, server: "Server", *, tls: bool, server_port: int) -> None:
+    def __init__(self, server: "Server", *, tls: bool, server_port: int, client: Address | None = None) -> None:
         super().__init__(server.settings, server.heads, tls=tls)
         self._server = server
         self.pool = server.pool
         self.tunnels = server.tunnels
         self.client = Client("", 0, tls, server_port)
+        if client is not None:
+            self.client.address, self.client.port = client
         self._transfer: Transfer | None = None
         self._task: asyncio.Task[None] | None = None
         self._requests = 0
@@ -57,7 +60,7 @@ class Downstream(RequestReader):
             self.transport.abort()
             return
         peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):
+        if not self.client.address and isinstance(peer, tuple):
             address: str = peer[0]
             self.client.address = address.removeprefix("::ffff:") if "." in address else address
             self.client.port = peer[1]
@@ -183,7 +186,7 @@ class Downstream(RequestReader):
         head, fields = self._head, self._intake.fields
         self._server.on_complete(
             Completed(
-                log.remote_addr or self.client.address,
+                self.client.address,
                 self._intake.line,
                 status,
                 body,

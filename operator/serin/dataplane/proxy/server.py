@@ -13,7 +13,8 @@ from serin.dataplane.proxy.downstream import Downstream
 from serin.dataplane.proxy.exchange import Gate
 from serin.dataplane.proxy.heads import HeadReader
 from serin.dataplane.proxy.pool import UpstreamPool
-from serin.dataplane.proxy.tunnel import Tunnel
+from serin.dataplane.proxy.proxy_protocol import Address
+from serin.dataplane.proxy.tunnel import Joined
 
 
 class Server:
@@ -40,7 +41,8 @@ class Server:
         self._loop = loop or asyncio.get_running_loop()
         self.pool = UpstreamPool(settings, self._loop)
         self.connections: set[Downstream] = set()
-        self.tunnels: set[Tunnel] = set()
+        self.tunnels: set[Joined] = set()
+        """Connections joined to endpoints: of upgraded requests, and those that are passed on unread."""
         self._timer = self._loop.call_later(settings.sweep, self._sweep)
 
     @property
@@ -54,10 +56,15 @@ class Server:
         waiting = sum(connection.idle for connection in self.connections)
         return self.active - waiting, waiting, self.pool.idle
 
-    def protocol_factory(self, *, tls: bool, server_port: int = 0) -> Callable[[], Downstream]:
-        """For loop.create_server. `server_port` is what clients see; 0 means 443 with TLS and 80 without."""
+    def protocol_factory(
+        self, *, tls: bool, server_port: int = 0, client: Address | None = None
+    ) -> Callable[[], Downstream]:
+        """For loop.create_server. `server_port` is what clients see; 0 means 443 with TLS and 80 without.
+
+        `client`: whose connection it is where the socket does not tell (a PROXY line did).
+        """
         port = server_port or (443 if tls else 80)
-        return lambda: Downstream(self, tls=tls, server_port=port)
+        return lambda: Downstream(self, tls=tls, server_port=port, client=client)
 
     def admit(self, connection: Downstream) -> bool:
         if len(self.connections) >= self.settings.max_connections:

@@ -26,6 +26,8 @@ class WorkerSettings:
     http_fds: tuple[int, ...] = ()
     https_fds: tuple[int, ...] = ()
     status_fd: int = -1
+    handing_fd: int = -1
+    """The end of a pair of sockets by which the parent hands over those of TCP and UDP (dataplane.handing)."""
     visible_http_port: int = 80
     visible_https_port: int = 443
     """What clients see before the Service or hostPort; goes into X-Forwarded-Port."""

@@ -6,7 +6,7 @@ on in the other direction; one without a byte in either direction for the route'
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from serin.dataplane.proxy.upstream import NEVER, Upstream
 
@@ -15,13 +15,22 @@ if TYPE_CHECKING:
     from serin.dataplane.proxy.transfer import Transfer
 
 
+class Joined(Protocol):
+    """Two connections joined, as sweep and drain see them; `deadline` on time.monotonic()'s clock."""
+
+    deadline: float
+
+    def expired(self, now: float) -> None: ...
+    def abort(self) -> None: ...
+
+
 class Tunnel:
     """The pair, as the sweep and the transfer see it."""
 
     __slots__ = ("_client", "_connections", "_endpoint", "_idle", "_over", "_transfer", "_tunnels", "deadline")
 
     def __init__(
-        self, transfer: "Transfer", client: asyncio.Transport, endpoint: asyncio.Transport, tunnels: "set[Tunnel]"
+        self, transfer: "Transfer", client: asyncio.Transport, endpoint: asyncio.Transport, tunnels: set[Joined]
     ) -> None:
         self._transfer = transfer
         self._idle = transfer.settings.read_timeout

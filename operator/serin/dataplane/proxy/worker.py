@@ -10,7 +10,6 @@ import logging
 import os
 import resource
 import signal
-import socket
 import ssl
 import sys
 import time
@@ -23,21 +22,22 @@ from serin.dataplane.generation import GenerationWatch
 from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.connection_settings import ConnectionSettings, affordable_connections
+from serin.dataplane.proxy.doors import Doors
 from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.heads import TOO_LARGE
 from serin.dataplane.proxy.mirroring import Mirrors
+from serin.dataplane.proxy.relay import Relays
 from serin.dataplane.proxy.reload import PlanTaker
 from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.server import Server
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
 from serin.dataplane.proxy.site import LoadedHosts, Site
+from serin.dataplane.proxy.stream_ports import StreamPorts
 from serin.dataplane.proxy.subrequest import Subrequests
 from serin.dataplane.proxy.tls import TlsContexts
 from serin.dataplane.proxy.transfer import Transfer
-from serin.dataplane.sockets import BACKLOG
 from serin.errors import SerinError
 from serin.native.hashing import hash64
-from serin.native.limits import Limits
 from serin.native.pattern import Pattern
 from serin.native.worker import Worker
 from serin.render.pages import Pages
@@ -48,7 +48,6 @@ from serin.telemetry.access_log import AccessLog, LogFormat
 from serin.telemetry.sink import LineSink
 
 TICK_SECONDS = 1.0
-HANDSHAKE_SECONDS = 30.0
 FALLBACK = "state/default.pem"
 COLLECT = (20_000, 20, 50)
 """Thresholds of the cyclic collector: an exchange leaves no cycles behind, what is made at the start is frozen."""
@@ -72,7 +71,6 @@ class ProxyWorker:
         loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop), workshop)
         self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
-        self._limits = _limits(self._run_dir.path, settings.index)
         self._pages = Pages()
         self._sink = LineSink(settings.access_log_path)
         self._access_log = _access_log(settings, self._sink, self._loop)
@@ -81,6 +79,9 @@ class ProxyWorker:
         self._newest = ""
         self._serving = False
         self._server: Server | None = None
+        self._doors: Doors | None = None
+        self._streams: StreamPorts | None = None
+        self._followings: set[asyncio.Task[None]] = set()
         self._counts = (0, 0, 0)
 
     async def run(self) -> None:
@@ -96,8 +97,6 @@ class ProxyWorker:
             watch.close()
             ticking.cancel()
             self._auth.close()
-            if self._limits is not None:
-                self._limits.close()
             await asyncio.sleep(0)  # what was cut says so to the log first
             if self._access_log is not None:
                 self._access_log.flush()
@@ -118,34 +117,31 @@ class ProxyWorker:
         settings = ConnectionSettings(page=self._page, max_connections=most)
         server = self._server = Server(gate, settings, self._completed)
         self._asks.pool = server.pool
-        listening = [await self._listen(server, fd, None) for fd in self._settings.http_fds]
-        if self._settings.https_fds:
-            context = self._tls_context(gate)
-            listening += [await self._listen(server, fd, context) for fd in self._settings.https_fds]
+        relays = Relays(self._loop, self._shared.split, hash64, server.tunnels)
+        doors = self._doors = self._make_doors(server, relays, self._tls_context(gate))
+        streams = self._streams = StreamPorts(relays, self._settings.handing_fd)
+        await doors.follow(gate.site)
+        streams.follow(gate.site.globals.streams)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECT)
         self._serving = True
         self._say(f"ready {gate.site.generation}")
         await self._stop.wait()
-        for one in listening:
-            one.close()  # the parent's copy of the socket stays: what waits there is its successor's
+        doors.close()
+        streams.close()
         cut = await server.drain(self._settings.shutdown_grace)
         if cut:
             log.event(_log, log.CONNECTIONS_CUT, level=logging.WARNING, connections=cut)
 
-    async def _listen(self, server: Server, fd: int, context: ssl.SSLContext | None) -> asyncio.Server:
-        settings = self._settings
-        port = settings.visible_https_port if context else settings.visible_http_port
-        return await self._loop.create_server(
-            server.protocol_factory(tls=context is not None, server_port=port),
-            sock=socket.socket(fileno=fd),
-            backlog=BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
-        )
+    def _make_doors(self, server: Server, relays: Relays, context: ssl.SSLContext | None) -> Doors:
+        s = self._settings
+        ports = (s.visible_http_port, s.visible_https_port)
+        return Doors(server, relays, s.http_fds, s.https_fds, context, ports)
 
-    def _tls_context(self, gate: Gate) -> ssl.SSLContext:
+    def _tls_context(self, gate: Gate) -> ssl.SSLContext | None:
+        if not self._settings.https_fds:
+            return None
         fallback = Path(self._settings.default_certificate or self._run_dir.path / FALLBACK)
         contexts = TlsContexts(lambda digest: self._run_dir.plan / certificate_file(digest), fallback)
         return contexts.listening(lambda name: gate.site.certificate_of(name))
@@ -159,10 +155,15 @@ class ProxyWorker:
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
         if self._gate is None:
-            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks, self._limits)
+            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks)
             self._planned.set()
             return
         self._gate.site = site
+        if self._doors is not None and self._streams is not None:
+            self._streams.follow(site.globals.streams)
+            following = self._loop.create_task(self._doors.follow(site))
+            self._followings.add(following)
+            following.add_done_callback(self._followings.discard)
         if self._serving:
             self._say(f"plan {site.generation}")
 
@@ -209,15 +210,6 @@ class ProxyWorker:
             self._shared.count(record.status)
         if self._access_log is not None and record.log.logged:
             self._access_log.add(record)
-
-
-def _limits(run_dir: Path, index: int) -> Limits | None:
-    """Counts of all workers. Without them routes that have limits are closed, and all others are served."""
-    try:
-        return Limits.attach(run_dir, index)
-    except SerinError as error:
-        log.event(_log, log.WORKER_FAILED, level=logging.ERROR, error=str(error))
-        return None
 
 
 def _access_log(settings: WorkerSettings, sink: LineSink, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
