@@ -4,6 +4,9 @@ from dataclasses import replace
 
 from serin.refs import Ref, Source
 from serin.render.nginx.weights import Weights
+from serin.routing.access import Access, CacheTime, ExternalAuth, Limits
+from serin.routing.beside import Beside
+from serin.routing.lines import HeaderLine
 from serin.routing.plan import (
     Affinity,
     AppRoot,
@@ -73,6 +76,18 @@ BENIGN: dict[str, str] = {
     "client_match": "CN=a",
     "error_page": "https://err.example",
     "www": "w.example",
+    "auth_url": "https://auth.example/check",
+    "auth_target": "/check?x=$uri",
+    "auth_host": "auth.example",
+    "auth_method": "POST",
+    "auth_signin": "https://login.example/start",
+    "auth_parameter": "back",
+    "auth_response_header": "X-User",
+    "auth_redirect": "$request_uri",
+    "auth_header": "X-Asked",
+    "auth_header_value": "$http_x_a",
+    "auth_cache_key": "$cookie_beta",
+    "limit_zone": "f" * 16,
 }
 PATTERNS = frozenset({"header_pattern", "rewrite", "client_match"})
 """Where what is rendered depends on whether nginx may run the text as a pattern."""
@@ -173,5 +188,27 @@ class _Maker:
             forwarded_prefix=text["forwarded_prefix"],
             upstream=Upstream(tls=True, verification=tls, vhost=text["vhost"]),
             client_match=text["client_match"],
+            access=Access(("10.0.0.0/8",), ("10.1.0.0/16", "2001:db8::/32"), True, self.source),
+            limits=Limits(text["limit_zone"], 2, 30, 4, 5, ("127.0.0.0/8",), self.source),
+            external_auth=self._external_auth(),
             pass_client_certificate=True,
+        )
+
+    def _external_auth(self) -> ExternalAuth:
+        text = self.text
+        return ExternalAuth(
+            Beside("b" * 16, "1" * 16, "c" * 16, text["service"]),
+            text["auth_url"],
+            text["auth_host"],
+            text["auth_target"],
+            self.source,
+            text["auth_method"],
+            text["auth_signin"],
+            text["auth_parameter"],
+            (text["auth_response_header"],),
+            text["auth_redirect"],
+            (HeaderLine(text["auth_header"], text["auth_header_value"]),),
+            True,
+            text["auth_cache_key"],
+            (CacheTime((200, 401), 300),),
         )

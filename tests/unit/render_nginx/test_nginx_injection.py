@@ -68,6 +68,9 @@ FIELDS = tuple(BENIGN)
 _NAMES = """
 serin serin_dollar serin_question serin_origin serin_https_url serin_target serin_www_port serin_uri_line
 serin_plain serin_certificate serin_then serin_upgrade best_http_host connection_upgrade req_id pass_port
+serin_limited serin_auth_target serin_auth_host serin_auth_redirect serin_auth_key serin_auth_h0 serin_auth_0
+serin_auth_cookie serin_cache_key serin_escaped_uri serin_never serin_hsts upstream_http_set_cookie binary_remote_addr
+remote_user request_method http_host
 remote_addr scheme host request_uri request_id is_args args http_x_forwarded_for http_x_a http_cookie cookie_beta
 ssl_client_escaped_cert ssl_client_verify ssl_client_s_dn ssl_client_i_dn 1
 """
@@ -94,6 +97,8 @@ def allowed(field: str, *, lua: bool) -> list[list[Any]]:
         benign += ["$1", "/$0", "$0"]
     if field in ("header_value", "header_pattern", "cookie", "hash_by", "header", "spared", "error_page"):
         benign += ["", "()", "a b", "always", "x y z", "$remote_addr"]
+    if field.startswith("auth_"):
+        benign += ["POST", "X-User", "authorization", "https://x.example/?back=1", "$uri", "a" * 40, "[", "https://["]
     benign += [""]
     return [_shape(rendered(field, text, lua=lua)) for text in benign]
 
@@ -131,8 +136,9 @@ def assert_harmless(field: str, text: str, written: str, *, lua: bool) -> None:
         if directive["directive"] not in PLAIN_PLACES:
             for argument in directive["args"][-1:]:
                 for name in re.findall(r"\$\{?(\w+)", argument):
-                    chosen = field in ("vhost", "hash_by", "header") and re.match("(http|arg)_|uri$", name)
-                    chosen = chosen or name.startswith("cookie_")
+                    chosen = field in ("vhost", "hash_by", "header") or field.startswith("auth_")
+                    chosen = chosen and re.match("(http|arg)_|uri$|upstream_http_", name)
+                    chosen = chosen or name.startswith("cookie_") or name == "upstream_http_x_user"
                     assert chosen or name in KNOWN or re.fullmatch(r"serin_\w*[0-9a-f]{16}\w*", name), (directive, name)
     for line in comments(written):
         assert re.fullmatch(r"[A-Za-z0-9 ,:;()./=>'*_%|\[\]-]*", line), line
