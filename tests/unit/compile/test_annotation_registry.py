@@ -9,6 +9,7 @@ from serin.compile.annotations.balancing import VARIABLES
 from serin.compile.annotations.model import Concern
 from serin.compile.annotations.reference import reference
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, FAMILIES, OURS, REMOVED
+from serin.compile.annotations.variables import ADDRESSING
 from serin.dataplane.proxy import variables
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs" / "annotations.md"
@@ -17,30 +18,30 @@ PAGE = pathlib.Path(__file__).parents[3] / "docs" / "annotations.md"
 ACCESS = """
 allowlist-source-range denylist-source-range auth-secret auth-secret-type auth-type auth-url auth-tls-match-cn
 auth-tls-secret auth-tls-verify-client auth-tls-verify-depth limit-connections limit-rpm limit-rps enable-modsecurity
-enable-owasp-core-rules modsecurity-snippet proxy-ssl-verify
+enable-owasp-core-rules modsecurity-snippet proxy-ssl-verify satisfy auth-method auth-response-headers
+auth-proxy-set-headers auth-cache-key auth-cache-duration enable-global-auth limit-burst-multiplier limit-allowlist
 """
 OTHERS = """
 server-alias backend-protocol auth-realm canary canary-by-cookie canary-by-header canary-by-header-pattern
 canary-by-header-value canary-weight canary-weight-total auth-tls-error-page auth-tls-pass-certificate-to-upstream
 client-body-buffer-size configuration-snippet connection-proxy-header cors-allow-credentials cors-allow-headers
 cors-allow-methods cors-allow-origin cors-expose-headers cors-max-age enable-cors custom-http-errors custom-headers
-default-backend disable-proxy-intercept-errors enable-global-auth auth-always-set-cookie auth-cache-duration
-auth-cache-key auth-keepalive auth-keepalive-requests auth-keepalive-share-vars auth-keepalive-timeout auth-method
-auth-proxy-set-headers auth-request-redirect auth-response-headers auth-signin auth-signin-redirect-param auth-snippet
-fastcgi-index fastcgi-params-configmap http2-push-preload load-balance enable-access-log enable-rewrite-log mirror-host
-mirror-request-body mirror-target modsecurity-transaction-id enable-opentelemetry opentelemetry-operation-name
-opentelemetry-trust-incoming-span proxy-body-size proxy-buffer-size proxy-buffering proxy-buffers-number
-proxy-busy-buffers-size proxy-connect-timeout proxy-cookie-domain proxy-cookie-path proxy-http-version
-proxy-max-temp-file-size proxy-next-upstream proxy-next-upstream-timeout proxy-next-upstream-tries proxy-read-timeout
-proxy-redirect-from proxy-redirect-to proxy-request-buffering proxy-send-timeout proxy-ssl-ciphers proxy-ssl-name
-proxy-ssl-protocols proxy-ssl-secret proxy-ssl-server-name proxy-ssl-verify-depth limit-allowlist
-limit-burst-multiplier limit-rate limit-rate-after from-to-www-redirect permanent-redirect permanent-redirect-code
-relative-redirects temporal-redirect temporal-redirect-code app-root force-ssl-redirect preserve-trailing-slash
-rewrite-target ssl-redirect use-regex ssl-ciphers ssl-prefer-server-ciphers ssl-passthrough satisfy server-snippet
-service-upstream affinity affinity-canary-behavior affinity-mode session-cookie-change-on-failure
-session-cookie-conditional-samesite-none session-cookie-domain session-cookie-expires session-cookie-max-age
-session-cookie-name session-cookie-path session-cookie-samesite session-cookie-secure stream-snippet upstream-hash-by
-upstream-hash-by-subset upstream-hash-by-subset-size upstream-vhost use-port-in-redirects x-forwarded-prefix
+default-backend disable-proxy-intercept-errors auth-always-set-cookie auth-keepalive auth-keepalive-requests
+auth-keepalive-share-vars auth-keepalive-timeout auth-request-redirect auth-signin auth-signin-redirect-param
+auth-snippet fastcgi-index fastcgi-params-configmap http2-push-preload load-balance enable-access-log
+enable-rewrite-log mirror-host mirror-request-body mirror-target modsecurity-transaction-id enable-opentelemetry
+opentelemetry-operation-name opentelemetry-trust-incoming-span proxy-body-size proxy-buffer-size proxy-buffering
+proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout proxy-cookie-domain proxy-cookie-path
+proxy-http-version proxy-max-temp-file-size proxy-next-upstream proxy-next-upstream-timeout proxy-next-upstream-tries
+proxy-read-timeout proxy-redirect-from proxy-redirect-to proxy-request-buffering proxy-send-timeout proxy-ssl-ciphers
+proxy-ssl-name proxy-ssl-protocols proxy-ssl-secret proxy-ssl-server-name proxy-ssl-verify-depth limit-rate
+limit-rate-after from-to-www-redirect permanent-redirect permanent-redirect-code relative-redirects temporal-redirect
+temporal-redirect-code app-root force-ssl-redirect preserve-trailing-slash rewrite-target ssl-redirect use-regex
+ssl-ciphers ssl-prefer-server-ciphers ssl-passthrough server-snippet service-upstream affinity
+affinity-canary-behavior affinity-mode session-cookie-change-on-failure session-cookie-conditional-samesite-none
+session-cookie-domain session-cookie-expires session-cookie-max-age session-cookie-name session-cookie-path
+session-cookie-samesite session-cookie-secure stream-snippet upstream-hash-by upstream-hash-by-subset
+upstream-hash-by-subset-size upstream-vhost use-port-in-redirects x-forwarded-prefix
 """
 
 
@@ -86,4 +87,4 @@ def test_reference_page_names_them_all() -> None:
 
 def test_variables_known_here_are_those_that_the_proxy_has() -> None:
     fixed = {"namespace", "ingress_name", "service_name", "service_port", "location_path"}
-    assert set(variables._VARIABLES) | fixed == VARIABLES
+    assert fixed | VARIABLES <= set(variables._VARIABLES) | fixed <= VARIABLES | ADDRESSING

@@ -1,11 +1,16 @@
 """Whatever users write: compile answers, fails on nothing, and never touches a bystander."""
 
+from collections.abc import Iterator
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.compile.manifests import codes, compile_objects, config_map, ingress, secret, service
 
 from serin.compile.annotations.table import ALIASES, ANNOTATIONS, OURS, REMOVED
+from serin.compile.beside import is_beside
 from serin.compile.settings import KEYS
+from serin.routing.beside import Beside
+from serin.routing.plan import Policy
 
 text = st.text(max_size=12)
 odd = st.sampled_from(
@@ -25,6 +30,10 @@ odd = st.sampled_from(
         "\x00",
         "é",
         "cookie",
+        "0.0.0.0/0,::1/1",
+        "https://$host:65535/a?b=$request_uri",
+        "http://[::1",
+        "200 5m,",
         "basic",
         "%s",
         "{}",
@@ -80,4 +89,14 @@ def test_any_text_anywhere(
             assert route.split is None or route.split in compiled.plan.splits
             assert all(version.pool in compiled.plan.pools for version in route.versions)
     named = {route.split for host in compiled.plan.hosts.values() for route in host.routes} - {None}
-    assert named == set(compiled.plan.splits)
+    assert named == {split.id for split in compiled.plan.splits.values() if not is_beside(split)}
+    policies = [route.policy for host in compiled.plan.hosts.values() for route in host.routes]
+    beside = {found.split for policy in policies for found in _beside(policy)}
+    assert beside <= set(compiled.plan.splits)
+
+
+def _beside(policy: Policy) -> Iterator[Beside]:
+    """All who are asked beside a route."""
+    errors = policy.errors.by if policy.errors is not None else None
+    asked = [policy.fallback, errors, *(part.to for part in (policy.external_auth, policy.mirror) if part is not None)]
+    yield from (found for found in asked if found is not None)

@@ -62,7 +62,8 @@ def test_redirects_do_nothing_on_a_default_backend_alone(note: str) -> None:
 
 def test_access_rules_count_on_a_default_backend_alone() -> None:
     notes = {"whitelist-source-range": "10.0.0.0/8"}
-    assert route(compile_objects(ingress("d", rules=[], default="v1", notes=notes)), "").policy.closed is not None
+    found = route(compile_objects(ingress("d", rules=[], default="v1", notes=notes)), "").policy
+    assert found.access.allow == ("10.0.0.0/8",)
 
 
 def test_catch_all_can_be_disabled() -> None:
@@ -98,7 +99,9 @@ def test_without_a_global_default_backend_nothing_takes_the_rest() -> None:
         ({"permanent-redirect": "/there"}, "redirect"),
         ({"force-ssl-redirect": "true"}, "tls_redirect"),
         ({"rewrite-target": "https://away.example/"}, "rewrite"),
-        ({"limit-rps": "1"}, "closed"),
+        ({"limit-rps": "1"}, "limits"),
+        ({"auth-url": "http://auth.example"}, "external_auth"),
+        ({"enable-modsecurity": "true"}, "closed"),
     ],
 )
 def test_paths_that_no_rule_takes_meet_the_oldest_ingress(notes: dict[str, str], part: str) -> None:

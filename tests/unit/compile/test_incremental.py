@@ -53,6 +53,9 @@ NOTES: tuple[dict[str, str], ...] = (
     {"permanent-redirect": "not a url;"},
     {"force-ssl-redirect": "true", "app-root": "/start"},
     {"limit-rps": "1"},
+    {"enable-modsecurity": "true"},
+    {"auth-url": "https://$host/check", "allowlist-source-range": "10.0.0.0/8"},
+    {"auth-url": "http://auth.example/", "auth-proxy-set-headers": "lines", "enable-global-auth": "false"},
     {"load-balance": "ewma", "affinity": "cookie"},
     {"auth-tls-secret": "trust"},
     {"auth-tls-secret": "trust", "auth-tls-verify-client": "optional", "auth-tls-match-cn": "CN=a(b|"},
@@ -63,6 +66,11 @@ CERTIFICATES = {
 }
 AUTHORITY = make_pair("authority")[0].decode()
 SECRETS: tuple[Raw, ...] = (*CERTIFICATES.values(), secret("cert-a", tls_crt="x", tls_key="y"))
+
+LINES: tuple[Raw, ...] = tuple(
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lines", "namespace": "shop"}, "data": data}
+    for data in ({"X-A": "$host"}, {"X A": ""})
+)
 
 some_paths = st.lists(st.sampled_from(PATHS), max_size=3)
 tls_entry: st.SearchStrategy[Raw] = st.sampled_from(
@@ -141,6 +149,8 @@ others = st.sampled_from(
         endpoints("v2", "10.0.0.3", name="1"),
         config_map(force_ssl_redirect="true", nonsense="1"),
         config_map(),
+        config_map(global_auth_url="https://$host/all", whitelist_source_range="10.0.0.0/8", block_referers="(a"),
+        *LINES,
         ingress_class("other"),
         ingress_class("other", "x.example/y"),
         ingress_class("nginx", default=True),

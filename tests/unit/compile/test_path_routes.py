@@ -107,7 +107,7 @@ def test_no_slash_redirect_where_something_owns_the_path(kind: str) -> None:
 
 
 def test_no_slash_redirect_to_a_closed_path() -> None:
-    compiled = table(("/foo/", "Prefix", "foo"), limit_rps="1")
+    compiled = table(("/foo/", "Prefix", "foo"), enable_modsecurity="true")
     assert [r.match.path for r in routes(compiled)] == ["/foo/", "/"]
 
 

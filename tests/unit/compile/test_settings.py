@@ -98,7 +98,7 @@ def test_unknown_keys_are_told() -> None:
 
 
 def test_access_rules_among_them_are_errors() -> None:
-    assert problem(configured(denylist_source_range="10.0.0.0/8"), "config-unsupported").severity == "error"
+    assert problem(configured(enable_modsecurity="true"), "config-unsupported").severity == "error"
 
 
 def test_without_the_config_map_defaults_hold() -> None:
