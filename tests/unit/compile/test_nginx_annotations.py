@@ -100,19 +100,19 @@ def test_on_the_proxy_plane_each_says_what_it_needs(name: str) -> None:
         ("AUTO_HTTP", (Protocol.AUTO_HTTP, False)),
         ("GRPC", (Protocol.GRPC, False)),
         ("GRPCS", (Protocol.GRPC, True)),
-        ("FCGI", (Protocol.HTTP, False)),
+        ("FCGI", (Protocol.FCGI, False)),
     ],
 )
 def test_protocols(word: str, on_nginx: tuple[Protocol, bool]) -> None:
     notes = {"backend-protocol": word}
     upstream = policy(nginx(notes)).upstream
     assert (upstream.protocol, upstream.tls) == on_nginx
-    assert ("backend-protocol-unsupported" in codes(nginx(notes))) == (word == "FCGI")
+    assert "backend-protocol-unsupported" not in codes(nginx(notes))
     by_proxy = compile_objects(ingress("main", notes=notes))
     assert (policy(by_proxy).upstream.protocol, policy(by_proxy).upstream.tls) == (Protocol.HTTP, word == "HTTPS")
     told = [p.text for p in by_proxy.problems if p.code == "backend-protocol-unsupported"]
     assert len(told) == (word not in ("HTTP", "HTTPS"))
-    assert all(NEEDS in text for text in told if word != "FCGI")
+    assert all(NEEDS in text for text in told)
 
 
 # --- buffers ---

@@ -6,9 +6,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from serin.compile.annotations.cors import Origins
 from serin.compile.annotations.model import BOTH, OURS, Annotation, Fate
 from serin.compile.annotations.table import ALIASES, FAMILIES, REMOVED
-from serin.compile.settings import KEYS
+from serin.compile.settings import SUBJECTS
+from serin.compile.settings_idle import IDLE, REFUSED
+from serin.compile.settings_model import Key
 
 _HEAD = """\
 # Annotations
@@ -25,8 +28,8 @@ always a problem; what it does besides depends on the class:
 | routing | counts as absent |
 | cosmetic | counts as absent |
 
-The column "plane" says which data plane honours it: both, or nginx alone (`--plane nginx`). Secrets are always of the
-Ingress's own namespace.
+The column "plane" says which data plane honours it: both, or nginx alone (`--plane nginx`). Secrets, ConfigMaps and
+Services are always of the Ingress's own namespace.
 
 On a canary Ingress only the canary family, `affinity-canary-behavior`, `load-balance` and `upstream-hash-by*` count
 (see canary.md).
@@ -75,6 +78,8 @@ def _default(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Origins):
+        return f"`{', '.join(value.allowed)}`"
     return f"`{' '.join(value) if isinstance(value, tuple) else value}`"
 
 
@@ -104,11 +109,30 @@ def _other_names() -> Iterator[str]:
 def _config_map() -> Iterator[str]:
     yield "## The ConfigMap\n"
     yield "Keys of the object that `--configmap` names (in the chart: `controller.config`). One that is called like an"
-    yield "annotation is its default. A value that cannot be read counts as absent.\n"
-    yield "| key | value | plane |"
-    yield "|---|---|---|"
-    yield from (f"| `{name}` | {key.grammar.expected} | {_planes(key.planes)} |" for name, key in sorted(KEYS.items()))
+    yield "annotation is its default. A value that cannot be read counts as absent; of a list the entries that can be"
+    yield "read stay in force. An Event on the ConfigMap tells of it."
+    for subject, keys in SUBJECTS.items():
+        yield f"\n### {subject}\n"
+        yield "| key | value | default | plane | meaning |"
+        yield "|---|---|---|---|---|"
+        yield from (_key(name, key) for name, key in sorted(keys.items()))
+    yield "\n### Without effect\n"
+    yield "Known, and told on the ConfigMap with the reason; nothing has to be changed for them.\n"
+    yield "| key | why |"
+    yield "|---|---|"
+    yield from (f"| `{name}` | {reason} |" for name, reason in sorted(IDLE.items()))
+    yield "\n### Not supported\n"
+    yield "These would keep requests out; an error on the ConfigMap says that they do not.\n"
+    yield "| key | why |"
+    yield "|---|---|"
+    yield from (f"| `{name}` | {reason} |" for name, reason in sorted(REFUSED.items()))
     yield ""
+
+
+def _key(name: str, key: Key) -> str:
+    default = f"`{key.default}`" if key.default else ""
+    cells = (key.grammar.expected, default, _planes(key.planes), key.about)
+    return f"| `{name}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":
