@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -47,7 +48,10 @@ class Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         told = {"target": self.requestline.split(" ")[1], "headers": {k.lower(): v for k, v in self.headers.items()}}
         body = json.dumps(told).encode()
-        self.send_response(200)
+        asked = re.search(r"[?&]status=([0-9]{3})", self.path)
+        self.send_response(int(asked[1]) if asked else 200)
+        for header in re.findall(r"[?&]set=([A-Za-z-]+:[^&]*)", self.path):
+            self.send_header(*header.split(":", 1))
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Accel-Redirect", "/closed")
         self.send_header("Strict-Transport-Security", "endpoint")
@@ -85,6 +89,7 @@ class Running:
         asked_for: str = "",
         certificate: Path | None = None,
         more: str = "",
+        forwarded: str = "9.9.9.9",
     ) -> Any:
         """The answer and its body. `asked_for`: the name in the TLS handshake; `more`: header lines."""
         if tls:
@@ -97,7 +102,8 @@ class Running:
             sock = socket.create_connection(("127.0.0.1", self.plain), 10)
         with sock:
             head = (
-                f"{method} {target} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\nX-Forwarded-For: 9.9.9.9\r\n{more}"
+                f"{method} {target} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n"
+                f"X-Forwarded-For: {forwarded}\r\n{more}"
             )
             if body:
                 head += f"Content-Length: {len(body)}\r\n"
@@ -108,7 +114,7 @@ class Running:
 
 
 @contextmanager
-def serving(prefix: Path, hosts: list[Host]) -> Iterator[Running]:
+def serving(prefix: Path, hosts: list[Host], globals_: Globals | None = None) -> Iterator[Running]:
     assert NGINX is not None
     echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=echo.serve_forever, daemon=True).start()
@@ -129,7 +135,7 @@ def serving(prefix: Path, hosts: list[Host]) -> Iterator[Running]:
         access_log_path=str(prefix / "access.log"),
         user="root" if os.geteuid() == 0 else "",
     )
-    write_files(prefix, hosts, made, Weights(splits, {POOL: pool}), Globals(https_port=0))
+    write_files(prefix, hosts, made, Weights(splits, {POOL: pool}), globals_ or Globals(https_port=0))
     fds = tuple(s.fileno() for s in sockets)
     line = [NGINX, "-p", f"{prefix}/", "-e", "stderr", "-c", str(prefix / "nginx.conf")]
     inherited = {"NGINX": "".join(f"{fd};" for fd in fds)}
