@@ -282,11 +282,11 @@ def test_nobody_is_locked_out_of_what_is_stored(found: list[Raw], which: int, la
     [
         ({"allowlist-source-range": "10.0.0.0/33"}, "allowlist-source-range"),
         ({"whitelist-source-range": "x"}, "whitelist-source-range"),
-        ({"limit-rps": "5"}, "limit-rps"),
+        ({"limit-rps": "five"}, "limit-rps"),
         ({"auth-type": "digest"}, "auth-type: expected basic"),
         ({"auth-type": "basic"}, "auth-secret-missing"),
         ({"auth-type": "basic", "auth-secret": "other/users"}, "auth-secret-namespace"),
-        ({"auth-url": "http://auth.example"}, "auth-url"),
+        ({"auth-url": "ftp://auth.example"}, "auth-url"),
         ({"permanent-redirect": "not a url;"}, "this Ingress is left out"),
         ({"use-regex": "true"}, "path-regex-bad"),
     ],
@@ -316,7 +316,7 @@ def test_annotations_that_count_as_absent(notes: dict[str, str], said: str) -> N
 
 
 def test_every_bad_access_annotation_is_named() -> None:
-    found = denied(world().verdict(ingress("main", notes={"limit-rps": "5", "allowlist-source-range": "x"})))
+    found = denied(world().verdict(ingress("main", notes={"limit-rps": "five", "allowlist-source-range": "x"})))
     assert "limit-rps" in found
     assert "allowlist-source-range" in found
 
