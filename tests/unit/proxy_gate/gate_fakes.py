@@ -148,7 +148,7 @@ def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", emp
     documents = {host.name or "everything": host for host in hosts}
     splits = FakeSplits(set(empty))
     workshop = Workshop(splits, RePattern, hashed, lambda: 0.0)
-    loaded = LoadedHosts(lambda digest: make_ready(documents[digest], workshop))
+    loaded = LoadedHosts(lambda digest: make_ready(documents[digest], workshop), workshop)
     site = Site(Index(1, names, {}, (), settings or Globals()), loaded)
     auth = Authenticator(lambda digest: users, compare=lambda stored, given: stored == "{PLAIN}" + given.decode())
     doubts: list[str] = []

@@ -1,4 +1,4 @@
-"""Cross-origin answers (enable-cors), as ingress-nginx gives them: which origins, which lines, the preflight's 204.
+"""Cross-origin answers (enable-cors), as ingress-nginx gives them: which origins, which lines, what a preflight is.
 
 Origins are compared as a whole and without regard to case; the one that was sent is the one that is allowed in the
 answer. Must not decide when in a request's life a preflight is answered.
@@ -10,8 +10,6 @@ from serin.dataplane.proxy.exchange import RequestHead
 from serin.dataplane.proxy.header_lines import header_line
 from serin.routing.answers import Cors
 
-PREFLIGHT_TYPE = b"text/plain charset=UTF-8"
-"""As observed, without the semicolon that belongs there."""
 _ALLOW_ORIGIN = b"Access-Control-Allow-Origin"
 
 
