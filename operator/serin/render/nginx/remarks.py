@@ -56,12 +56,16 @@ def _decided(route: Route) -> list[Words]:
             ("redirected to a URL,", policy.redirect),
             ("rewritten,", policy.rewrite),
             ("plain requests to https,", policy.tls_redirect),
+            ("limits,", policy.limits),
             ("basic authentication,", policy.auth),
+            ("external authentication,", policy.external_auth),
             ("affinity by cookie,", policy.affinity),
             ("TLS to endpoints,", policy.upstream.verification),
         )
         if given is not None
     ]
+    if policy.access.allow or policy.access.deny:
+        found.append(("lists of addresses,", policy.access.source))
     return [(words, *_by(source)) for words, source in found]
 
 
