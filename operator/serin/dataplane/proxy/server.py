@@ -11,7 +11,7 @@ from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.connection_settings import ConnectionSettings
 from serin.dataplane.proxy.downstream import Downstream
 from serin.dataplane.proxy.exchange import Gate
-from serin.dataplane.proxy.heads import HeadReader
+from serin.dataplane.proxy.heads import ANY_NAME, PLAIN_NAME, UNDERSCORED_NAME, HeadReader
 from serin.dataplane.proxy.pool import UpstreamPool
 from serin.dataplane.proxy.proxy_protocol import Address
 from serin.dataplane.proxy.tunnel import Joined
@@ -37,13 +37,21 @@ class Server:
         self.draining = False
         self.refused = 0
         """Connections closed at once because there were too many."""
-        self.heads = HeadReader(settings.header_line)
+        self.heads = head_reader(settings)
         self._loop = loop or asyncio.get_running_loop()
         self.pool = UpstreamPool(settings, self._loop)
         self.connections: set[Downstream] = set()
         self.tunnels: set[Joined] = set()
         """Connections joined to endpoints: of upgraded requests, and those that are passed on unread."""
         self._timer = self._loop.call_later(settings.sweep, self._sweep)
+
+    def configure(self, settings: ConnectionSettings) -> None:
+        """From now on by these settings. Connections that are open keep what they were opened with."""
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self.heads = head_reader(settings)
+        self.pool.configure(settings)
 
     @property
     def active(self) -> int:
@@ -112,3 +120,9 @@ class Server:
             if tunnel.deadline < now:
                 tunnel.expired(now)
         self.pool.sweep(now)
+
+
+def head_reader(settings: ConnectionSettings) -> HeadReader:
+    """The reader of request heads that these settings ask for."""
+    usual = UNDERSCORED_NAME if settings.underscores else PLAIN_NAME
+    return HeadReader(settings.header_line, usual if settings.ignore_invalid else ANY_NAME)
