@@ -1,9 +1,14 @@
 """TCP, UDP, TLS passed on unread and the PROXY protocol, with real clients over both planes."""
 
+import http.client
 import json
+import os
 import pathlib
+import signal
 import socket
+import ssl
 import struct
+import threading
 
 import pytest
 from harness.casefile import self_signed
@@ -13,6 +18,7 @@ from harness.planes import NGINX, PROXY, STOCK, Plane, parameter, require
 from harness.serving import Serving
 from harness.streams import (
     ask_udp,
+    config_map,
     free_port,
     ports_map,
     stream_service,
@@ -43,7 +49,7 @@ def plane(request: pytest.FixtureRequest) -> Plane:
 
 def with_config(world: World, **data: str) -> tuple[str, str]:
     lines = {key.replace("_", "-"): value for key, value in data.items()}
-    put(world.folder / "config.yaml", ports_map("config", **lines))
+    put(world.folder / "config.yaml", config_map("config", lines))
     return "--configmap", f"{NAMESPACE}/config"
 
 
@@ -65,19 +71,13 @@ def ask(serving: Serving, prelude: bytes, host: str = HOST, *, tls: bool = False
         with socket.create_connection(address, timeout=10) as sock:
             sock.sendall(prelude)
             if tls:
-                import ssl
-
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                 sock = context.wrap_socket(sock, server_hostname=host)
             sock.sendall(request.encode())
             reply = read_reply(sock, request)
-    except (OSError, EOFError, ValueError):
+    except (OSError, http.client.HTTPException):
         return 0
-    except Exception as error:
-        if "HTTP" in type(error).__mro__[1].__name__ or type(error).__module__ == "http.client":
-            return 0
-        raise
     if reply.status != 200:
         return reply.status
     headers: dict[str, str] = {}
@@ -88,7 +88,7 @@ def ask(serving: Serving, prelude: bytes, host: str = HOST, *, tls: bool = False
 
 def test_lines_go_both_ways_and_endpoints_follow(world: World) -> None:
     port = free_port()
-    put(world.folder / "tcp.yaml", ports_map("tcp", **{f"p{port}": f"{NAMESPACE}/echo:7"}))
+    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
     put(world.folder / "echo.yaml", stream_service("echo"))
     with tcp_backend("one") as one, tcp_backend("two") as two:
         put(world.folder / "slice.yaml", stream_slice("echo", one))
@@ -107,15 +107,13 @@ def test_lines_go_both_ways_and_endpoints_follow(world: World) -> None:
 
 def test_much_data_is_whole(world: World) -> None:
     port = free_port()
-    put(world.folder / "tcp.yaml", ports_map("tcp", **{f"p{port}": f"{NAMESPACE}/echo:s"}))
+    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:s"}))
     put(world.folder / "echo.yaml", stream_service("echo"))
     with tcp_backend("one") as one:
         put(world.folder / "slice.yaml", stream_slice("echo", one))
         world.serve(*TCP_MAP)
         until(lambda: talk(port, b"a"), "an answer")
         lines = [b"%06d" % number * 100 for number in range(5000)]
-        import threading
-
         with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
 
             def send() -> None:
@@ -136,12 +134,11 @@ def test_ports_come_and_go_and_bad_lines_harm_nobody(world: World) -> None:
     with tcp_backend("one") as one:
         put(world.folder / "slice.yaml", stream_slice("echo", one))
         serving = world.serve(*TCP_MAP)
-        lines = {f"p{first}": f"{NAMESPACE}/echo:7", "pweb": f"{NAMESPACE}/echo:7"}
-        lines |= {f"p{serving.door.https[1]}": f"{NAMESPACE}/echo:7", "p9999": "nobody"}
-        put(world.folder / "tcp.yaml", ports_map("tcp", **lines))
+        lines = {first: f"{NAMESPACE}/echo:7", serving.door.https[1]: f"{NAMESPACE}/echo:7", 9999: "nobody"}
+        put(world.folder / "tcp.yaml", ports_map("tcp", lines, web=f"{NAMESPACE}/echo:7"))
         until(lambda: talk(first, b"a"), "the first port")
         assert world.backend(serving) == "main"
-        put(world.folder / "tcp.yaml", ports_map("tcp", **{f"p{second}": f"{NAMESPACE}/echo:7"}))
+        put(world.folder / "tcp.yaml", ports_map("tcp", {second: f"{NAMESPACE}/echo:7"}))
         until(lambda: talk(second, b"a"), "the second port")
         until(lambda: talk(first, b"a") == b"", "the first port to go")
         put(world.folder / "main2.yaml", ingress("main2", "later.example", "main"))
@@ -152,7 +149,7 @@ def test_ports_come_and_go_and_bad_lines_harm_nobody(world: World) -> None:
 def test_a_port_that_another_process_has_comes_when_it_is_free(world: World) -> None:
     port = free_port()
     put(world.folder / "echo.yaml", stream_service("echo"))
-    put(world.folder / "tcp.yaml", ports_map("tcp", **{f"p{port}": f"{NAMESPACE}/echo:7"}))
+    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
     with tcp_backend("one") as one:
         put(world.folder / "slice.yaml", stream_slice("echo", one))
         with socket.create_server(("127.0.0.1", port)):
@@ -165,8 +162,8 @@ def test_a_port_that_another_process_has_comes_when_it_is_free(world: World) -> 
 
 def test_proxy_lines_are_taken_and_sent(world: World) -> None:
     taken, sent, both = free_port(), free_port(), free_port()
-    lines = {f"p{taken}": "PROXY", f"p{sent}": ":PROXY", f"p{both}": "PROXY:PROXY"}
-    put(world.folder / "tcp.yaml", ports_map("tcp", **{p: f"{NAMESPACE}/echo:7:{w}" for p, w in lines.items()}))
+    words = {taken: "PROXY", sent: ":PROXY", both: "PROXY:PROXY"}
+    put(world.folder / "tcp.yaml", ports_map("tcp", {p: f"{NAMESPACE}/echo:7:{w}" for p, w in words.items()}))
     put(world.folder / "echo.yaml", stream_service("echo"))
     with tcp_backend("one") as one:
         put(world.folder / "slice.yaml", stream_slice("echo", one))
@@ -184,7 +181,7 @@ def test_proxy_lines_are_taken_and_sent(world: World) -> None:
 
 def test_datagrams_are_answered_and_endpoints_follow(world: World) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    put(world.folder / "udp.yaml", ports_map("udp", **{f"p{port}": f"{NAMESPACE}/echo:7"}))
+    put(world.folder / "udp.yaml", ports_map("udp", {port: f"{NAMESPACE}/echo:7"}))
     put(world.folder / "echo.yaml", stream_service("echo", "UDP"))
     with udp_backend("one") as one, udp_backend("two") as two:
         put(world.folder / "slice.yaml", stream_slice("echo", one, protocol="UDP"))
@@ -251,7 +248,7 @@ def test_proxy_lines_without_tls(world: World) -> None:
     assert isinstance(unknown, dict)
     assert unknown["x-forwarded-for"] == "127.0.0.1"
     assert ask(serving, b"") == 0
-    put(world.folder / "config.yaml", ports_map("config"))
+    put(world.folder / "config.yaml", config_map("config", {}))
     until(lambda: isinstance(ask(serving, b""), dict), "plain connections to be taken")
     assert ask(serving, v1()) == 400
 
@@ -264,11 +261,8 @@ def test_whose_proxy_line_is_not_trusted_keeps_its_own_address(world: World) -> 
 
 
 def test_workers_that_are_replaced_keep_the_ports(world: World, tmp_path: pathlib.Path) -> None:
-    import os
-    import signal
-
     port = free_port()
-    put(world.folder / "tcp.yaml", ports_map("tcp", **{f"p{port}": f"{NAMESPACE}/echo:7"}))
+    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
     put(world.folder / "echo.yaml", stream_service("echo"))
     with tcp_backend("one") as one:
         put(world.folder / "slice.yaml", stream_slice("echo", one))

@@ -1,4 +1,4 @@
-"""Backends and clients of TCP and UDP: lines are echoed behind a name, so that a test sees who answered and what came."""
+"""Backends and clients of TCP and UDP: lines come back behind a name, so that a test sees who answered what."""
 
 import contextlib
 import random
@@ -7,7 +7,7 @@ import socketserver
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.casefile import self_signed
@@ -94,10 +94,14 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             return port
 
 
-def ports_map(name: str, **lines: str) -> Manifest:
-    """A ConfigMap; keys `p9000` for the port 9000."""
-    data = {key.removeprefix("p"): line for key, line in lines.items()}
+def config_map(name: str, lines: Mapping[str, str]) -> Manifest:
+    data = dict(lines)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
+
+
+def ports_map(name: str, lines: Mapping[int, str] | None = None, **more: str) -> Manifest:
+    """A ConfigMap of ports; `more`: keys that are none."""
+    return config_map(name, {str(port): line for port, line in (lines or {}).items()} | more)
 
 
 def stream_service(name: str, protocol: str = "TCP") -> Manifest:
