@@ -6,26 +6,23 @@ which the last line of a name counts. Who answers in the place of the endpoints 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serin.render.nginx.blocks import EMPTY, Block, MapBlock, MapRow, about, of_variable, plain
-from serin.render.nginx.headers import Given, Headers
-from serin.render.nginx.keys import wide_text
+from serin.render.nginx.headers import Given, Headers, usual_headers
 from serin.render.nginx.locations import literal
-from serin.render.nginx.texts import text_of
+from serin.render.nginx.texts import speaks_of_routes, text_of, text_of_all
 from serin.render.nginx.values import Pattern, Template, Text, Variable
 from serin.routing.answers import Bandwidth, Cors, Swap
 from serin.routing.identity import digest64
 from serin.routing.lines import HeaderLine
 from serin.routing.plan import Globals, Route
-from serin.routing.variables import split_variables
 
 HSTS = "Strict-Transport-Security"
 ANSWERED_BY_NGINX = frozenset({"connection", "content-length", "content-type", "date", "server", "transfer-encoding"})
 """Headers that nginx writes itself: a line of ours would stand beside its own."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}").fullmatch
 _ORIGIN_LABEL = "[A-Za-z0-9-]+"
-_OF_ROUTES = ("namespace", "ingress_name", "service_name", "service_port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def changes_of(route: Route, globals_: Globals, headers: Headers) -> Changes:
 
 def wide_lines(globals_: Globals, *, hsts: bool = True) -> tuple[Given, ...]:
     """Of every answer. `hsts` False: those of answers that come before that header is set."""
-    lines = tuple(Given(line.name, wide(line.value)) for line in sound(globals_.lines.to_clients))
+    lines = tuple(Given(line.name, _wide(line, globals_)) for line in sound(globals_.lines.to_clients))
     return _last((*_hsts(globals_), *lines)) if hsts else lines
 
 
@@ -94,30 +91,26 @@ def wide_hidden(globals_: Globals) -> tuple[str, ...]:
     return _hidden(globals_, ())
 
 
-def wide(text: str) -> Template:
-    """A text for routes of all hosts, for one line."""
-    return wide_text(split_variables(text), {name: Variable(name) for name in _OF_ROUTES})
+def usual_of(globals_: Globals) -> Headers:
+    """The header lines of endpoints whose routes ask for none of their own (proxy-set-headers are in them)."""
+    lines = (line for line in globals_.lines.to_endpoints if _NAME(line.name))
+    given = {line.name.lower(): Given(line.name, _wide(line, globals_)) for line in lines}
+    return replace(usual_headers(globals_.forwarding), given=tuple(given.values()))
 
 
-def names_routes(texts: Iterable[str]) -> bool:
-    """Whether texts of nginx.conf speak of what a route is called."""
-    return any(f"${name}" in part for text in texts for part in split_variables(text) for name in _OF_ROUTES)
+def names_routes(globals_: Globals) -> bool:
+    """Whether texts for all hosts speak of what a route is called."""
+    lines = (*globals_.lines.to_endpoints, *globals_.lines.to_clients)
+    return any(speaks_of_routes(text) for text in (globals_.logs.format, *(line.value for line in lines)))
+
+
+def _wide(line: HeaderLine, globals_: Globals) -> Template:
+    return text_of_all(line.value, usual_headers(globals_.forwarding))
 
 
 def sound(lines: Iterable[HeaderLine]) -> tuple[HeaderLine, ...]:
     """Those that nginx can set."""
     return tuple(line for line in lines if _NAME(line.name) and line.name.lower() not in ANSWERED_BY_NGINX)
-
-
-def given_lines(route: Route, globals_: Globals, headers: Headers) -> tuple[Given, ...]:
-    """What endpoints are sent on top (proxy-set-headers)."""
-    lines = (line for line in globals_.lines.to_endpoints if _NAME(line.name))
-    return tuple(Given(line.name, text_of(route, line.value, headers)) for line in lines)
-
-
-def wide_given(globals_: Globals) -> tuple[Given, ...]:
-    """The same for routes without header lines of their own."""
-    return tuple(Given(line.name, wide(line.value)) for line in globals_.lines.to_endpoints if _NAME(line.name))
 
 
 def _hsts(globals_: Globals) -> tuple[Given, ...]:

@@ -7,8 +7,7 @@ answer 503 by itself before an endpoint is asked, and tell its own errors from a
 
 from dataclasses import replace
 
-from serin.render.nginx.answering import HSTS, Changes, changes_of, given_lines, wide_lines
-from serin.render.nginx.headers import Headers
+from serin.render.nginx.answering import HSTS, Changes, changes_of, wide_lines
 from serin.render.nginx.location import Around, Location
 from serin.render.nginx.pages import Pages
 from serin.render.nginx.policies import Set
@@ -22,7 +21,6 @@ def finish(location: Location, route: Route, around: Around, pages: Pages, numbe
     if route.policy.closed is not None:
         changes = replace(changes, preflight=None)
     location = _without_hsts(location, changes, around)
-    location = _with_given(location, route, around)
     errors = pages.errors_of(route.policy.errors, route, location.changes)
     location = replace(location, errors=errors, number=number)
     if location.proxy is not None:
@@ -48,20 +46,6 @@ def _without_hsts(location: Location, changes: Changes, around: Around) -> Locat
         return replace(location, changes=changes)
     changes = replace(changes, lines=tuple(line for line in lines if line.name != HSTS))
     return replace(location, changes=changes, answer=replace(answer, without_hsts=False))
-
-
-def _with_given(location: Location, route: Route, around: Around) -> Location:
-    """Header lines for the endpoint that its family does not have yet: texts that speak of the route are its own."""
-    proxy = location.proxy
-    if proxy is None or proxy.headers is None or not around.globals.lines.to_endpoints:
-        return location
-    return replace(location, proxy=replace(proxy, headers=_given(proxy.headers, route, around)))
-
-
-def _given(headers: Headers, route: Route, around: Around) -> Headers:
-    lines = {line.name.lower(): line for line in given_lines(route, around.globals, around.usual)}
-    lines |= {line.name.lower(): line for line in headers.given if line not in around.usual.given}
-    return replace(headers, given=tuple(lines.values()))
 
 
 def _mirrored(location: Location, route: Route, pages: Pages) -> Location:

@@ -79,9 +79,13 @@ def headers_of(
         prefix=prefix,
         authorization=policy.auth is None,
         client_certificate=certificate,
-        given=given,
+        given=_joined(usual.given, given),
     )
     return None if found == usual else found
+
+
+def _joined(usual: tuple[Given, ...], own: tuple[Given, ...]) -> tuple[Given, ...]:
+    return tuple({line.name.lower(): line for line in (*usual, *own)}.values())
 
 
 def sent_host(route: Route) -> Template | None:

@@ -13,13 +13,13 @@ from jinja2 import Template as Compiled
 from serin.refs import Source
 from serin.render.nginx import bounds
 from serin.render.nginx.access import Gate, gate_of, limit_blocks
-from serin.render.nginx.answering import cors_blocks, wide_lines
+from serin.render.nginx.answering import cors_blocks, names_routes, usual_of, wide_lines
 from serin.render.nginx.authentication import Question, Questions, SignIn, is_sound
 from serin.render.nginx.besides import BesideBlock, beside_blocks, of_globals, of_routes
 from serin.render.nginx.blocks import Block, MapBlock, MapRow
 from serin.render.nginx.environment import environment
 from serin.render.nginx.finishing import finish, finish_nobody
-from serin.render.nginx.headers import Given, Headers, usual_headers
+from serin.render.nginx.headers import Given, Headers
 from serin.render.nginx.in_force import weight_lines
 from serin.render.nginx.location import Around, Location, Stock, make_location, nobody, spared_variable
 from serin.render.nginx.locations import Kind, Layout, Place, fits, layout, literal
@@ -94,7 +94,7 @@ class Server:
 
     @property
     def headers(self) -> Headers:
-        return usual_headers(self.globals.forwarding)
+        return usual_of(self.globals)
 
     @property
     def proxies(self) -> bool:
@@ -157,10 +157,12 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
     routes = host.routes if settings.lua is not None else _without_unsafe(host.routes)
     routes = tuple(route if _is_told(route) else _close(route, route, "nginx-refused") for route in routes)
     found = layout(routes, _runs_natively(settings), lua=settings.lua is not None)
-    usual = usual_headers(globals_.forwarding)
+    usual = usual_of(globals_)
     questions = Questions(host.name, settings, usual, host.client_auth is not None)
     pages = Pages(host.name, settings, usual, weights)
-    contents = _Contents(Around(settings, host.client_auth, globals_, usual), weights, questions, pages)
+    contents = _Contents(
+        Around(settings, host.client_auth, globals_, usual, names_routes(globals_)), weights, questions, pages
+    )
     places = [p for p in found.places if not (catch_all and p.kind is Kind.EXACT and p.text in BUILT_IN)]
     locations = tuple(contents.location(place) for place in places)
     blocks = (*contents.blocks, *_spared(routes), *limit_blocks(route.policy for route in routes), *cors_blocks(routes))

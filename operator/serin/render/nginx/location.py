@@ -118,6 +118,8 @@ class Around:
     client_auth: ClientAuth | None
     globals: Globals = field(default_factory=Globals)
     usual: Headers = USUAL_HEADERS
+    named: bool = False
+    """Texts for all hosts speak of what a route is called."""
 
     @property
     def lua(self) -> bool:
@@ -171,7 +173,7 @@ def make_location(
         remarks(route, notes, lua=around.lua),
         stock.weights if stock is not None else weights,
         None if policy.max_body == _USUAL.max_body else policy.max_body,
-        _names(route, around.settings),
+        _names(route, around),
     )
     found = always(route)
     if found is not None:
@@ -272,13 +274,13 @@ def _stock(location: Location, route: Route, around: Around, stock: Stock) -> Lo
     return replace(location, empty_when=empty, set_cookie=stock.set_cookie, proxy=proxy)
 
 
-def _names(route: Route, settings: NginxSettings) -> tuple[Set, ...]:
+def _names(route: Route, around: Around) -> tuple[Set, ...]:
     """What is logged of the route; names are main's."""
     main = route.versions[0] if route.versions else None
     found: list[tuple[str, str]] = []
     if main is not None:
         found.append(("proxy_upstream_name", version_name(main)))
-    if settings.access_log == "json":
+    if around.settings.access_log == "json" or around.named:
         found += [("namespace", route.ingress.namespace), ("ingress_name", route.ingress.name)]
         if main is not None:
             found += [("service_name", main.service), ("service_port", main.port)]

@@ -5,7 +5,8 @@ ingress-nginx's `upstreaminfo` is parsed byte for byte by log pipelines. Every `
 
 from dataclasses import dataclass
 
-from serin.render.nginx.values import Text
+from serin.render.nginx.values import Template, Text, Variable
+from serin.routing.variables import is_variable_part, split_variables
 
 UPSTREAMINFO = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent ',
@@ -63,3 +64,27 @@ LAST = (
 
 LEVELS = {"debug": "info", "warning": "warn", "critical": "crit"}
 """Levels of the process log that nginx calls otherwise; its own debug level would be a log of bytes."""
+
+_RENAMED = {
+    "arguments": "args",
+    "location_path": "serin_never",
+    "pass_server_port": "pass_port",
+    "protocol": "server_protocol",
+    "sent_bytes": "bytes_sent",
+    "the_real_ip": "remote_addr",
+}
+_PIECE = 500
+"""Characters; nginx reads a format in any number of tokens."""
+
+
+def format_lines(text: str, scheme: Variable) -> tuple[Template, ...]:
+    """A format of a user, of which all variables exist (log-format-upstream). `scheme`: the client's."""
+    found: list[Template] = []
+    for part in split_variables(text):
+        if is_variable_part(part):
+            name = part[1:].lower()
+            variable = scheme if name == "pass_access_scheme" else Variable(_RENAMED.get(name, name))
+            found.append(Template((variable,)))
+        else:
+            found += (Template((part[at : at + _PIECE],)) for at in range(0, len(part), _PIECE))
+    return tuple(found)

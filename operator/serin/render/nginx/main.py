@@ -10,18 +10,24 @@ from functools import cache
 from jinja2 import Template as Compiled
 
 from serin.render.nginx.access import Rate, counts_connections, rates_of
+from serin.render.nginx.answering import Changes, usual_of, wide_hidden, wide_lines
+from serin.render.nginx.besides import BesideBlock, beside_blocks
 from serin.render.nginx.environment import environment
 from serin.render.nginx.escaping import ESCAPING, Escaping
 from serin.render.nginx.forwarding import RealIp, real_ip
-from serin.render.nginx.headers import is_full, usual_headers
+from serin.render.nginx.headers import Given, is_full, usual_headers
 from serin.render.nginx.host import upstreams_of
-from serin.render.nginx.logs import JSON_FIELDS, LAST, LEVELS, UPSTREAMINFO, Last
+from serin.render.nginx.locations import literal
+from serin.render.nginx.logs import JSON_FIELDS, LAST, LEVELS, UPSTREAMINFO, Last, format_lines
 from serin.render.nginx.names import DEFAULT_CERTIFICATE, CertificateRow, UpstreamKey, certificate_rows
+from serin.render.nginx.pages import ErrorLines, ErrorPage, Pages
 from serin.render.nginx.refusals import Refusal, refusals
 from serin.render.nginx.settings import NginxSettings
-from serin.render.nginx.values import File, Template, Text, Variable
+from serin.render.nginx.values import File, Pattern, Template, Text, Variable
 from serin.routing.plan import Globals, Host
 
+MOST_WORKERS = 64
+"""Each takes a row of the shared memory, and so do those before a reload."""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -83,6 +89,8 @@ class Main:
     resumption: bool
     globals: Globals
     hosts: tuple[HostFile, ...]
+    pages: Pages
+    errors: ErrorLines | None
 
     @property
     def modules(self) -> tuple[File, ...]:
@@ -136,11 +144,12 @@ class Main:
 
     @property
     def log_level(self) -> str:
-        return LEVELS.get(self.settings.log_level, self.settings.log_level)
+        level = self.globals.logs.error_level or self.settings.log_level
+        return LEVELS.get(level, level)
 
     @property
     def access_log(self) -> File:
-        path = self.settings.access_log_path
+        path = self.globals.logs.path or self.settings.access_log_path
         return File("/dev/stdout" if path == "-" else path)
 
     @property
@@ -182,6 +191,59 @@ class Main:
     def log_lines(self) -> tuple[Text, ...]:
         return tuple(Text(line) for line in (JSON_FIELDS if self.settings.access_log == "json" else UPSTREAMINFO))
 
+    @property
+    def log_format(self) -> tuple[Template, ...]:
+        """A format of the user's own."""
+        return format_lines(self.globals.logs.format, usual_headers(self.globals.forwarding).scheme)
+
+    @property
+    def logs(self) -> bool:
+        return self.settings.access_log != "off" and not self.globals.logs.off
+
+    @property
+    def skipped(self) -> tuple[Pattern, ...]:
+        """Targets of requests that are not logged."""
+        return tuple(Pattern(f"^{literal(url)}\\z", "~") for url in self.globals.logs.skip)
+
+    @property
+    def lines(self) -> tuple[Given, ...]:
+        return wide_lines(self.globals)
+
+    @property
+    def bare_lines(self) -> tuple[Given, ...]:
+        return wide_lines(self.globals, hsts=False)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        return wide_hidden(self.globals)
+
+    @property
+    def error_pages(self) -> tuple[ErrorPage, ...]:
+        """Of requests for hosts that nobody has."""
+        return tuple(self.pages.errors)
+
+    @property
+    def besides(self) -> tuple[BesideBlock, ...]:
+        by = None if self.globals.errors is None else self.globals.errors.by
+        return () if by is None or self.catch_all else beside_blocks("", (by,), self.settings, None)
+
+    @property
+    def types(self) -> tuple[Text, ...]:
+        """nginx compresses text/html anyway, and complains where it is named."""
+        return tuple(Text(name) for name in self.globals.compression.types if name.lower() != "text/html")
+
+    @property
+    def workers(self) -> int:
+        return min(self.globals.connections.workers, MOST_WORKERS) or self.settings.workers
+
+    @property
+    def worker_connections(self) -> int:
+        return self.globals.connections.worker_connections or self.settings.connections
+
+    @property
+    def shutdown(self) -> float:
+        return self.globals.connections.shutdown_timeout or self.settings.shutdown_grace
+
 
 def render_main(
     globals_: Globals,
@@ -192,6 +254,7 @@ def render_main(
 ) -> str:
     """`certified`: every name with a certificate, and its file under certificates/. `digest` is told on the socket."""
     folder = f"{settings.prefix}/certificates"
+    pages = Pages("", settings, usual_of(globals_))
     main = Main(
         settings,
         digest,
@@ -208,8 +271,10 @@ def render_main(
         not any(host.client_auth for host in hosts),
         globals_,
         tuple(hosts),
+        pages,
+        pages.errors_of(globals_.errors, None, Changes()),
     )
-    return _template().render(main=main, settings=settings, headers=usual_headers(globals_.forwarding))
+    return _template().render(main=main, settings=settings, headers=usual_of(globals_))
 
 
 @cache
