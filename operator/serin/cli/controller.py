@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from serin.cli.controller_flags import check
+from serin.cli.metrics_flags import told as metrics_told
 from serin.cli.plane import check as check_plane
 from serin.cli.plane import child_command, run_path
 from serin.cli.selection import options
@@ -85,6 +86,7 @@ def settings(
             enabled=not arguments.disable_leader_election,
         ),
         sync_events=not arguments.disable_sync_events,
+        told=metrics_told(arguments, own_namespace(connected, environment), environment),
         webhook=None
         if webhook is None
         else WebhookSettings(webhook, arguments.validating_webhook_certificate, arguments.validating_webhook_key),

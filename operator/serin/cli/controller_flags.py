@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from serin.cli import flags, values
+from serin.cli.metrics_flags import metrics_flags
 from serin.cli.parser import Parser, switch
 from serin.cli.unused_flags import unused
 from serin.errors import UsageError
@@ -42,6 +43,7 @@ def controller(parser: Parser) -> None:
     _status(parser)
     _election(parser)
     _webhook(parser)
+    metrics_flags(parser)
     unused(parser)
 
 

@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import secrets
 import sys
 import time
 from collections.abc import Mapping
 
 from serin.cli.banner import banner
+from serin.cli.metrics_flags import told as metrics_told
 from serin.cli.paths import existing
 from serin.cli.plane import check, child_command, run_path
 from serin.cli.selection import options
@@ -38,7 +40,9 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         source = held.enter_context(contextlib.closing(FileSource(paths)))
         pools = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
         blocks = held.enter_context(contextlib.closing(pools))
-        control = Control(source, options(arguments, standalone=True), run_dir, blocks, check_pattern)
+        known = options(arguments, standalone=True)
+        told = metrics_told(arguments, "", os.environ)
+        control = Control(source, known, run_dir, blocks, check_pattern, told=told)
         control.start()
 
         def listening(ports: Mapping[str, int]) -> None:

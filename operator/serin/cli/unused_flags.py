@@ -14,7 +14,7 @@ from serin.cli.parser import Parser
 _NGINX = "it is about a port inside ingress-nginx's pod that neither data plane has"
 _STREAMS = "endpoints of TCP and UDP are in shared memory or in nginx.conf, and no port inside the pod is needed"
 _GEO = "there is no GeoIP database"
-_METRICS = "what is counted, and its buckets, are fixed (docs/observability.md)"
+_METRICS = "buckets are fixed, at ingress-nginx's own bounds (docs/observability.md)"
 _HEALTH = "the pages are /healthz and /readyz on --healthz-port, at the addresses of --bind"
 _LOG = "the log has one level, and goes to standard error as JSON"
 _PASSTHROUGH = "connections whose TLS is ended here come to it by no port inside the pod"
@@ -26,11 +26,8 @@ SWITCHES = {
     "--enable-metrics": "/metrics is always there, on --healthz-port",
     "--enable-ssl-chain-completion": "no certificate is fetched from the network; put the whole chain into the Secret",
     "--enable-topology-aware-routing": "hints of EndpointSlices are not looked at",
-    "--exclude-socket-metrics": _METRICS,
-    "--metrics-per-host": _METRICS,
-    "--metrics-per-undefined-host": _METRICS,
+    "--metrics-per-undefined-host": "series are those of rules: a request that none takes is in no series of its own",
     "--profiling": "there is no profiler's port",
-    "--report-status-classes": "requests are always counted by status class",
     "--logtostderr": _LOG,
     "--alsologtostderr": _LOG,
     "--skip_headers": _LOG,
@@ -51,7 +48,7 @@ VALUED = {
     "--maxmind-mirror": _GEO,
     "--maxmind-retries-count": _GEO,
     "--maxmind-retries-timeout": _GEO,
-    "--monitor-max-batch-size": _METRICS,
+    "--monitor-max-batch-size": "requests are counted in shared memory, not sent in batches",
     "--profiler-address": "there is no profiler's port",
     "--profiler-port": "there is no profiler's port",
     "--size-buckets": _METRICS,

@@ -14,6 +14,7 @@ from typing import Protocol
 from serin.compile.options import Options
 from serin.control.engine import CheckPattern, Engine, Observer
 from serin.control.figures import metrics_text
+from serin.control.ingress_figures import IngressFigures
 from serin.control.lasting import lasting, together
 from serin.control.publish import Blocks, Publisher
 from serin.control.quarantine import QuarantineWatch
@@ -25,6 +26,7 @@ from serin.render.atomic import write_file
 from serin.render.rundir import RunDirectory
 from serin.telemetry import log
 from serin.telemetry.figure import Figure
+from serin.telemetry.told import Told
 
 FIGURES_EVERY = 3.0
 """Seconds between two writings of plan/metrics."""
@@ -72,6 +74,8 @@ class Control:
         clock: Callable[[], float] = time.monotonic,
         observers: Sequence[Observer] = (),
         figures: Callable[[], Iterable[Figure]] = tuple,
+        told: Told = Told(),  # noqa: B008
+        election: str = "",
     ) -> None:
         self._source = source
         self._store = Store()
@@ -79,6 +83,7 @@ class Control:
         self._clock = clock
         self._changed = asyncio.Event()
         self._others = figures
+        self._of_ingresses = IngressFigures(told, election)
         self._quarantine = QuarantineWatch(run_dir.state / "quarantine.json", self._refused)
         self.plane_problems: tuple[Problem, ...] = ()
         """What the data plane refused."""
@@ -173,7 +178,10 @@ class Control:
 
     def _write_figures(self) -> None:
         engine, path = self.engine, self._run_dir.plan / "metrics"
-        text = metrics_text(engine.counts, engine.plan, engine.problems, time.time(), tuple(self._others()))
+        others, counts = tuple(self._others()), engine.counts
+        text = self._of_ingresses.told.line + metrics_text(counts, engine.plan, engine.problems, time.time(), others)
+        checks = (counts.compiles - counts.compile_failures, counts.compile_failures)
+        text += self._of_ingresses.text(engine.plan, engine.snapshot, others, checks)
         try:
             write_file(path, text.encode(), FIGURES_MODE)
         except OSError as error:

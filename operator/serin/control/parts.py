@@ -64,6 +64,8 @@ class Parts:
             check_pattern,
             observers=(self._compiled,),
             figures=self._figures,
+            told=settings.told,
+            election=settings.election.name,
         )
         self.admission = self._admission(settings.webhook)
 

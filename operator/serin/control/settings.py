@@ -5,6 +5,7 @@ from pathlib import Path
 
 from serin.cluster.scope import Scope
 from serin.compile.options import Options
+from serin.telemetry.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,5 @@ class ControllerSettings:
     election: ElectionSettings = field(default_factory=ElectionSettings)
     sync_events: bool = True
     webhook: WebhookSettings | None = None
+    told: Told = field(default_factory=Told)
+    """Of metrics, to the data plane."""

@@ -67,8 +67,10 @@ class Parent:
     def __init__(self, settings: DataPlaneSettings, plane: Plane, state: SharedState) -> None:
         self._settings = settings
         self._plane = plane
+        self._state = state
         self._loop = asyncio.get_running_loop()
         self._generation = ""
+        self._plans = 0
         self._newest_since = 0.0
         self._planned = asyncio.Event()
         self._draining = False
@@ -118,11 +120,13 @@ class Parent:
     async def _metrics(self) -> bytes:
         """In a thread, one at a time: it reads much at once."""
         async with self._one_page:
-            now = dataplane_figures(self.view(), self._plane.figures(), self._resolver.state())
-            return await asyncio.to_thread(self._figures.page, now)
+            now = dataplane_figures(self.view(), self._plane.figures(), self._resolver.state(), self._plans)
+            pids = tuple(pid for pid in self._state.pids() if pid)
+            return await asyncio.to_thread(self._figures.page, now, pids)
 
     def _new_generation(self, generation: str) -> None:
         self._generation = generation
+        self._plans += 1
         self._newest_since = self._loop.time()
         self._plane.planned(generation)
         self._planned.set()

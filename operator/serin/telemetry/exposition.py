@@ -17,7 +17,7 @@ class Page:
         self._lines: list[str] = []
 
     def family(self, name: str, kind: str, text: str) -> None:
-        """`kind` is counter, gauge or histogram."""
+        """`kind` is counter, gauge, histogram or summary."""
         self._lines.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n")
 
     def sample(self, name: str, labels: str, value: float) -> None:

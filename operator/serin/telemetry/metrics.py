@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from serin import __version__
 from serin.native.stats import BOUNDS_US, Totals
 from serin.telemetry.exposition import Page, label_text
-from serin.telemetry.nginx_figures import NginxFigures, nginx_families
-from serin.telemetry.route_names import Key, Names
+from serin.telemetry.ingress_metrics import request_families
+from serin.telemetry.nginx_figures import OUTCOMES, NginxFigures, nginx_families
+from serin.telemetry.plane_metrics import PlaneState, Processes, plane_families
+from serin.telemetry.route_names import Key, Names, Series
+from serin.telemetry.told import Told, read_told
 
 CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 """By the status' first digit; none: the client was gone before there was an answer."""
@@ -21,6 +24,15 @@ ALWAYS = frozenset({"2xx", "5xx"})
 SHOWN_US = (1000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000)
 """Upper bounds shown, a selection of those that are counted: each costs a series for every version."""
 CONTROLLER_PREFIX = "serin_controller_"
+CONTROLLER_NAMES = tuple(
+    f"nginx_ingress_controller_{name}"
+    for name in (
+        *("ssl_expire_time_seconds", "ssl_certificate_info", "leader_election_status", "orphan_ingress"),
+        *("check_success", "check_errors", "admission_tested_ingresses", "admission_roundtrip_duration"),
+    )
+)
+"""What the controller tells under ingress-nginx's names."""
+_BEGINNINGS = ("", "# HELP ", "# TYPE ")
 _UP_TO = tuple(BOUNDS_US.index(us) + 1 for us in SHOWN_US)
 _LE = tuple(f"{us / 1e6:g}" for us in SHOWN_US)
 
@@ -45,6 +57,8 @@ class DataPlane:
     connections: Mapping[str, int]
     external: Mapping[str, ExternalName] = field(default_factory=dict)
     nginx: NginxFigures | None = None
+    plans: int = 0
+    """Plans that came since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +78,24 @@ class _Sum:
 
 
 def metrics_page(
-    totals: Totals, names: Mapping[Key, Names], dataplane: DataPlane, controller: Controller | None
+    totals: Totals,
+    names: Mapping[Key, Names],
+    dataplane: DataPlane,
+    controller: Controller | None,
+    series: Mapping[Key, Series] | None = None,
+    processes: Processes | None = None,
 ) -> bytes:
+    """`series` are the labels of ingress-nginx's names; None: these are left out."""
     page = Page()
     page.family("serin_build_info", "gauge", "Version of Serin; always 1")
     page.sample("serin_build_info", label_text({"version": __version__, "python": platform.python_version()}), 1)
     _requests(page, add_up(totals, names), totals.others)
     _dataplane(page, dataplane)
+    told = Told() if controller is None else read_told(controller.text)
+    if series is not None:
+        request_families(page, totals, series, told)
+    if processes is not None:
+        plane_families(page, plane_state(dataplane, totals), processes, told)
     if controller is not None:
         age = "serin_controller_metrics_age_seconds"
         page.gauge(age, "How old the figures of the controller are", round(controller.age, 3))
@@ -97,9 +122,22 @@ def add_up(totals: Totals, names: Mapping[Key, Names]) -> dict[Names, _Sum]:
 
 
 def controller_lines(text: str) -> str:
-    """Only what bears the controller's own prefix: nothing in that file can stand for the data plane's figures."""
-    prefixes = (CONTROLLER_PREFIX, f"# HELP {CONTROLLER_PREFIX}", f"# TYPE {CONTROLLER_PREFIX}")
+    """Only what bears the controller's own names: nothing in that file can stand for the data plane's figures."""
+    prefixes = tuple(f"{begin}{name}" for name in (CONTROLLER_PREFIX, *CONTROLLER_NAMES) for begin in _BEGINNINGS)
     return "".join(line + "\n" for line in text.split("\n") if line.startswith(prefixes))
+
+
+def plane_state(d: DataPlane, totals: Totals) -> PlaneState:
+    """The data plane in the words of ingress-nginx's metrics; the proxy takes each plan without a reload."""
+    n = d.nginx
+    active, waiting = d.connections.get("active", 0), d.connections.get("waiting", 0)
+    requests = sum(v.requests for v in totals.versions.values()) + sum(totals.others)
+    if n is None:
+        return PlaneState(active, waiting, requests, str(d.generation), d.plans, 0, ok=True)
+    failed = n.reloads.get(OUTCOMES[1], 0) + n.reloads.get(OUTCOMES[2], 0)
+    ok = n.last is None or n.last.outcome == OUTCOMES[0]
+    ended = 0.0 if n.last is None else n.last.ended_at
+    return PlaneState(active, waiting, requests, n.digest, n.reloads.get(OUTCOMES[0], 0), failed, ok=ok, ended_at=ended)
 
 
 def _requests(page: Page, sums: Mapping[Names, _Sum], other: Sequence[int]) -> None:

@@ -36,6 +36,22 @@ class Names:
         return label_text(parts)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Series:
+    """What ingress-nginx's metrics say of a version of a rule.
+
+    `canary` is its `namespace-service-port`, empty for main. `host` and `path` are the rule's, never a
+    request's; `_` for a rule without a host.
+    """
+
+    namespace: str
+    ingress: str
+    service: str
+    canary: str
+    host: str
+    path: str
+
+
 class Index(Protocol):
     @property
     def hosts(self) -> Mapping[str, str]: ...
@@ -55,18 +71,25 @@ class RouteNames:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self._by_digest: dict[str, dict[Key, Names]] = {}
+        self._series_by_digest: dict[str, dict[Key, Series]] = {}
         self._names: dict[Key, Names] = {}
+        self.series: Mapping[Key, Series] = {}
+        """Labels of ingress-nginx's series by split and version, as of the last `current`: of rules in force alone."""
 
     def current(self) -> Mapping[Key, Names]:
         """Names by split and version. When the plan cannot be read, those of the last one that could."""
         try:
             digests = frozenset(self._documents.read_index().hosts.values())
-            fresh = {d: names_of(self._documents.read_host(d)) for d in digests - self._by_digest.keys()}
+            hosts = {d: self._documents.read_host(d) for d in digests - self._by_digest.keys()}
         except CorruptFileError:
             return self._names
-        if fresh or digests != self._by_digest.keys():
-            self._by_digest = {d: fresh.get(d) or self._by_digest.get(d, {}) for d in digests}
+        if hosts or digests != self._by_digest.keys():
+            self._series_by_digest = {
+                d: series_of(hosts[d]) if d in hosts else self._series_by_digest[d] for d in digests
+            }
+            self._by_digest = {d: names_of(hosts[d]) if d in hosts else self._by_digest[d] for d in digests}
             self._names = merged(self._names, self._by_digest.values())
+            self.series = {key: one for found in self._series_by_digest.values() for key, one in found.items()}
         return self._names
 
 
@@ -78,6 +101,22 @@ def names_of(host: Host) -> dict[Key, Names]:
         for route in host.routes
         if route.split is not None
         for version in route.versions
+    }
+
+
+def series_of(host: Host) -> dict[Key, Series]:
+    return {
+        (route.split, version.ident): Series(
+            route.ingress.namespace,
+            route.ingress.name,
+            route.versions[0].service,
+            "" if number == 0 else f"{version.ingress.namespace}-{version.service}-{version.port}",
+            route.rule.host or "_",
+            route.rule.path,
+        )
+        for route in host.routes
+        if route.split is not None
+        for number, version in enumerate(route.versions)
     }
 
 

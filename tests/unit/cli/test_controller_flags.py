@@ -4,6 +4,7 @@ import argparse
 import pathlib
 import re
 import shlex
+import socket
 
 import pytest
 
@@ -17,6 +18,7 @@ from serin.cluster.server import Connection
 from serin.compile.options import Options
 from serin.control.settings import ControllerSettings, ElectionSettings, StatusSettings, WebhookSettings
 from serin.errors import UsageError
+from serin.telemetry.told import Told
 
 DOCS = pathlib.Path(__file__).parents[3] / "docs" / "controller.md"
 
@@ -53,7 +55,9 @@ def told(line: str, **environment: str) -> ControllerSettings:
 
 
 def test_the_defaults() -> None:
-    assert told("") == ControllerSettings(namespace="mine")
+    found = told("")
+    assert found == ControllerSettings(namespace="mine", told=found.told)
+    assert found.told == Told("serin.dev/ingress-controller", "mine", socket.gethostname())
 
 
 def test_every_flag_arrives() -> None:
@@ -65,9 +69,13 @@ def test_every_flag_arrives() -> None:
         "--publish-service g/h --report-node-internal-ip-address --update-status=false "
         "--update-status-on-shutdown=f --status-update-interval 30 --election-id e --election-ttl 1m30s "
         "--disable-leader-election --validating-webhook [::1]:9443 --validating-webhook-certificate crt "
-        "--validating-webhook-key key"
+        "--validating-webhook-key key --metrics-per-host=false --report-status-classes "
+        "--exclude-socket-metrics bytes_sent,request_size"
     )
     assert told(line, POD_NAMESPACE="ingress", POD_NAME="serin-0") == ControllerSettings(
+        told=Told(
+            "k", "ingress", "serin-0", per_host=False, status_classes=True, excluded=("bytes_sent", "request_size")
+        ),
         namespace="ingress",
         pod="serin-0",
         options=Options(

@@ -105,6 +105,8 @@ class LogContext:
     """Whether the access log has a line of it (enable-access-log)."""
     remote_addr: str = ""
     """The client's address where it is not the connection's peer (seen_clients.py)."""
+    split: Any = None
+    """That of the route which counts an answer of our own (native's SplitHandle); None where the choice counts."""
 
 
 class Choice(Protocol):
