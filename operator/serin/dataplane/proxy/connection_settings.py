@@ -6,6 +6,7 @@ Values only: nothing here opens or reads anything. Defaults are ingress-nginx's 
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from serin.routing.wide import Connections
 
@@ -102,6 +103,8 @@ class UpstreamSettings:
     """Names what `tls` presents and verifies; contexts of one key are interchangeable. Empty for plain connections."""
     server_name: str = ""
     """SNI and the name that is verified; empty: none is sent (proxy_ssl_server_name off)."""
+    check: Callable[[Any], None] | None = None
+    """Gets the SSLObject of a new connection; raises ssl.SSLError when the endpoint is not who it has to be."""
     connect_timeout: float = 5.0
     """Including the TLS handshake."""
     send_timeout: float = 60.0

@@ -186,7 +186,7 @@ class Downstream(RequestReader):
         head, fields = self._head, self._intake.fields
         self._server.on_complete(
             Completed(
-                self.client.address,
+                log.remote_addr or self.client.address,
                 self._intake.line,
                 status,
                 body,

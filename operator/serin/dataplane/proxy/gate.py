@@ -206,7 +206,7 @@ class Gate:
             route.drop,
             answer,
             dropped,
-            route.upstream,
+            route.upstream if route.upstream_of is None else route.upstream_of(head, client),
             route.max_body,
             LogContext(*fields, user, id_text, True, _shown(client)),
             on_choice,

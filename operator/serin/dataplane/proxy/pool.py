@@ -99,13 +99,15 @@ class UpstreamPool:
         word = "cancelled"
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                await self._loop.create_connection(
+                transport, _ = await self._loop.create_connection(
                     lambda: upstream,
                     choice.address,
                     choice.port,
                     ssl=settings.tls,
                     server_hostname=settings.server_name if settings.tls else None,
                 )
+                if settings.check is not None:
+                    settings.check(transport.get_extra_info("ssl_object"))
             word = ""
         except TimeoutError:
             word = "timeout"

@@ -5,13 +5,12 @@ request is to look things up. Nothing here decides what a request gets, that is 
 """
 
 import logging
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.endpoints import Endpoints
 from serin.dataplane.proxy.entrance import Guards, guards_of
 from serin.dataplane.proxy.finishing import Finish, Wide, finish_for
 from serin.dataplane.proxy.headers import DROPPED
@@ -24,7 +23,7 @@ from serin.refs import Ref, Source
 from serin.routing.beside import Beside
 from serin.routing.decision import Reason
 from serin.routing.outcome import rewrite_searcher
-from serin.routing.plan import Closed, HashBy, Host, PathKind, PathMatch, Policy, Route, RuleId, Upstream, VersionRoute
+from serin.routing.plan import Closed, HashBy, Host, PathKind, PathMatch, Policy, Route, RuleId, VersionRoute
 from serin.routing.rules import CompiledMatches, CompiledRules
 from serin.routing.search import PatternMaker
 from serin.routing.table import RouteTable
@@ -61,20 +60,13 @@ class Workshop:
     patterns: PatternMaker
     hashed: Hash
     clock: Callable[[], float] = time.time
-    endpoint_tls: ssl.SSLContext = field(default_factory=lambda: unverified_context())
-    settings: dict[Upstream, UpstreamSettings] = field(default_factory=dict)
-    """Made once for all routes that speak to their endpoints alike."""
+    endpoints: Endpoints = field(default_factory=Endpoints)
     mirrors: Mirrors = field(default_factory=Mirrors)
-
-    def upstream(self, upstream: Upstream) -> UpstreamSettings:
-        if upstream not in self.settings:
-            self.settings[upstream] = upstream_settings(upstream, self.endpoint_tls)
-        return self.settings[upstream]
 
     def beside(self, beside: Beside) -> ReadyBeside:
         """Who is asked by requests of our own."""
         split = self.splits.split(beside.split, (beside.ident,))
-        return ReadyBeside(split, self.upstream(beside.upstream), beside.name)
+        return ReadyBeside(split, self.endpoints.settings(beside.upstream), beside.name)
 
 
 class RuntimeRoute:
@@ -97,6 +89,7 @@ class RuntimeRoute:
         "route",
         "split",
         "upstream",
+        "upstream_of",
         "vhost",
     )
 
@@ -122,7 +115,9 @@ class RuntimeRoute:
         self.fallback = None if policy.fallback is None else made.beside(policy.fallback)
         """Who serves when no version has an endpoint."""
         self.vhost = compile_parts(split_variables(policy.upstream.vhost), constants) if policy.upstream.vhost else None
-        self.upstream = made.upstream(policy.upstream)
+        self.upstream = made.endpoints.settings(policy.upstream)
+        self.upstream_of = made.endpoints.by_request(policy.upstream)
+        """Where it depends on the request how endpoints are spoken to; None: `upstream` holds for all."""
         self.split = None if route.split is None else made.splits.split(route.split, shape(route))
         self.picker = None if self.split is None else _picker(route, self.split, made, constants)
         """None for a route without rules, keys and cookies: its split is asked directly."""
@@ -174,28 +169,6 @@ def _dropped(policy: Policy, guards: Guards | None) -> frozenset[bytes]:
 def shape(route: Route) -> tuple[str, ...]:
     """The idents of a route's versions in order, by which a split knows whether it is asked about its own."""
     return tuple(v.ident for v in route.versions)
-
-
-def upstream_settings(upstream: Upstream, tls: ssl.SSLContext) -> UpstreamSettings:
-    return UpstreamSettings(
-        tls=tls if upstream.tls else None,
-        tls_key="unverified" if upstream.tls else "",
-        connect_timeout=upstream.connect_timeout,
-        send_timeout=upstream.send_timeout,
-        read_timeout=upstream.read_timeout,
-        tries=upstream.tries,
-        tries_timeout=upstream.tries_timeout,
-        retry_on=frozenset(upstream.next_upstream) - {"off"},
-    )
-
-
-def unverified_context() -> ssl.SSLContext:
-    """TLS to endpoints as ingress-nginx speaks it by default: no name is sent, no certificate verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _picker(route: Route, split: Split, made: Workshop, constants: dict[str, bytes]) -> Picker | None:

@@ -23,6 +23,7 @@ from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.connection_settings import ConnectionSettings, affordable_connections
 from serin.dataplane.proxy.doors import Doors
+from serin.dataplane.proxy.endpoints import Endpoints
 from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.heads import TOO_LARGE
 from serin.dataplane.proxy.mirroring import Mirrors
@@ -38,6 +39,7 @@ from serin.dataplane.proxy.tls import TlsContexts
 from serin.dataplane.proxy.transfer import Transfer
 from serin.errors import SerinError
 from serin.native.hashing import hash64
+from serin.native.limits import Limits
 from serin.native.pattern import Pattern
 from serin.native.worker import Worker
 from serin.render.pages import Pages
@@ -67,10 +69,13 @@ class ProxyWorker:
         self._run_dir = RunDirectory(Path(settings.run_dir))
         self._shared = Worker.attach(self._run_dir.path, settings.index)
         self._asks = Subrequests()
-        workshop = Workshop(self._shared, Pattern, hash64, mirrors=Mirrors(self._asks))
+        workshop = Workshop(
+            self._shared, Pattern, hash64, endpoints=Endpoints(self._certificate), mirrors=Mirrors(self._asks)
+        )
         loaded = LoadedHosts(lambda digest: make_ready(self._run_dir.read_host(digest), workshop), workshop)
         self._taker = PlanTaker(self._run_dir, loaded, self._took, lambda: self._say(f"kept {self._newest}"))
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
+        self._limits = _limits(self._run_dir.path, settings.index)
         self._pages = Pages()
         self._sink = LineSink(settings.access_log_path)
         self._access_log = _access_log(settings, self._sink, self._loop)
@@ -97,6 +102,8 @@ class ProxyWorker:
             watch.close()
             ticking.cancel()
             self._auth.close()
+            if self._limits is not None:
+                self._limits.close()
             await asyncio.sleep(0)  # what was cut says so to the log first
             if self._access_log is not None:
                 self._access_log.flush()
@@ -143,8 +150,11 @@ class ProxyWorker:
         if not self._settings.https_fds:
             return None
         fallback = Path(self._settings.default_certificate or self._run_dir.path / FALLBACK)
-        contexts = TlsContexts(lambda digest: self._run_dir.plan / certificate_file(digest), fallback)
+        contexts = TlsContexts(self._certificate, fallback)
         return contexts.listening(lambda name: gate.site.certificate_of(name))
+
+    def _certificate(self, digest: str) -> Path:
+        return self._run_dir.plan / certificate_file(digest)
 
     # --- plans ---
 
@@ -155,7 +165,7 @@ class ProxyWorker:
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
         if self._gate is None:
-            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks)
+            self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks, self._limits)
             self._planned.set()
             return
         self._gate.site = site
@@ -210,6 +220,15 @@ class ProxyWorker:
             self._shared.count(record.status)
         if self._access_log is not None and record.log.logged:
             self._access_log.add(record)
+
+
+def _limits(run_dir: Path, index: int) -> Limits | None:
+    """Counts of all workers. Without them routes that have limits are closed, and all others are served."""
+    try:
+        return Limits.attach(run_dir, index)
+    except SerinError as error:
+        log.event(_log, log.WORKER_FAILED, level=logging.ERROR, error=str(error))
+        return None
 
 
 def _access_log(settings: WorkerSettings, sink: LineSink, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
