@@ -254,3 +254,10 @@ def test_new_globals_are_in_force_with_the_next_request() -> None:
     assert forwarded(served, request()).answer_prelude == b"X-New: 1\r\n"
     served.gate.take(before)
     assert forwarded(served, request()).answer_prelude == b""
+
+
+def test_lines_may_hold_the_id_of_the_request() -> None:
+    line = HeaderLine("X-Id", "<$req_id>")
+    forward = forwarded(shop(Globals(lines=Lines(to_endpoints=(line,), to_clients=(line,)))), request())
+    assert forward.answer_prelude == b"X-Id: <%b>\r\n" % forward.log.request_id.encode()
+    assert forward.answer_prelude in forward.prelude

@@ -81,7 +81,7 @@ class ReadyErrors:
         return Forward(
             choice,
             b"/" + arguments if len(arguments) > 1 else b"/",
-            one_line(visible_host(head)),
+            one_line(client.host or visible_host(head)),
             prelude,
             _DROPPED,
             lines,

@@ -12,7 +12,8 @@ from serin.dataplane.proxy.changes import NO_CHANGES, Changes
 from serin.dataplane.proxy.compression import ReadyCompression
 from serin.dataplane.proxy.cors import ReadyCors
 from serin.dataplane.proxy.error_pages import ReadyErrors
-from serin.dataplane.proxy.exchange import Answer, Client, Forward, RequestHead
+from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, RequestHead
+from serin.dataplane.proxy.external_auth import REQUEST_ID
 from serin.dataplane.proxy.header_lines import ReadyLines, names_of, without_names
 from serin.dataplane.proxy.mirroring import Mirrors, ReadyMirror
 from serin.dataplane.proxy.subrequest import ReadyBeside
@@ -50,7 +51,7 @@ class Wide:
         self.compression = ReadyCompression(settings.compression) if settings.compression.gzip else None
         self.fallback = None if settings.fallback is None or made is None else made.beside(settings.fallback)
         """Who answers requests of no host; None: our own 404."""
-        self.unrouted = finish_for(Policy(errors=settings.errors), self, {})
+        self.unrouted = finish_for(Policy(errors=settings.errors), self, {"server_name": b"_"})
         """For requests that no route takes."""
 
 
@@ -76,8 +77,9 @@ class Finish:
         lines = wide.globals.lines
         connection = policy.upstream.connection
         asked = (HeaderLine("Connection", connection),) if connection else ()
-        self._to_endpoints = ReadyLines((*lines.to_endpoints, *asked), constants)
-        self._to_clients = ReadyLines((*lines.to_clients, *policy.answer_headers), constants)
+        known = {**constants, "request_id": REQUEST_ID, "req_id": REQUEST_ID}
+        self._to_endpoints = ReadyLines((*lines.to_endpoints, *asked), known)
+        self._to_clients = ReadyLines((*lines.to_clients, *policy.answer_headers), known)
         self._cors = None if policy.cors is None else ReadyCors(policy.cors)
         self._errors = _errors(policy, wide)
         self._changes = _changes(policy, wide, self._errors, constants)
@@ -113,7 +115,7 @@ class Finish:
 
     def _forward(self, forward: Forward, head: RequestHead, client: Client, path: bytes) -> Forward:
         self._ask(forward, head, client, path)
-        lines, cors = self._lines(forward.answer_prelude, head, client, path)
+        lines, cors = self._lines(forward.answer_prelude, head, client, path, forward.log)
         forward.answer_prelude = lines
         forward.answer_drop = (self._generated if cors else self._answer_drops).of(forward.answer_drop)
         if forward.changes is None:
@@ -126,7 +128,7 @@ class Finish:
         asked = self._to_endpoints
         if not asked.names:
             return
-        own = asked.text(head, client, path)
+        own = _with_id(asked.text(head, client, path), forward.log)
         forward.drop = self._drops.of(forward.drop)
         if _HOST in asked.names:
             for line in own.split(b"\r\n"):
@@ -135,9 +137,11 @@ class Finish:
             own = without_names(own, frozenset((_HOST,)))
         forward.prelude = without_names(forward.prelude, asked.names) + own
 
-    def _lines(self, before: bytes, head: RequestHead, client: Client, path: bytes) -> tuple[bytes, bool]:
+    def _lines(
+        self, before: bytes, head: RequestHead, client: Client, path: bytes, log: LogContext | None
+    ) -> tuple[bytes, bool]:
         """The header lines of the answer, and whether lines of CORS are among them. `before`: what there is already."""
-        lines = self._to_clients.text(head, client, path)
+        lines = _with_id(self._to_clients.text(head, client, path), log)
         cors = b"" if self._cors is None else self._cors.lines(head)
         if cors and lines and self._cors is not None:
             lines = without_names(lines, self._cors.names)
@@ -149,7 +153,7 @@ class Finish:
         context = answer.log
         if context is not None:
             context.logged = self._logged
-        lines, _ = self._lines(answer.lines, head, client, path)
+        lines, _ = self._lines(answer.lines, head, client, path, context)
         if (
             self._errors is not None
             and answer.status in self._errors.codes
@@ -210,6 +214,10 @@ def finish_for(policy: Policy, wide: Wide, constants: Mapping[str, bytes]) -> Fi
     if not everywhere and not here and policy.access_log:
         return None
     return Finish(policy, wide, constants)
+
+
+def _with_id(lines: bytes, log: LogContext | None) -> bytes:
+    return lines.replace(REQUEST_ID, b"" if log is None else log.request_id.encode()) if lines else lines
 
 
 def _errors(policy: Policy, wide: Wide) -> ReadyErrors | None:
