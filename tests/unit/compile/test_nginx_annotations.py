@@ -109,9 +109,10 @@ def test_protocols(word: str, on_nginx: tuple[Protocol, bool]) -> None:
     assert (upstream.protocol, upstream.tls) == on_nginx
     assert "backend-protocol-unsupported" not in codes(nginx(notes))
     by_proxy = compile_objects(ingress("main", notes=notes))
-    assert (policy(by_proxy).upstream.protocol, policy(by_proxy).upstream.tls) == (Protocol.HTTP, word == "HTTPS")
+    spoken = Protocol.AUTO_HTTP if word == "AUTO_HTTP" else Protocol.HTTP
+    assert (policy(by_proxy).upstream.protocol, policy(by_proxy).upstream.tls) == (spoken, word == "HTTPS")
     told = [p.text for p in by_proxy.problems if p.code == "backend-protocol-unsupported"]
-    assert len(told) == (word not in ("HTTP", "HTTPS"))
+    assert len(told) == (word not in ("HTTP", "HTTPS", "AUTO_HTTP"))
     assert all(NEEDS in text for text in told)
 
 

@@ -313,7 +313,6 @@ def test_a_bad_realm_counts_as_absent(realm: str) -> None:
         {"enable-owasp-core-rules": "true"},
         {"enable-modsecurity": "true"},
         {"modsecurity-snippet": "SecRuleEngine On"},
-        {"proxy-ssl-verify": "on"},
         {"configuration-snippet": "deny all;"},
         {"server-snippet": "location /x { return 403; }"},
         {"configuration-snippet": "satisfy any;\nauth_request /x;"},
@@ -336,7 +335,6 @@ def test_access_rules_that_are_not_honoured_close(notes: dict[str, str]) -> None
         {"enable-modsecurity": "false"},
         {"enable-modsecurity": "False"},
         {"auth-tls-verify-client": "off"},
-        {"proxy-ssl-verify": "off"},
         {"satisfy": "all"},
         {"enable-cors": "false"},
         {"proxy-buffering": "off"},
@@ -355,7 +353,6 @@ def test_values_that_ask_for_nothing_are_no_problem(notes: dict[str, str]) -> No
         ({"configuration-snippet": 'more_set_headers "X-A: 1";'}, "error"),
         ({"configuration-snippet": 'add_header Access-Control-Allow-Origin "*";'}, "error"),
         ({"proxy-buffer-size": "lots"}, "warning"),
-        ({"proxy-ssl-name": "pods.example"}, "error"),
         ({"enable-opentelemetry": "true"}, "warning"),
     ],
 )
@@ -527,8 +524,8 @@ def test_bad_endpoint_settings_count_as_absent(name: str, value: str) -> None:
     assert "annotation-invalid" in codes(compiled)
 
 
-@pytest.mark.parametrize(("protocol", "severity"), [("AUTO_HTTP", "warning"), ("GRPC", "error"), ("fcgi", "error")])
-def test_protocols_that_count_as_http(protocol: str, severity: str) -> None:
+@pytest.mark.parametrize("protocol", ["GRPC", "fcgi"])
+def test_protocols_that_count_as_http(protocol: str) -> None:
     compiled = with_notes({"backend-protocol": protocol})
     assert not route(compiled).policy.upstream.tls
-    assert problem(compiled, "backend-protocol-unsupported").severity == severity
+    assert problem(compiled, "backend-protocol-unsupported").severity == "error"

@@ -23,8 +23,8 @@ PROTOCOL = Annotation(
     _R,
     _L,
     "How the endpoints are spoken to: `HTTP` or `HTTPS` (their certificate is not checked unless `proxy-ssl-verify` "
-    "asks for it). With the nginx plane also `GRPC`, `GRPCS`, `FCGI`, and `AUTO_HTTP`, which is HTTPS exactly when the "
-    "client uses it; the proxy plane takes these four for HTTP.",
+    "asks for it), or `AUTO_HTTP`, which is HTTPS exactly when the client uses it. With the nginx plane also `GRPC`, "
+    "`GRPCS` and `FCGI`; the proxy plane takes these three for HTTP.",
 )
 VHOST = Annotation(
     "upstream-vhost",
@@ -128,13 +128,10 @@ def _protocol(values: Values, plane: str, findings: Findings) -> tuple[Protocol,
     word = values.get(PROTOCOL)
     if word in ("HTTP", "HTTPS"):
         return Protocol.HTTP, word == "HTTPS"
-    source = values.source(PROTOCOL)
-    if plane == "nginx":
-        return {"AUTO_HTTP": Protocol.AUTO_HTTP, "FCGI": Protocol.FCGI}.get(word, Protocol.GRPC), word == "GRPCS"
     if word == "AUTO_HTTP":
-        text = "AUTO_HTTP needs the nginx plane (--plane nginx), expected HTTP or HTTPS; it counts as HTTP"
-        findings.warning(source, "backend-protocol-unsupported", text)
-    else:
-        text = f"{word} needs the nginx plane (--plane nginx), expected HTTP or HTTPS; it counts as HTTP"
-        findings.error(source, "backend-protocol-unsupported", text)
+        return Protocol.AUTO_HTTP, False
+    if plane == "nginx":
+        return Protocol.FCGI if word == "FCGI" else Protocol.GRPC, word == "GRPCS"
+    text = f"{word} needs the nginx plane (--plane nginx), expected HTTP or HTTPS; it counts as HTTP"
+    findings.error(values.source(PROTOCOL), "backend-protocol-unsupported", text)
     return Protocol.HTTP, False

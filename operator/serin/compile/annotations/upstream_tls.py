@@ -8,7 +8,7 @@ from typing import Any
 from serin.compile.annotations import grammar
 from serin.compile.annotations.buffering import SWITCH
 from serin.compile.annotations.grammar import Grammar
-from serin.compile.annotations.model import NGINX, Annotation, Concern, Fate, Scope, Values
+from serin.compile.annotations.model import Annotation, Concern, Fate, Scope, Values
 from serin.compile.annotations.references import SECRET, secret_of
 from serin.compile.findings import Findings
 from serin.compile.options import Key
@@ -43,7 +43,6 @@ SECRET_NAME = Annotation(
     _I,
     "Secret of the Ingress's own namespace with our certificate for the endpoints (`tls.crt`, `tls.key`), with the "
     "authorities that theirs are checked by (`ca.crt`), or both. Without the Secret, requests get 503.",
-    planes=NGINX,
     fate=Fate.CLOSED,
 )
 VERIFY = Annotation(
@@ -53,7 +52,6 @@ VERIFY = Annotation(
     _A,
     _I,
     "`on`: the endpoint's certificate has to be of `ca.crt` in `proxy-ssl-secret`, and for `proxy-ssl-name`; else 502.",
-    planes=NGINX,
     neutral=frozenset({"off"}),
 )
 VERIFY_DEPTH = Annotation(
@@ -63,11 +61,8 @@ VERIFY_DEPTH = Annotation(
     _R,
     _I,
     "Longest chain from an endpoint's certificate to an authority.",
-    planes=NGINX,
 )
-CIPHERS = Annotation(
-    "proxy-ssl-ciphers", CIPHERS_GRAMMAR, "", _R, _I, "Ciphers towards the endpoints, up to TLS 1.2.", planes=NGINX
-)
+CIPHERS = Annotation("proxy-ssl-ciphers", CIPHERS_GRAMMAR, "", _R, _I, "Ciphers towards the endpoints, up to TLS 1.2.")
 NAME = Annotation(
     "proxy-ssl-name",
     grammar.pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?", "a host name"),
@@ -76,12 +71,9 @@ NAME = Annotation(
     _I,
     "Name that the endpoint's certificate has to be for, and that is sent with `proxy-ssl-server-name`. Default: the "
     "Host that the endpoint gets.",
-    planes=NGINX,
     fate=Fate.CLOSED,
 )
-PROTOCOLS = Annotation(
-    "proxy-ssl-protocols", PROTOCOL_WORDS, (), _R, _I, "Versions of TLS towards the endpoints.", planes=NGINX
-)
+PROTOCOLS = Annotation("proxy-ssl-protocols", PROTOCOL_WORDS, (), _R, _I, "Versions of TLS towards the endpoints.")
 SERVER_NAME = Annotation(
     "proxy-ssl-server-name",
     SWITCH,
@@ -89,7 +81,6 @@ SERVER_NAME = Annotation(
     _R,
     _I,
     "`on`: the endpoint is told the name (SNI).",
-    planes=NGINX,
     neutral=frozenset({"off"}),
 )
 
