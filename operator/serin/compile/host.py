@@ -180,7 +180,7 @@ def _add_rule(
     warn_of_literal(rule, table.findings)
     table.add(rule, plain_match(rule), policy, canaries, canary_route)
     if policy.closed is None and wants_slash_redirect(rule, rules):
-        table.add_slash_redirect(rule)
+        table.add_slash_redirect(rule, policy)
 
 
 def _add_fallback(

@@ -93,10 +93,20 @@ class RouteTable:
         policy = replace(last.policy, rewrite=None, forwarded_prefix="")
         self.routes.append(replace(last, match=PathMatch(PathKind.REGEX, rule.id.path), policy=policy))
 
-    def add_slash_redirect(self, rule: Rule) -> None:
-        """`/foo` is sent to `/foo/`, where only the latter is served: nginx does so for all that it passes on."""
+    def add_slash_redirect(self, rule: Rule, policy: Policy) -> None:
+        """`/foo` is sent to `/foo/`, where only the latter is served: nginx does so for all that it passes on.
+
+        Of the path's policy counts what shapes the answer.
+        """
         match = PathMatch(PathKind.EXACT, rule.id.path[:-1])
-        route = Route(match, rule.id, rule.reading.ref, None, (), _NO_POLICY, True, rule.path.source)
+        shape = Policy(
+            answer_headers=policy.answer_headers,
+            relative_redirects=policy.relative_redirects,
+            port_in_redirects=policy.port_in_redirects,
+            access_log=policy.access_log,
+        )
+        shape = _NO_POLICY if shape == _NO_POLICY else shape
+        route = Route(match, rule.id, rule.reading.ref, None, (), shape, True, rule.path.source)
         self.routes.append(route)
 
     def add_fallback(self, host: str, match: PathMatch, policy: Policy, ref: Ref, service: Key | None) -> None:
