@@ -168,7 +168,8 @@ class Backends:
             "headers": [[n, v] for n, v in headers if n.lower() != "host"],
             "body_len": len(body),
         }
-        writer.write(_answer(method, name, received, query))
+        told = {**lower, ":method": method, ":target": target, ":body": str(len(body))}
+        writer.write(_answer(method, name, received, query, told))
         await writer.drain()
         return version == "HTTP/1.1" and lower.get("connection", "").lower() != "close"
 
@@ -205,13 +206,17 @@ async def _read_body(reader: asyncio.StreamReader, lower: Mapping[str, str]) -> 
     return await reader.readexactly(int(lower.get("content-length", "0")))
 
 
-def _answer(method: str, name: str, received: dict[str, Any], query: Mapping[str, list[str]]) -> bytes:
+def _answer(
+    method: str, name: str, received: dict[str, Any], query: Mapping[str, list[str]], told: Mapping[str, str]
+) -> bytes:
+    """`set=Name:Value`: a header. `got=name`: X-Got-Name with the request's header, `:method`, `:target`, `:body`."""
     status = int(query.get("status", ["200"])[0])
     body = b"" if status in (204, 304) else json.dumps(received).encode() + b"\n"
     lines = [f"HTTP/1.1 {status} Echo", f"X-Echo-Backend: {name}", "Content-Type: application/json"]
     for header in query.get("set", ()):
         key, _, value = header.partition(":")
         lines.append(f"{key}: {value}")
+    lines += [f"X-Got-{asked.removeprefix(':')}: {told.get(asked.lower(), '-')}" for asked in query.get("got", ())]
     if status not in (204, 304):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)

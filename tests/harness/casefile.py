@@ -9,6 +9,7 @@ import functools
 import json
 import pathlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +80,29 @@ class Case:
 def load(path: pathlib.Path) -> list[Case]:
     document = yaml.load(path.read_text(), yaml.CSafeLoader)
     listed = document["meta"].get("headers") == "listed"
-    return [Case(path.stem, spec, document["fixtures"], listed) for spec in document["cases"]]
+    return [Case(path.stem, expanded(spec), document["fixtures"], listed) for spec in document["cases"]]
+
+
+def expanded(spec: dict[str, Any]) -> dict[str, Any]:
+    """The short form written out: Ingresses with `notes` instead of a spec, requests without a host."""
+    if "notes" not in spec and all("spec" in item for item in spec["ingresses"]):
+        return spec
+    host = f"{spec['id']}.example"
+    short = [{"notes": spec["notes"]}] if "notes" in spec else spec.get("ingresses", [])
+    ingresses = [item if "spec" in item else ingress_of(number, host, item) for number, item in enumerate(short, 1)]
+    requests = [{"host": host, "path": "/", **request} for request in spec["requests"]]
+    return {"services": ["main"], **spec, "ingresses": ingresses, "requests": requests}
+
+
+def ingress_of(number: int, default: str, short: Mapping[str, Any]) -> Manifest:
+    """`notes` without prefix; `path`, `service`, `host` and `name` where they are not the usual ones."""
+    annotations = {f"nginx.ingress.kubernetes.io/{key}": value for key, value in short["notes"].items()}
+    backend = {"service": {"name": short.get("service", "main"), "port": {"number": 80}}}
+    paths = [{"path": short.get("path", "/"), "pathType": "Prefix", "backend": backend}]
+    spec = {"ingressClassName": "nginx", "rules": [{"host": short.get("host", default), "http": {"paths": paths}}]}
+    name = short.get("name", "main" if number == 1 else f"main-{number}")
+    metadata = {"name": name, "annotations": annotations}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec}
 
 
 def write_manifests(folder: pathlib.Path, cases: list[Case], network: Network) -> None:

@@ -25,5 +25,11 @@ FAMILY = (
     ),
     unsupported("server-snippet", _R, Scope.INGRESS, "Raw nginx text of a host.", instead=_INSTEAD, guards=guards),
     unsupported("stream-snippet", _R, Scope.INGRESS, "Raw nginx text for TCP and UDP.", guards=guards),
-    unsupported("auth-snippet", _R, Scope.LOCATION, "Raw nginx text of external authentication.", guards=guards),
+    unsupported(
+        "auth-snippet",
+        Concern.ACCESS,
+        Scope.LOCATION,
+        "Raw nginx text of the question to `auth-url`, which may decide its answer.",
+        instead="use auth-proxy-set-headers for headers, auth-method for the method",
+    ),
 )
