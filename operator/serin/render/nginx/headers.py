@@ -73,6 +73,8 @@ def headers_of(
     prefix = Template((policy.forwarded_prefix,)) if policy.forwarded_prefix else None
     certificate = None if client_auth is None else policy.pass_client_certificate
     host = sent_host(route) or usual.host
+    if policy.upstream.connection:
+        given = (Given("Connection", Template((policy.upstream.connection,))), *given)
     found = replace(
         usual,
         host=host,

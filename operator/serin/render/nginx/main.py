@@ -24,8 +24,9 @@ from serin.render.nginx.pages import ErrorLines, ErrorPage, Pages
 from serin.render.nginx.refusals import Refusal, refusals
 from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.values import File, Pattern, Template, Text, Variable
-from serin.routing.plan import Globals, Host
+from serin.routing.plan import Globals, Host, Protocol
 
+_HTTP, _HTTPS = 80, 443
 MOST_WORKERS = 64
 """Each takes a row of the shared memory, and so do those before a reload."""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -47,6 +48,7 @@ class HostFile:
     """Answers of its authentication servers are cached."""
     escapes: bool = False
     """The address asked for is needed in another URL."""
+    fastcgi: bool = False
 
 
 def host_file(host: Host, file: str) -> HostFile:
@@ -63,6 +65,7 @@ def host_file(host: Host, file: str) -> HostFile:
         counts_connections(policies),
         any(auth.cache_key for auth in asked),
         bool(asked),
+        any(policy.upstream.protocol is Protocol.FCGI for policy in policies),
     )
 
 
@@ -174,6 +177,20 @@ class Main:
     @property
     def origin(self) -> Template:
         return Template(("https://", Variable("host"), self.https_port))
+
+    @property
+    def plain_origin_port(self) -> Template:
+        port = self.settings.visible_http_port
+        return Template(("http://", Variable("host"), "" if port == _HTTP else f":{port}"))
+
+    @property
+    def origin_port(self) -> Template:
+        port = self.settings.visible_https_port
+        return Template(("https://", Variable("host"), self.https_port or ("" if port == _HTTPS else f":{port}")))
+
+    @property
+    def fastcgi(self) -> bool:
+        return any(host.fastcgi for host in self.hosts)
 
     @property
     def https_url(self) -> Template:

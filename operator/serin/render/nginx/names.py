@@ -24,6 +24,7 @@ class Scheme(StrEnum):
     HTTPS = "https"
     GRPC = "grpc"
     GRPCS = "grpcs"
+    FASTCGI = "fastcgi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def schemes(upstream: Upstream) -> tuple[Scheme, ...]:
         return (Scheme.HTTP, Scheme.HTTPS)
     if upstream.protocol is Protocol.GRPC:
         return (Scheme.GRPCS if upstream.tls else Scheme.GRPC,)
+    if upstream.protocol is Protocol.FCGI:
+        return (Scheme.FASTCGI,)
     return (Scheme.HTTPS if upstream.tls else Scheme.HTTP,)
 
 

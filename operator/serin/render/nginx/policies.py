@@ -13,7 +13,7 @@ from serin.render.nginx.spec import encode
 from serin.render.nginx.syntax import Choice, UnknownSyntaxError, parse
 from serin.render.nginx.values import Pattern, Template, Text, Variable
 from serin.routing.paths import escape
-from serin.routing.plan import PathKind, PathMatch, Rewrite, Route, TlsRedirect, UrlRedirect
+from serin.routing.plan import PathKind, PathMatch, Policy, Rewrite, Route, TlsRedirect, UrlRedirect
 
 _CHUNK = MAX_TOKEN // 16
 """Characters that surely fit a token: four bytes to a character, or sixteen to a `$`."""
@@ -56,7 +56,7 @@ def always(route: Route) -> Answer | None:
     if route.slash_redirect:
         path = escape(route.match.path.encode("utf-8", "replace")).decode("ascii")
         parts: tuple[str | Variable, ...] = (
-            Variable("serin_origin"),
+            *_origin(policy, "serin_origin_port" if policy.port_in_redirects else "serin_origin"),
             path + "/",
             Variable("is_args"),
             Variable("args"),
@@ -66,14 +66,19 @@ def always(route: Route) -> Answer | None:
         parts = (Variable("scheme"), "://", Variable("best_http_host"), policy.app_root.path)
         return Answer(302, Template(parts), without_hsts=True)
     if policy.redirect is not None:
-        return Answer(policy.redirect.code, _redirect(policy.redirect))
+        return Answer(policy.redirect.code, _redirect(policy.redirect, policy))
     return None
 
 
-def _redirect(redirect: UrlRedirect) -> Template:
+def _redirect(redirect: UrlRedirect, policy: Policy) -> Template:
     if redirect.code in _LOCATION_CODES and redirect.url.startswith("/"):
-        return Template((Variable("serin_origin"), redirect.url))
+        return Template((*_origin(policy, "serin_origin"), redirect.url))
     return Template((redirect.url,))
+
+
+def _origin(policy: Policy, name: str) -> tuple[Variable, ...]:
+    """What a path in a Location begins with: nothing with relative-redirects."""
+    return () if policy.relative_redirects else (Variable(name),)
 
 
 def to_https(redirect: TlsRedirect) -> Answer:

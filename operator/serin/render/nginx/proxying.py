@@ -3,8 +3,9 @@
 The usual values stand once in nginx.conf's http block (main.j2); both come from the same defaults of the plan.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from serin.render.nginx import fastcgi
 from serin.render.nginx.headers import USUAL as USUAL_HEADERS
 from serin.render.nginx.headers import Given, Headers, headers_of, sent_host
 from serin.render.nginx.names import Scheme, schemes, upstream_key
@@ -49,7 +50,7 @@ class EndpointTls:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """`module` is the first part of every directive: proxy or grpc. None: as usual."""
+    """`module` is the first part of every directive: proxy, grpc or fastcgi. None: as usual."""
 
     module: str
     to: Template
@@ -63,6 +64,9 @@ class Proxy:
     buffers: Buffers | None
     tls: EndpointTls | None
     http10: bool
+    index: Text | None = None
+    params: tuple[Given, ...] = ()
+    """Of FastCGI, in the place of `headers`."""
 
 
 def proxy_of(
@@ -77,7 +81,21 @@ def proxy_of(
     upstream = route.policy.upstream
     headers = headers_of(route, client_auth, usual, given)
     name = sent_host(route) or Template((Variable("host"),))
-    return _proxy(upstream, settings, _target(upstream, stock), headers, upstream.buffering, name)
+    proxy = _proxy(upstream, settings, _target(upstream, stock), headers, upstream.buffering, name)
+    return _fastcgi(proxy, route, usual) if upstream.protocol is Protocol.FCGI else proxy
+
+
+def _fastcgi(proxy: Proxy, route: Route, usual: Headers) -> Proxy:
+    return replace(
+        proxy,
+        module="fastcgi",
+        headers=None,
+        next_upstream=None if proxy.next_upstream is None else fastcgi.words(proxy.next_upstream),
+        tls=None,
+        http10=False,
+        index=fastcgi.index_of(route),
+        params=fastcgi.params(route, proxy.headers or usual),
+    )
 
 
 def beside_proxy(beside: Beside, to: Template, settings: NginxSettings, buffering: Buffering, host: Template) -> Proxy:
@@ -116,6 +134,8 @@ def _target(upstream: Upstream, stock: Template | None) -> Template:
     found = schemes(upstream)
     auto = len(found) > 1
     start: tuple[str | Variable, ...] = (Variable("scheme"), "://") if auto else (f"{found[0]}://",)
+    if found[0] is Scheme.FASTCGI:
+        start = ()
     if stock is not None:
         return Template((*start, *stock.parts))
     name = upstream_key(upstream, Scheme.HTTPS if auto else found[0]).name

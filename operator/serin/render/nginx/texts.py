@@ -29,6 +29,12 @@ def text_of_all(text: str, headers: Headers) -> Template:
     return Template(tuple(_line(part) for part in wide_text(split_variables(text), more).parts))
 
 
+def fastcgi_text(route: Route, text: str, headers: Headers) -> Template:
+    """A FastCGI parameter: the script's name may be in it, too."""
+    more = _more(headers) | {name: Variable(name) for name in ("document_root", "fastcgi_script_name")}
+    return key_text(route, HashBy(split_variables(text)), more | {"server_name": route.rule.host or "_"})
+
+
 def speaks_of_routes(text: str) -> bool:
     """Whether a text for all hosts needs the variables in `OF_ROUTES`."""
     return any(part[1:] in OF_ROUTES for part in split_variables(text) if is_variable_part(part))
