@@ -19,7 +19,8 @@ ACCESS = """
 allowlist-source-range denylist-source-range auth-secret auth-secret-type auth-type auth-url auth-tls-match-cn
 auth-tls-secret auth-tls-verify-client auth-tls-verify-depth limit-connections limit-rpm limit-rps enable-modsecurity
 enable-owasp-core-rules modsecurity-snippet proxy-ssl-verify satisfy auth-method auth-response-headers
-auth-proxy-set-headers auth-cache-key auth-cache-duration enable-global-auth limit-burst-multiplier limit-allowlist
+auth-proxy-set-headers auth-snippet auth-cache-key auth-cache-duration enable-global-auth
+limit-burst-multiplier limit-allowlist
 """
 OTHERS = """
 server-alias backend-protocol auth-realm canary canary-by-cookie canary-by-header canary-by-header-pattern
@@ -28,7 +29,7 @@ client-body-buffer-size configuration-snippet connection-proxy-header cors-allow
 cors-allow-methods cors-allow-origin cors-expose-headers cors-max-age enable-cors custom-http-errors custom-headers
 default-backend disable-proxy-intercept-errors auth-always-set-cookie auth-keepalive auth-keepalive-requests
 auth-keepalive-share-vars auth-keepalive-timeout auth-request-redirect auth-signin auth-signin-redirect-param
-auth-snippet fastcgi-index fastcgi-params-configmap http2-push-preload load-balance enable-access-log
+fastcgi-index fastcgi-params-configmap http2-push-preload load-balance enable-access-log
 enable-rewrite-log mirror-host mirror-request-body mirror-target modsecurity-transaction-id enable-opentelemetry
 opentelemetry-operation-name opentelemetry-trust-incoming-span proxy-body-size proxy-buffer-size proxy-buffering
 proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout proxy-cookie-domain proxy-cookie-path
