@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from json.encoder import encode_basestring_ascii as _text
-from typing import Protocol
+from typing import Any, Protocol
 
 BLOCK_BYTES = 65536
 FLUSH_SECONDS = 1.0
@@ -96,6 +96,11 @@ class AccessLog:
         self._size = 0
         self._second = -1
         self._stamp = ""
+        self._own: Callable[[Any, int], str] | None = None
+
+    def use(self, line: "Callable[[Any, int], str] | None") -> None:
+        """Lines are made by `line` from now on (serin.telemetry.log_format), None: in the format given at first."""
+        self._own = line
 
     def add(self, exchange: Exchange) -> None:
         """Log an exchange that has just ended."""
@@ -103,7 +108,10 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._stamp = iso_time(second) if self._json else local_time(second)
-        line = json_line(exchange, self._stamp) if self._json else upstreaminfo(exchange, self._stamp)
+        if self._own is not None:
+            line = self._own(exchange, second)
+        else:
+            line = json_line(exchange, self._stamp) if self._json else upstreaminfo(exchange, self._stamp)
         lines = self._lines
         if not lines:
             self._later(FLUSH_SECONDS, self.flush)
@@ -115,7 +123,7 @@ class AccessLog:
     def flush(self) -> None:
         """Hand on what was gathered; to be called once more before the process ends."""
         if self._lines:
-            block = "".join(self._lines).encode("ascii")
+            block = "".join(self._lines).encode("latin-1")
             self._lines.clear()
             self._size = 0
             self._write(block)
@@ -127,7 +135,7 @@ def upstreaminfo(e: Exchange, stamp: str) -> str:
     if e.earlier:
         upstream = _attempts(e)
     elif e.upstream_addr:
-        seconds = _seconds(e.upstream_time)
+        seconds = seconds_text(e.upstream_time)
         upstream = f"{e.upstream_addr} {e.upstream_length} {seconds} {e.upstream_status or '-'}"
     else:
         upstream = "- - - -"
@@ -137,7 +145,7 @@ def upstreaminfo(e: Exchange, stamp: str) -> str:
     request = e.request.decode("ascii") if _find_unsafe(e.request) is None else quote(e.request)
     return (
         f'{e.remote_addr} - {user} [{stamp}] "{request or "-"}" {e.status} {e.body_bytes} '
-        f'"{referer}" "{agent}" {e.request_length} {_seconds(e.request_time)} '
+        f'"{referer}" "{agent}" {e.request_length} {seconds_text(e.request_time)} '
         f"[{c.upstream}] [{c.alternative}] {upstream} {c.request_id or '-'}\n"
     )
 
@@ -150,10 +158,10 @@ def json_line(e: Exchange, stamp: str) -> str:
         f'"host":{_text(e.host)},"request":{_text(_readable(e.request))},"status":{e.status},'
         f'"body_bytes_sent":{e.body_bytes},"referer":{_text(_readable(e.referer))},'
         f'"user_agent":{_text(_readable(e.user_agent))},"request_length":{e.request_length},'
-        f'"request_time":{_seconds(e.request_time)},"namespace":{_text(c.namespace)},"ingress":{_text(c.ingress)},'
+        f'"request_time":{seconds_text(e.request_time)},"namespace":{_text(c.namespace)},"ingress":{_text(c.ingress)},'
         f'"service":{_text(c.service)},"service_port":{_text(c.port)},"version":{_text(c.version)},"reason":{_text(c.reason)},'
         f'"upstream_addr":"{e.upstream_addr}","upstream_response_length":{e.upstream_length},'
-        f'"upstream_response_time":{_seconds(e.upstream_time)},"upstream_status":{e.upstream_status},'
+        f'"upstream_response_time":{seconds_text(e.upstream_time)},"upstream_status":{e.upstream_status},'
         f'"request_id":{_text(c.request_id)}{_json_attempts(e.earlier) if e.earlier else ""}}}\n'
     )
 
@@ -195,7 +203,7 @@ def _quoted(value: bytes) -> str:
     return text
 
 
-def _seconds(value: float) -> str:
+def seconds_text(value: float) -> str:
     """nginx's times: seconds with three decimals, cut off."""
     ms = int(value * 1000)
     if 0 <= ms < 1000:
@@ -211,7 +219,7 @@ def _attempts(e: Exchange) -> str:
     fields = (
         [address for address, _, _, _ in tries],
         [str(length) for _, length, _, _ in tries],
-        [_seconds(seconds) for _, _, seconds, _ in tries],
+        [seconds_text(seconds) for _, _, seconds, _ in tries],
         [str(status or "-") for _, _, _, status in tries],
     )
     return " ".join(", ".join(values) for values in fields)
@@ -219,7 +227,7 @@ def _attempts(e: Exchange) -> str:
 
 def _json_attempts(earlier: Sequence[Attempt]) -> str:
     attempts = (
-        f'{{"addr":"{a.address}","length":{a.length},"time":{_seconds(a.seconds)},"status":{a.status}}}'
+        f'{{"addr":"{a.address}","length":{a.length},"time":{seconds_text(a.seconds)},"status":{a.status}}}'
         for a in earlier
     )
     return f',"attempts":[{",".join(attempts)}]'

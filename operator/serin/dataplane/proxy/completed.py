@@ -5,7 +5,8 @@ Holds values as they were on the wire; quoting is the log's business. Made for e
 
 from dataclasses import dataclass
 
-from serin.dataplane.proxy.exchange import LogContext
+from serin.dataplane.proxy.exchange import Client, LogContext
+from serin.dataplane.proxy.heads import Fields
 
 
 @dataclass(slots=True)
@@ -48,3 +49,6 @@ class Completed:
     """As in Attempt."""
     earlier: tuple[Attempt, ...] = ()
     """Attempts before that one, in order."""
+    fields: Fields | None = None
+    """The request's headers, for logs that name some; good until the next request is read."""
+    client: Client | None = None

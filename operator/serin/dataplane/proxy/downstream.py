@@ -196,6 +196,8 @@ class Downstream(RequestReader):
                 fields.referer,
                 fields.user_agent,
                 head.host if head is not None else "",
+                fields=fields,
+                client=self.client,
             )
         )
 

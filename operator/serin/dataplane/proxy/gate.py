@@ -24,8 +24,8 @@ from serin.dataplane.proxy.headers import (
     visible_host,
 )
 from serin.dataplane.proxy.limiting import Counts
-from serin.dataplane.proxy.picking import BY_SPLIT, Hash, client_key
-from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, RuntimeHost, RuntimeRoute
+from serin.dataplane.proxy.picking import BY_SPLIT, Hash, Split, client_key
+from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, OwnFields, RuntimeHost, RuntimeRoute
 from serin.dataplane.proxy.site import Site
 from serin.dataplane.proxy.subrequest import ReadyBeside, Subrequests
 from serin.errors import CorruptFileError, SerinError
@@ -252,7 +252,7 @@ class Gate:
         if isinstance(choice, int):
             return None
         request_id, id_text = self._ids.of(head)
-        log = LogContext(*fields, "", id_text, True, _shown(client))
+        log = LogContext(*fields, "", id_text, True, _shown(client), _counts(fields))
         visible = client.host or visible_host(head)
         lines = endpoint_lines(head, client, visible, request_id, b"")
         if code:
@@ -325,8 +325,13 @@ class Gate:
     ) -> Answer:
         if hsts and client.tls and self.site.hsts:
             headers.append((HSTS, self.site.hsts))
-        context = LogContext(*fields, "", self._ids.of(head)[1], True, _shown(client))
+        context = LogContext(*fields, "", self._ids.of(head)[1], True, _shown(client), _counts(fields))
         return Answer(status, headers, body, log=context, close=close)
+
+
+def _counts(fields: LogFields) -> Split | None:
+    """Who counts what no version of the route answered."""
+    return fields.split if isinstance(fields, OwnFields) else None
 
 
 def _shown(client: Client) -> str:

@@ -35,6 +35,13 @@ _log = logging.getLogger(__name__)
 LogFields = tuple[str, str, str, str, str, str, str, str]
 """The first eight fields of LogContext: namespace to reason."""
 
+
+class OwnFields(tuple[str, str, str, str, str, str, str, str]):
+    """Names in answers of our own to a route's requests, with the split that counts these."""
+
+    split: Split | None = None
+
+
 NO_ROUTE: LogFields = ("", "", "", "", "upstream-default-backend", "", "", "")
 """What ingress-nginx logs of requests that no Ingress takes."""
 
@@ -121,7 +128,8 @@ class RuntimeRoute:
         self.split = None if route.split is None else made.splits.split(route.split, shape(route))
         self.picker = None if self.split is None else _picker(route, self.split, made, constants)
         """None for a route without rules, keys and cookies: its split is asked directly."""
-        self.log = _names(route, main, "", "")
+        self.log = OwnFields(_names(route, main, "", ""))
+        self.log.split = self.split
         self.fields = tuple({r: _names(route, v, v.name, r) for r in Reason} for v in route.versions)
 
     def finish_under(self, wide: Wide) -> Finish | None:

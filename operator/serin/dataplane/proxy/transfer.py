@@ -12,7 +12,7 @@ from serin.dataplane.proxy.answers import CHUNKED_LINE, CLOSE, KEEP_ALIVE, Answe
 from serin.dataplane.proxy.client_link import HOLD_CONNECTING, HOLD_UPLOAD
 from serin.dataplane.proxy.completed import Attempt, Completed
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
-from serin.dataplane.proxy.exchange import FINE, Choice, Forward, RequestHead
+from serin.dataplane.proxy.exchange import FINE, Choice, Client, Forward, RequestHead
 from serin.dataplane.proxy.framing import LAST_CHUNK, chunk
 from serin.dataplane.proxy.heads import CHUNKED, Fields, passed_lines
 from serin.dataplane.proxy.retries import STATUS_OF, may_renew, may_retry
@@ -93,6 +93,14 @@ class Transfer(Completed):
         self._framed = True
         """The client can see that an answer is not whole."""
         self._over = False
+
+    @property
+    def fields(self) -> Fields:  # type: ignore[override]
+        return self._fields
+
+    @property
+    def client(self) -> Client:  # type: ignore[override]
+        return self._down.client
 
     # --- the request, called by the client's connection ---
 

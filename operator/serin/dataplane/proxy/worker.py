@@ -13,7 +13,6 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -22,10 +21,12 @@ from serin.dataplane.generation import GenerationWatch
 from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.connection_settings import ConnectionSettings, affordable_connections
+from serin.dataplane.proxy.counting import Counting
 from serin.dataplane.proxy.doors import Doors
 from serin.dataplane.proxy.endpoints import Endpoints
 from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.heads import TOO_LARGE
+from serin.dataplane.proxy.log_lines import LogLines
 from serin.dataplane.proxy.mirroring import Mirrors
 from serin.dataplane.proxy.relay import Relays
 from serin.dataplane.proxy.reload import PlanTaker
@@ -36,7 +37,6 @@ from serin.dataplane.proxy.site import LoadedHosts, Site
 from serin.dataplane.proxy.stream_ports import StreamPorts
 from serin.dataplane.proxy.subrequest import Subrequests
 from serin.dataplane.proxy.tls import TlsContexts
-from serin.dataplane.proxy.transfer import Transfer
 from serin.errors import SerinError
 from serin.native.hashing import hash64
 from serin.native.limits import Limits
@@ -46,8 +46,7 @@ from serin.render.pages import Pages
 from serin.render.publication import certificate_file
 from serin.render.rundir import RunDirectory
 from serin.telemetry import log
-from serin.telemetry.access_log import AccessLog, LogFormat
-from serin.telemetry.sink import LineSink
+from serin.telemetry.access_log import LogFormat
 
 TICK_SECONDS = 1.0
 FALLBACK = "state/default.pem"
@@ -68,6 +67,7 @@ class ProxyWorker:
         self._stop = asyncio.Event()
         self._run_dir = RunDirectory(Path(settings.run_dir))
         self._shared = Worker.attach(self._run_dir.path, settings.index)
+        self._counting = Counting(self._shared)
         self._asks = Subrequests()
         workshop = Workshop(
             self._shared, Pattern, hash64, endpoints=Endpoints(self._certificate), mirrors=Mirrors(self._asks)
@@ -77,8 +77,7 @@ class ProxyWorker:
         self._auth = Authenticator(self._run_dir.users, threads=settings.auth_threads, queue=settings.auth_queue)
         self._limits = _limits(self._run_dir.path, settings.index)
         self._pages = Pages()
-        self._sink = LineSink(settings.access_log_path)
-        self._access_log = _access_log(settings, self._sink, self._loop)
+        self._log_lines = LogLines(LogFormat(settings.access_log), settings.access_log_path, self._loop)
         self._planned = asyncio.Event()
         self._gate: Gate | None = None
         self._newest = ""
@@ -91,7 +90,7 @@ class ProxyWorker:
 
     async def run(self) -> None:
         """Serve until SIGTERM, then finish what is in flight."""
-        for number, act in ((signal.SIGTERM, self._stop.set), (signal.SIGUSR1, self._sink.reopen)):
+        for number, act in ((signal.SIGTERM, self._stop.set), (signal.SIGUSR1, self._log_lines.reopen)):
             self._loop.add_signal_handler(number, act)
         watch = GenerationWatch(self._run_dir.path, self._changed)
         ticking = self._loop.create_task(self._tick())
@@ -105,9 +104,7 @@ class ProxyWorker:
             if self._limits is not None:
                 self._limits.close()
             await asyncio.sleep(0)  # what was cut says so to the log first
-            if self._access_log is not None:
-                self._access_log.flush()
-            self._sink.close()
+            self._log_lines.close()
 
     async def _first_plan(self) -> bool:
         """Wait for a plan that can be read; False when the end came first."""
@@ -164,6 +161,7 @@ class ProxyWorker:
 
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
+        self._log_lines.follow(site.globals.logs)
         if self._gate is None:
             self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks, self._limits)
             self._planned.set()
@@ -216,10 +214,9 @@ class ProxyWorker:
         return self._pages.large_headers if status == TOO_LARGE else self._pages.body(status)
 
     def _completed(self, record: Completed) -> None:
-        if not isinstance(record, Transfer):  # a choice counts for itself
-            self._shared.count(record.status)
-        if self._access_log is not None and record.log.logged:
-            self._access_log.add(record)
+        self._counting.completed(record)
+        if record.log.logged:
+            self._log_lines.add(record)
 
 
 def _limits(run_dir: Path, index: int) -> Limits | None:
@@ -229,17 +226,6 @@ def _limits(run_dir: Path, index: int) -> Limits | None:
     except SerinError as error:
         log.event(_log, log.WORKER_FAILED, level=logging.ERROR, error=str(error))
         return None
-
-
-def _access_log(settings: WorkerSettings, sink: LineSink, loop: asyncio.AbstractEventLoop) -> AccessLog | None:
-    form = LogFormat(settings.access_log)
-    if form is LogFormat.OFF:
-        return None
-
-    def later(seconds: float, act: Callable[[], None]) -> object:
-        return loop.call_later(seconds, act)
-
-    return AccessLog(sink.write, later, log_format=form, clock=time.time)
 
 
 def main() -> int:

@@ -1,0 +1,75 @@
+"""The worker's access log: made as flags say, and then as the plan's ConfigMap options do (disable-access-log,
+access-log-path, log-format-upstream, skip-access-log-urls).
+
+A log that a flag has put out stays out. A file that cannot be opened leaves the log where it is, and is told.
+"""
+
+import logging
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+from serin.dataplane.proxy.completed import Completed
+from serin.routing.wide import Logs
+from serin.telemetry import log
+from serin.telemetry.access_log import AccessLog, LogFormat
+from serin.telemetry.log_format import compile_format
+from serin.telemetry.log_variables import reader
+from serin.telemetry.sink import LineSink
+
+_log = logging.getLogger(__name__)
+_request_uri = reader("request_uri")
+
+
+class LogLines:
+    """One for a worker. `form` and `path` are the flags'."""
+
+    def __init__(self, form: LogFormat, path: str, loop: AbstractEventLoop) -> None:
+        self._form = form
+        self._path = self._open_path = path
+        self._loop = loop
+        self._off = form is LogFormat.OFF
+        self._skip: frozenset[bytes] = frozenset()
+        self._sink = LineSink(path)
+        self._lines = AccessLog(self._write, self._later, log_format=form, clock=time.time)
+        self._logs = Logs()
+
+    def _write(self, block: bytes) -> None:
+        self._sink.write(block)
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> object:
+        return self._loop.call_later(seconds, act)
+
+    def follow(self, logs: Logs) -> None:
+        """What a plan says of them; nothing is done where that is as before."""
+        if logs == self._logs:
+            return
+        self._logs = logs
+        self._off = self._form is LogFormat.OFF or logs.off
+        self._skip = frozenset(url.encode() for url in logs.skip)
+        self._lines.use(compile_format(logs.format, escape_json=logs.escape_json) if logs.format else None)
+        self._move(logs.path or self._path)
+
+    def _move(self, path: str) -> None:
+        if path == self._open_path:
+            return
+        try:
+            fresh = LineSink(path)
+        except OSError as error:
+            log.event(_log, log.ACCESS_LOG_FAILED, path=path, error=str(error))
+            return
+        self._lines.flush()
+        before, self._sink, self._open_path = self._sink, fresh, path
+        before.close(timeout=1.0)
+
+    def add(self, record: Completed) -> None:
+        if self._off or (self._skip and _request_uri(record) in self._skip):
+            return
+        self._lines.add(record)
+
+    def reopen(self) -> None:
+        self._sink.reopen()
+
+    def close(self) -> None:
+        self._lines.flush()
+        self._sink.close()
