@@ -146,8 +146,6 @@ class ReadyExternal:
         redirect = head.target if self._redirect is None else self._redirect(head, client, path)
         ours = {
             b"X-Request-ID": request_id,
-            b"X-Original-URI": head.target,
-            b"X-Scheme": client.scheme or scheme,
             b"X-Original-URL": b"%b://%b%b" % (scheme, head.host_header, head.target),
             b"X-Original-Method": head.method.encode(),
             b"X-Sent-From": SENT_FROM,
@@ -155,6 +153,9 @@ class ReadyExternal:
             b"X-Forwarded-For": client.passed or address,
             b"X-Auth-Request-Redirect": _with_id(redirect, request_id),
         }
+        if self._auth.method:
+            ours[b"X-Original-URI"] = head.target
+            ours[b"X-Scheme"] = client.scheme or scheme
         set_names = self._set_headers.names
         own += [header_line(name, value) for name, value in ours.items() if name.lower() not in set_names]
         own.append(_with_id(self._set_headers.text(head, client, path), request_id))

@@ -119,6 +119,16 @@ class Site:
         found = None if key is None else self._certificates.get(key)
         return found or self.globals.default_certificate
 
+    def ciphers_of(self, name: str) -> str:
+        """A host's own list of ciphers, or empty."""
+        host = self.ready.get(name)
+        if host is None:
+            try:
+                host = self.find(name)
+            except CorruptFileError:
+                return ""
+        return "" if host is None else host.host.ciphers
+
     def passthrough_of(self, name: str) -> Beside | None:
         """Who gets TLS connections for a name unread; None: TLS is ended here."""
         found = self.find(name) if self.globals.passthrough else None

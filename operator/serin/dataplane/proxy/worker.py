@@ -12,7 +12,6 @@ import resource
 import signal
 import ssl
 import sys
-import time
 from pathlib import Path
 
 import uvloop
@@ -83,7 +82,10 @@ class ProxyWorker:
         self._newest = ""
         self._serving = False
         self._server: Server | None = None
+        self._connections: ConnectionSettings | None = None
+        """As they are before the plan has its say."""
         self._doors: Doors | None = None
+        self._tls: TlsContexts | None = None
         self._streams: StreamPorts | None = None
         self._followings: set[asyncio.Task[None]] = set()
         self._counts = (0, 0, 0)
@@ -118,7 +120,8 @@ class ProxyWorker:
         gate = self._gate
         assert gate is not None
         most = affordable_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        settings = ConnectionSettings(page=self._page, max_connections=most)
+        self._connections = ConnectionSettings(page=self._page, max_connections=most)
+        settings = self._connections.under(gate.site.globals.connections)
         server = self._server = Server(gate, settings, self._completed)
         self._asks.pool = server.pool
         relays = Relays(self._loop, self._shared.split, hash64, server.tunnels)
@@ -134,7 +137,7 @@ class ProxyWorker:
         await self._stop.wait()
         doors.close()
         streams.close()
-        cut = await server.drain(self._settings.shutdown_grace)
+        cut = await server.drain(gate.site.globals.connections.shutdown_timeout or self._settings.shutdown_grace)
         if cut:
             log.event(_log, log.CONNECTIONS_CUT, level=logging.WARNING, connections=cut)
 
@@ -147,8 +150,9 @@ class ProxyWorker:
         if not self._settings.https_fds:
             return None
         fallback = Path(self._settings.default_certificate or self._run_dir.path / FALLBACK)
-        contexts = TlsContexts(self._certificate, fallback)
-        return contexts.listening(lambda name: gate.site.certificate_of(name))
+        contexts = self._tls = TlsContexts(self._certificate, fallback)
+        contexts.apply(gate.site.globals.tls)
+        return contexts.listening(lambda name: gate.site.certificate_of(name), lambda name: gate.site.ciphers_of(name))
 
     def _certificate(self, digest: str) -> Path:
         return self._run_dir.plan / certificate_file(digest)
@@ -166,7 +170,11 @@ class ProxyWorker:
             self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks, self._limits)
             self._planned.set()
             return
-        self._gate.site = site
+        self._gate.take(site)
+        if self._tls is not None:
+            self._tls.apply(site.globals.tls)
+        if self._server is not None and self._connections is not None:
+            self._server.configure(self._connections.under(site.globals.connections))
         if self._doors is not None and self._streams is not None:
             self._streams.follow(site.globals.streams)
             following = self._loop.create_task(self._doors.follow(site))
