@@ -9,6 +9,7 @@ import pytest
 from unit.render_nginx.nginx_text import NGINX
 from unit.render_nginx.stock_nginx import POOL, SOURCE, Running, one, serving
 
+from serin.render.nginx.refusals import refusals
 from serin.routing.access import Access, ExternalAuth, Limits
 from serin.routing.beside import Beside
 from serin.routing.lines import HeaderLine
@@ -222,3 +223,11 @@ def test_what_was_forwarded_is_sent_on(behind: Running) -> None:
     assert sent["x-real-ip"] == "203.0.113.8"
     assert (sent["x-forwarded-proto"], sent["x-scheme"], sent["x-forwarded-port"]) == ("https", "https", "8443")
     assert (sent["host"], sent["x-forwarded-host"]) == ("shown.example", "shown.example")
+
+
+def test_patterns_of_blocks_name_no_variables() -> None:
+    """nginx would refuse all of its configuration for a variable that it has."""
+    given = ("evil $x", "~(?<host>a)b", "~*(?P<scheme>x)\\(?<y", "~(?'uri'a)\\k<uri>", "~(?<!a)b", "x" * 4000)
+    agents, _ = refusals(Blocks(user_agents=given))
+    found = [pattern.prefix + pattern.value for pattern in agents.patterns]
+    assert found == ["~*^evil \\x24x\\z", "~(a)b", "~*(x)\\(?<y", "~(?<!a)b"]

@@ -1,10 +1,16 @@
 """Clients that get 403 everywhere by their User-Agent or Referer, as rows of a map for each (routing.wide.Blocks)."""
 
+import re
 from dataclasses import dataclass
 
-from serin.render.nginx.blocks import quoted
+from serin.render.nginx.blocks import fits, quoted
 from serin.render.nginx.values import Pattern, Variable
 from serin.routing.wide import Blocks
+
+_NAMED = re.compile(r"(?<!\\)\(\?(?:P?<[A-Za-z_]\w*>|'[A-Za-z_]\w*')")
+"""Groups with names: nginx makes variables of them, and refuses all of its configuration for one that it has."""
+_BY_NAME = re.compile(r"\\[kg][<{']|\(\?P[=>]|\(\?&|\(\?\([<']").search
+"""What asks for a group by its name; such patterns, and those longer than nginx's tokens, are compile's to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,12 @@ def refusals(blocks: Blocks) -> tuple[Refusal, ...]:
 
 def _patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
     """A text without `~` is the whole value, in any case, as nginx compares texts of a map."""
-    return tuple(dict.fromkeys(_pattern(text) for text in texts))
+    made = (_pattern(text) for text in texts)
+    return tuple(dict.fromkeys(pattern for pattern in made if fits(pattern.value) and not _BY_NAME(pattern.value)))
 
 
 def _pattern(text: str) -> Pattern:
-    if text.startswith("~*"):
-        return Pattern(text[2:], "~*")
-    if text.startswith("~"):
-        return Pattern(text[1:], "~")
-    return Pattern(f"^{quoted(text)}\\z", "~*")
+    if not text.startswith("~"):
+        return Pattern(f"^{quoted(text)}\\z", "~*")
+    caseless = text.startswith("~*")
+    return Pattern(_NAMED.sub("(", text[2:] if caseless else text[1:]), "~*" if caseless else "~")
