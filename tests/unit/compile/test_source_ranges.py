@@ -50,6 +50,10 @@ def access(settings: dict[str, str] | None = None, **notes: str) -> Access:
         ("example.com", None),
         ("all", None),
         ("167772160", None),
+        ("255.255.255.255", None),
+        ("::ffff:255.255.255.255", None),
+        ("255.255.255.254/31", "255.255.255.254/31"),
+        ("255.255.255.255/31", "255.255.255.254/31"),
     ],
 )
 def test_networks_have_one_form(written: str, network: str | None) -> None:

@@ -5,13 +5,20 @@ import ipaddress
 from serin.compile.annotations.grammar import Grammar
 from serin.objects.fields import shorten
 
-NOBODY = ("255.255.255.255/32",)
+NOBODY = ("0.0.0.0/32",)
 """An allow list that no client is in."""
+_BROADCAST = "255.255.255.255/32"
+"""Nobody's address. nginx takes it for a fault of its own, and refuses a configuration that has it."""
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def canonical(text: str) -> str | None:
     """A network or a single address as a CIDR, bits of the host cut off; IPv4 inside IPv6 comes out as IPv4."""
+    found = _read(text)
+    return None if found == _BROADCAST else found
+
+
+def _read(text: str) -> str | None:
     if "%" in text or ("/" in text and not text.rpartition("/")[2].isdigit()):
         return None
     try:
