@@ -21,6 +21,7 @@ from serin.render.nginx.environment import environment
 from serin.render.nginx.finishing import finish, finish_nobody
 from serin.render.nginx.headers import Given, Headers
 from serin.render.nginx.in_force import weight_lines
+from serin.render.nginx.listening import listens
 from serin.render.nginx.location import Around, Location, Stock, make_location, nobody, spared_variable
 from serin.render.nginx.locations import Kind, Layout, Place, fits, layout, literal
 from serin.render.nginx.names import Scheme, ServerName, UpstreamKey, schemes, server_name, upstream_key
@@ -105,7 +106,8 @@ class Server:
 
 def render_host(host: Host, settings: NginxSettings, globals_: Globals, weights: Weights | None = None) -> str:
     """One server. `weights`: needed in stock mode; in Lua mode they go into comments."""
-    return _template().render(server=server_of(host, settings, globals_, weights), settings=settings)
+    server = server_of(host, settings, globals_, weights)
+    return _template().render(server=server, settings=settings, listens=listens(settings, globals_))
 
 
 @cache

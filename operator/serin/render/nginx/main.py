@@ -17,13 +17,16 @@ from serin.render.nginx.escaping import ESCAPING, Escaping
 from serin.render.nginx.forwarding import RealIp, real_ip
 from serin.render.nginx.headers import Given, is_full, usual_headers
 from serin.render.nginx.host import upstreams_of
+from serin.render.nginx.listening import Listens, is_behind, listens
 from serin.render.nginx.locations import literal
 from serin.render.nginx.logs import JSON_FIELDS, LAST, LEVELS, UPSTREAMINFO, Last, format_lines
 from serin.render.nginx.names import DEFAULT_CERTIFICATE, CertificateRow, UpstreamKey, certificate_rows
 from serin.render.nginx.pages import ErrorLines, ErrorPage, Pages
 from serin.render.nginx.refusals import Refusal, refusals
 from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.streams import Endpoints, StreamPart, stream_part
 from serin.render.nginx.values import File, Pattern, Template, Text, Variable
+from serin.routing.beside import Beside
 from serin.routing.plan import Globals, Host, Protocol
 
 _HTTP, _HTTPS = 80, 443
@@ -49,6 +52,7 @@ class HostFile:
     escapes: bool = False
     """The address asked for is needed in another URL."""
     fastcgi: bool = False
+    passthrough: Beside | None = None
 
 
 def host_file(host: Host, file: str) -> HostFile:
@@ -66,6 +70,7 @@ def host_file(host: Host, file: str) -> HostFile:
         any(auth.cache_key for auth in asked),
         bool(asked),
         any(policy.upstream.protocol is Protocol.FCGI for policy in policies),
+        host.passthrough,
     )
 
 
@@ -94,6 +99,7 @@ class Main:
     hosts: tuple[HostFile, ...]
     pages: Pages
     errors: ErrorLines | None
+    stream: StreamPart | None = None
 
     @property
     def modules(self) -> tuple[File, ...]:
@@ -127,7 +133,15 @@ class Main:
 
     @property
     def real_ip(self) -> RealIp | None:
-        return real_ip(self.globals.forwarding)
+        return real_ip(self.globals.forwarding, behind=is_behind(self.settings, self.globals))
+
+    @property
+    def listens(self) -> Listens:
+        return listens(self.settings, self.globals)
+
+    @property
+    def stream_module(self) -> File:
+        return File(self.settings.stream_module)
 
     @property
     def full(self) -> bool:
@@ -268,8 +282,12 @@ def render_main(
     certified: Mapping[str, str],
     settings: NginxSettings,
     digest: str,
+    endpoints: Endpoints | None = None,
 ) -> str:
-    """`certified`: every name with a certificate, and its file under certificates/. `digest` is told on the socket."""
+    """`certified`: every name with a certificate, and its file under certificates/. `digest` is told on the socket.
+
+    `endpoints`: of the stream part.
+    """
     folder = f"{settings.prefix}/certificates"
     pages = Pages("", settings, usual_of(globals_))
     main = Main(
@@ -290,6 +308,7 @@ def render_main(
         tuple(hosts),
         pages,
         pages.errors_of(globals_.errors, None, Changes()),
+        _stream_part(globals_, hosts, settings, endpoints or Endpoints({})),
     )
     return _template().render(main=main, settings=settings, headers=usual_of(globals_))
 
@@ -297,6 +316,13 @@ def render_main(
 @cache
 def _template() -> Compiled:
     return environment().get_template("main.j2")
+
+
+def _stream_part(
+    globals_: Globals, hosts: Sequence[HostFile], settings: NginxSettings, endpoints: Endpoints
+) -> StreamPart | None:
+    passed = {name: host.passthrough for host in hosts if host.passthrough is not None for name in host.names}
+    return stream_part(globals_, passed, (name for host in hosts for name in host.names), settings, endpoints)
 
 
 def _upstreams(hosts: Iterable[HostFile]) -> tuple[UpstreamKey, ...]:

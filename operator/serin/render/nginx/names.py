@@ -100,11 +100,11 @@ def certificate_rows(certified: Mapping[str, str], names: Iterable[str], folder:
     """Names without a certificate have a line where a wildcard with one could take them (routing.match.HostTable)."""
     wildcards = any(name.startswith("*") for name in certified)
     bare = [name for name in dict.fromkeys(names) if name and name not in certified] if wildcards else []
-    rows = [CertificateRow(_map_key(n), File(f"{folder}/{file}")) for n, file in sorted(certified.items()) if n]
-    return (*rows, *(CertificateRow(_map_key(name), None) for name in bare))
+    rows = [CertificateRow(map_key(n), File(f"{folder}/{file}")) for n, file in sorted(certified.items()) if n]
+    return (*rows, *(CertificateRow(map_key(name), None) for name in bare))
 
 
-def _map_key(name: str) -> Text | Pattern:
+def map_key(name: str) -> Text | Pattern:
     """A server name as the left side of a map with `hostnames`; what has a meaning of its own there is a pattern."""
     found = server_name(name).key
     if isinstance(found, Pattern):

@@ -36,5 +36,12 @@ class NginxSettings:
     access_log_path: str = "-"
     log_level: str = "info"
     shutdown_grace: float = 240.0
+    addresses: tuple[str, ...] = ()
+    """Without ports: what ports of TCP and UDP are listened on."""
+    stream: bool = False
+    """Whether nginx has the stream module, with ssl_preread and realip; `stream_module`: what to load for it."""
+    stream_module: str = ""
+    half_close: bool = False
+    """Whether the stream module passes on that one side has sent all (nginx 1.21.4)."""
     temp: str = ""
     """Where folders for temporary files are made; empty: in `prefix`."""
