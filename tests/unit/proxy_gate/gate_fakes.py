@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from serin.dataplane.proxy.auth import Authenticator
 from serin.dataplane.proxy.exchange import Client, RequestHead
@@ -142,7 +143,14 @@ class Served:
     doubts: list[str]
 
 
-def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", empty: tuple[str, ...] = ()) -> Served:
+def serve(
+    *hosts: Host,
+    settings: Globals | None = None,
+    users: bytes = b"",
+    empty: tuple[str, ...] = (),
+    asks: Any = None,
+    counts: Any = None,
+) -> Served:
     plan = {host.name: host for host in hosts}
     names = {name: host.name or "everything" for name, host in host_names(plan).items()}
     documents = {host.name or "everything": host for host in hosts}
@@ -152,5 +160,5 @@ def serve(*hosts: Host, settings: Globals | None = None, users: bytes = b"", emp
     site = Site(Index(1, names, {}, (), settings or Globals()), loaded)
     auth = Authenticator(lambda digest: users, compare=lambda stored, given: stored == "{PLAIN}" + given.decode())
     doubts: list[str] = []
-    gate = Gate(site, lambda status: b"page %d" % status, auth, hashed, doubts.append)
+    gate = Gate(site, lambda status: b"page %d" % status, auth, hashed, doubts.append, asks, counts)
     return Served(gate, splits, auth, doubts)

@@ -1,0 +1,117 @@
+"""Whose address counts: networks, and what is believed of those who stand before us."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.proxy_gate.gate_fakes import client, request
+
+from serin.dataplane.proxy.networks import Networks
+from serin.dataplane.proxy.seen_clients import SeenClients, seen_clients
+from serin.routing.wide import Forwarding
+
+V4 = st.ip_addresses(v=4)
+V6 = st.ip_addresses(v=6)
+
+
+@given(
+    st.lists(st.tuples(V4 | V6, st.integers(0, 128)), max_size=6),
+    V4 | V6,
+)
+def test_networks_are_those_of_the_library(
+    nets: list[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]],
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
+    made = [ipaddress.ip_network(f"{a}/{min(n, a.max_prefixlen)}", strict=False) for a, n in nets]
+    inner = getattr(address, "ipv4_mapped", None) or address
+    expected = any(inner.version == net.version and inner in net for net in made)
+    assert (str(address) in Networks(map(str, made))) is expected
+
+
+@pytest.mark.parametrize("text", ["", "unix:", "a.example", "10.0.0", "10.0.0.1/8", "fe80::1%eth0", "1.2.3.4\0", "é"])
+def test_what_is_no_address_is_in_no_network(text: str) -> None:
+    assert text not in Networks(("0.0.0.0/0", "::/0"))
+
+
+TRUST = Forwarding(trust=True)
+FEW = Forwarding(trust=True, proxies=("192.0.2.0/24", "2001:db8::/32"))
+
+
+@pytest.mark.parametrize(
+    ("forwarding", "sent", "address"),
+    [
+        (TRUST, b"1.2.3.4, 5.6.7.8", "1.2.3.4"),
+        (TRUST, b"", "192.0.2.7"),
+        (FEW, b"1.2.3.4, 5.6.7.8", "5.6.7.8"),
+        (FEW, b"1.2.3.4, 192.0.2.9", "1.2.3.4"),
+        (FEW, b"1.2.3.4,192.0.2.9,,", "1.2.3.4"),
+        (FEW, b"1.2.3.4, rubbish, 192.0.2.9", "192.0.2.9"),
+        (FEW, b"rubbish", "192.0.2.7"),
+        (FEW, b"1.2.3.4:8080", "1.2.3.4"),
+        (FEW, b"[2001:db9::1]:443", "2001:db9::1"),
+        (FEW, b"[2001:db9::1]", "2001:db9::1"),
+        (FEW, b"::ffff:9.8.7.6", "9.8.7.6"),
+        (FEW, b"1.2.3.4, 2001:db8::5", "1.2.3.4"),
+        (Forwarding(trust=True, proxies=("198.51.100.0/24",)), b"1.2.3.4", "192.0.2.7"),
+        (Forwarding(trust=True, proxies=()), b"1.2.3.4", "192.0.2.7"),
+        (Forwarding(real_ip=True), b"1.2.3.4", "1.2.3.4"),
+        (Forwarding(trust=True, proxy_protocol=True), b"1.2.3.4", "192.0.2.7"),
+    ],
+)
+def test_the_address(forwarding: Forwarding, sent: bytes, address: str) -> None:
+    headers = ((b"X-Forwarded-For", sent),) if sent else ()
+    seen = SeenClients(forwarding)(request(b"/", *headers), client())
+    assert seen.address == address
+    assert b"X-Real-IP: %b\r\n" % address.encode() in seen.block
+
+
+def test_another_header_has_the_address() -> None:
+    see = SeenClients(Forwarding(real_ip=True, header="CF-Connecting-IP"))
+    seen = see(request(b"/", (b"CF-Connecting-IP", b"9.9.9.9"), (b"X-Forwarded-For", b"1.2.3.4")), client())
+    assert seen.address == "9.9.9.9"
+    assert b"X-Original-Forwarded-For: 9.9.9.9\r\n" in seen.block
+    assert (seen.scheme, seen.host) == (b"http", b"")
+
+
+def test_nothing_is_believed_without_being_asked() -> None:
+    assert seen_clients(Forwarding()) is None
+    assert seen_clients(Forwarding(full=True, proxies=())) is None
+    see = SeenClients(Forwarding(header="X-Client"))
+    seen = see(request(b"/", (b"X-Client", b"1.2.3.4"), (b"X-Forwarded-Proto", b"https")), client())
+    assert (seen.address, seen.scheme) == ("192.0.2.7", b"http")
+
+
+def test_scheme_host_and_port_of_who_stands_before_us() -> None:
+    seen = SeenClients(TRUST)(
+        request(
+            b"/",
+            (b"X-Forwarded-Proto", b"https"),
+            (b"X-Forwarded-Host", b"front.example, back.example"),
+            (b"X-Forwarded-Port", b"444"),
+        ),
+        client(),
+    )
+    assert (seen.scheme, seen.host, seen.said_port) == (b"https", b"front.example", b"444")
+    for line in (
+        b"X-Forwarded-Port: 444",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Scheme: https",
+        b"X-Scheme: https",
+    ):
+        assert line + b"\r\n" in seen.block
+    assert not seen.tls
+
+
+def test_all_addresses_are_passed_on_where_that_is_asked_for() -> None:
+    head = request(b"/", (b"X-Forwarded-For", b"1.2.3.4"))
+    see = SeenClients(Forwarding(trust=True, full=True))
+    assert b"X-Forwarded-For: 1.2.3.4, 192.0.2.7\r\n" in see(head, client()).block
+    assert b"X-Forwarded-For: 192.0.2.7\r\n" in see(request(), client()).block
+
+
+def test_the_connection_keeps_its_own_address() -> None:
+    """The next request on it may be of somebody else."""
+    own, see = client(), SeenClients(TRUST)
+    see(request(b"/", (b"X-Forwarded-For", b"1.2.3.4")), own)
+    assert (own.address, own.block, own.key) == ("192.0.2.7", b"", 0)
