@@ -57,6 +57,9 @@ NOTES: tuple[dict[str, str], ...] = (
     {"auth-url": "https://$host/check", "allowlist-source-range": "10.0.0.0/8"},
     {"auth-url": "http://auth.example/", "auth-proxy-set-headers": "lines", "enable-global-auth": "false"},
     {"load-balance": "ewma", "affinity": "cookie"},
+    {"custom-headers": "lines"},
+    {"default-backend": "v2", "custom-http-errors": "404", "mirror-target": "http://$host:8080"},
+    {"service-upstream": "true", "backend-protocol": "FCGI", "fastcgi-params-configmap": "lines"},
     {"auth-tls-secret": "trust"},
     {"auth-tls-secret": "trust", "auth-tls-verify-client": "optional", "auth-tls-match-cn": "CN=a(b|"},
     {"backend-protocol": "GRPCS", "proxy-ssl-secret": "trust", "proxy-ssl-verify": "on"},
@@ -151,6 +154,12 @@ others = st.sampled_from(
         config_map(),
         config_map(global_auth_url="https://$host/all", whitelist_source_range="10.0.0.0/8", block_referers="(a"),
         *LINES,
+        config_map(
+            global_allowed_response_headers="X-A",
+            custom_http_errors="404",
+            add_headers="shop/lines",
+            proxy_set_headers="shop/none",
+        ),
         ingress_class("other"),
         ingress_class("other", "x.example/y"),
         ingress_class("nginx", default=True),
@@ -185,7 +194,8 @@ def difference(old: Compiled | None, new: Compiled) -> Changes:
 
 def check_memo(old: Compiled, new: Compiled) -> None:
     """Nothing is left in a memo of what is gone."""
-    for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services", "anothers"):
+    more = ("config_maps", "config_map_readers", "beside_users")
+    for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services", "anothers", *more):
         assert dict(getattr(old.memo, name)) == dict(getattr(new.memo, name)), name
 
 
