@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serin.dataplane.nginx.assets import library, lua_folder, preload
@@ -22,6 +22,9 @@ INSTALL = (
 )
 FIXED = ((1, 30, 4), (1, 31, 3))
 """Stable and mainline versions from which on faults are fixed that paths and patterns of users reach."""
+_STREAM = "ngx_stream_module.so"
+_STREAM_NEEDS = ("--with-stream_ssl_preread_module", "--with-stream_realip_module")
+_HALF_CLOSE = (1, 21, 4)
 _MODULES = ("ndk_http_module.so", "ngx_http_lua_module.so")
 _MODULE_FOLDERS = ("usr/lib/nginx/modules", "usr/lib64/nginx/modules", "usr/share/nginx/modules", "etc/nginx/modules")
 _LUA_FOLDERS = ("usr/share/lua/5.1", "usr/local/share/lua/5.1", "usr/local/openresty/lualib", "usr/share/luajit-2.1")
@@ -43,6 +46,14 @@ class Components:
     package_path: str = ""
     why_stock: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    stream: bool = False
+    """Whether nginx has the stream module; `stream_module`: what is to be loaded for it, empty where it is built in."""
+    stream_module: str = ""
+
+    @property
+    def half_close(self) -> bool:
+        """Whether its stream module passes on that one side has sent all."""
+        return self.version >= _HALF_CLOSE
 
     @property
     def version_text(self) -> str:
@@ -66,7 +77,8 @@ def find(lua: str = "auto") -> Components:
     binary = _binary(root, named)
     told = _told(binary, environment)
     version = _version(told, binary)
-    stock = Components(binary, version, environment=environment)
+    stream, stream_module = _stream(root, told)
+    stock = Components(binary, version, environment=environment, stream=stream, stream_module=stream_module)
     if lua == "off":
         return _stock(stock, "it was asked for (--nginx-lua off)")
     try:
@@ -76,7 +88,9 @@ def find(lua: str = "auto") -> Components:
         environment = (*environment, ("LD_PRELOAD", str(preload())))
     except SerinError as error:
         return _stock(stock, str(error))
-    found = Components(binary, version, modules, True, package_path, "", environment)
+    found = Components(
+        binary, version, modules, True, package_path, "", environment, stream=stream, stream_module=stream_module
+    )
     refused = _try(found, library_path)
     return _stock(stock, f"nginx refused its Lua modules: {refused}") if refused else found
 
@@ -88,7 +102,7 @@ def minimal_environment(components: Components) -> dict[str, str]:
 
 
 def _stock(components: Components, why: str) -> Components:
-    return Components(components.binary, components.version, why_stock=why, environment=components.environment)
+    return replace(components, why_stock=why)
 
 
 def _binary(root: Path, named: str) -> str:
@@ -140,14 +154,30 @@ def _version(told: str, binary: str) -> tuple[int, ...]:
 def _modules(root: Path, told: str) -> tuple[str, ...]:
     if re.search(r"--add-module=\S*(?:ngx_lua|lua-nginx-module)", told):
         return ()
+    for folder in _module_folders(root, told):
+        if all((folder / name).is_file() for name in _MODULES):
+            return tuple(str(folder / name) for name in _MODULES)
+    raise SerinError(f"nginx has no Lua module ({_MODULES[1]}; Debian, Ubuntu: libnginx-mod-http-lua)")
+
+
+def _module_folders(root: Path, told: str) -> list[Path]:
     own = re.search(r"--modules-path=(\S+)", told)
     folders = [root / folder for folder in _MODULE_FOLDERS]
     if own is not None and root == Path("/"):
         folders.insert(0, Path(own[1].strip("'")))
-    for folder in folders:
-        if all((folder / name).is_file() for name in _MODULES):
-            return tuple(str(folder / name) for name in _MODULES)
-    raise SerinError(f"nginx has no Lua module ({_MODULES[1]}; Debian, Ubuntu: libnginx-mod-http-lua)")
+    return folders
+
+
+def _stream(root: Path, told: str) -> tuple[bool, str]:
+    """Whether the stream module with all that is needed of it is there, and its path where it has to be loaded."""
+    if not all(option in told for option in _STREAM_NEEDS):
+        return False, ""
+    if re.search(r"--with-stream(?![_=\w])", told):
+        return True, ""
+    for folder in _module_folders(root, told):
+        if (folder / _STREAM).is_file():
+            return True, str(folder / _STREAM)
+    return False, ""
 
 
 def _lua_path(root: Path) -> str:

@@ -34,6 +34,10 @@ def nginx_settings(
         access_log_path=settings.access_log_path,
         log_level=_LEVELS.get(settings.log_level, settings.log_level),
         shutdown_grace=settings.shutdown_grace,
+        addresses=tuple(address for address, _ in listening.http),
+        stream=parts.stream,
+        stream_module=parts.stream_module,
+        half_close=parts.half_close,
         temp=_temp(settings.run_dir.absolute()),
     )
 

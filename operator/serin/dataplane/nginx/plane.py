@@ -144,8 +144,8 @@ class NginxPlane:
     def _launch(self) -> NginxProcess:
         """Start a master on our sockets. SerinError, OSError."""
         regain(self._listening, self.master.orphans)
-        with contextlib.suppress(FileNotFoundError):
-            self._status.path.unlink()  # a killed nginx leaves it, and the next could not take its place
+        for name in (self._status.path.name, "tls.sock", "passed.sock"):
+            self._status.path.with_name(name).unlink(missing_ok=True)  # a killed nginx leaves it in the next one's way
         remember(self._listening, self._prefix)
         logs_there = self._settings.access_log_path == "-" and self._settings.access_log is not LogFormat.OFF
         with standard_output.for_nginx() if logs_there else contextlib.nullcontext(None) as stdout:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from serin.dataplane.nginx.streams import StreamState
 from serin.render.nginx import stock
 from serin.render.nginx.host import render_host
 from serin.render.nginx.main import HostFile, host_file, render_main
@@ -19,10 +20,14 @@ _log = logging.getLogger(__name__)
 
 
 class Templates:
-    """An apply.Renderer."""
+    """An apply.Renderer.
 
-    def __init__(self, settings: NginxSettings) -> None:
+    `streams` knows what the stream part is made of; None: nobody does, as where it is only shown.
+    """
+
+    def __init__(self, settings: NginxSettings, streams: StreamState | None = None) -> None:
         self._settings = settings
+        self._streams = streams
         self._told: dict[str, tuple[str, ...]] = {}
 
     def host(self, host: Host, globals_: Globals, weights: Weights | None) -> str:
@@ -42,4 +47,9 @@ class Templates:
         return host_file(host, file)
 
     def main(self, globals_: Globals, hosts: Sequence[object], certified: Mapping[str, str], digest: str) -> str:
-        return render_main(globals_, cast("Sequence[HostFile]", hosts), certified, self._settings, digest)
+        files = cast("Sequence[HostFile]", hosts)
+        endpoints = None
+        if self._streams is not None:
+            passed = frozenset(file.passthrough.pool for file in files if file.passthrough is not None)
+            endpoints = self._streams.endpoints(globals_, passed)
+        return render_main(globals_, files, certified, self._settings, digest, endpoints)

@@ -9,6 +9,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from serin.dataplane import lock
@@ -25,6 +26,7 @@ from serin.dataplane.nginx.rendering import Templates
 from serin.dataplane.nginx.rows import ROWS
 from serin.dataplane.nginx.sockets import Listening, is_remembered
 from serin.dataplane.nginx.status import StatusSocket, leave, socket_path
+from serin.dataplane.nginx.streams import StreamState
 from serin.dataplane.nginx.testing import NginxTest
 from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.dataplane.parent import Parent, open_probes, open_state
@@ -48,12 +50,13 @@ def applier(
     listening: Listening,
     status_socket: Path,
     weights: WeightsFile | None,
+    streams: StreamState | None = None,
 ) -> Applies:
     """What makes nginx's files of plans."""
     rendered_with = nginx_settings(settings, parts, prefix, listening, status_socket)
     with contextlib.suppress(OSError):  # for `serin render` alone
         settings_file.save(rendered_with)
-    renderer = Templates(rendered_with)
+    renderer = Templates(rendered_with, streams)
     test = NginxTest(parts.binary, prefix, listening.fds, components.minimal_environment(parts))
     return Applier(RunDirectory(settings.run_dir), prefix, renderer, test, str(status_socket), weights)
 
@@ -63,7 +66,7 @@ async def run(
     make_state: MakeState,
     *,
     stop: asyncio.Event | None = None,
-    make_applier: MakeApplier = applier,
+    make_applier: MakeApplier | None = None,
 ) -> int:
     """Run until SIGTERM, SIGINT or `stop`; 0 when all requests in flight were answered, else 1.
 
@@ -83,8 +86,11 @@ async def run(
             (prefix / GOOD).unlink(missing_ok=True)  # it listens elsewhere
         state = open_state(settings.run_dir, make_state, held, rows=ROWS, keep=True)
         weights = None if parts.lua else WeightsFile(settings.run_dir)
+        addresses = tuple(address for address, _ in listening.http)
+        streams = StreamState(WeightsFile(settings.run_dir), prefix, addresses, there=parts.stream, own=listening.ports)
         status = StatusSocket(socket_path(prefix))
         held.callback(leave, status.path, prefix)
+        made = make_applier or partial(applier, streams=streams)
         plane = NginxPlane(
             settings,
             parts,
@@ -92,9 +98,9 @@ async def run(
             listening,
             state,
             status,
-            make_applier(settings, parts, prefix, listening, status.path, weights),
+            made(settings, parts, prefix, listening, status.path, weights),
             Pace(jitter=(lambda: 0.0) if settings.standalone else _jitter),
-            weights.changed if weights is not None else None,
+            streams.changed if weights is None else lambda: weights.changed() or streams.changed(),
         )
         plane.adopt(former)
         return await Parent(settings, plane, state).run(probes, stop or asyncio.Event())
