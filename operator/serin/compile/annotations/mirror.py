@@ -1,6 +1,7 @@
 """Copies of requests for another place. What cannot be read is left out: the requests themselves go their way."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from serin.compile.annotations.buffering import SWITCH
@@ -13,9 +14,23 @@ from serin.refs import Source
 
 _R, _I = Concern.ROUTING, Scope.INGRESS
 
+_PATH_BEHIND_HOST = re.compile(r"(https?://[^/?#$]+)(\$\{?(?:request_uri|uri|document_uri)\b.*)", re.IGNORECASE)
+
+
+def _read(text: str) -> Url | None:
+    """The documented `https://host$request_uri` has its path in a variable; a path without one is the request's own."""
+    text = text.strip(" ")
+    found = _PATH_BEHIND_HOST.fullmatch(text)
+    if found is None:
+        url = read_url(text)
+        return replace(url, rest="$request_uri") if url is not None and url.rest == "/" and text[-1] != "/" else url
+    url, whole = read_url(found[1]), read_url(f"{found[1]}/{found[2]}")
+    return None if url is None or whole is None else replace(url, text=text, rest=found[2])
+
+
 TARGET: Annotation[Url | None] = Annotation(
     "mirror-target",
-    Grammar(read_url, "a URL like https://copy.example$request_uri"),
+    Grammar(_read, "a URL like https://copy.example$request_uri"),
     None,
     _R,
     _I,
@@ -60,5 +75,4 @@ def mirror_of(values: Values, findings: Findings) -> MirrorRequest | None:
         text = f"{', '.join(unknown)}: no such variable; nothing is mirrored"
         findings.error(values.source(TARGET), "variable-unknown", text)
         return None
-    target = "$request_uri" if url.rest == "/" and not url.text.endswith("/") else url.rest
-    return MirrorRequest(url, host, target, values.get(BODY), values.source(TARGET))
+    return MirrorRequest(url, host, url.rest, values.get(BODY), values.source(TARGET))
