@@ -139,7 +139,8 @@ def serving(prefix: Path, hosts: list[Host], globals_: Globals | None = None) ->
     fds = tuple(s.fileno() for s in sockets)
     line = [NGINX, "-p", f"{prefix}/", "-e", "stderr", "-c", str(prefix / "nginx.conf")]
     inherited = {"NGINX": "".join(f"{fd};" for fd in fds)}
-    process = subprocess.Popen(line, pass_fds=fds, env=os.environ | inherited, stderr=subprocess.PIPE)
+    with (prefix / "error.log").open("wb") as errors:  # a pipe that nobody reads would hold nginx up
+        process = subprocess.Popen(line, pass_fds=fds, env=os.environ | inherited, stderr=errors)
     names = {name: host for host in hosts for name in (host.name, *host.aliases)}
     try:
         yield Running(plain, tls, names, prefix / "access.log")

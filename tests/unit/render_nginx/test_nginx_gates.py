@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 
 import pytest
+from harness.waiting import until
 from unit.render_nginx.nginx_text import NGINX
 from unit.render_nginx.stock_nginx import POOL, SOURCE, Running, one, serving
 
@@ -13,7 +15,7 @@ from serin.render.nginx.refusals import refusals
 from serin.routing.access import Access, ExternalAuth, Limits
 from serin.routing.beside import Beside
 from serin.routing.lines import HeaderLine
-from serin.routing.plan import BasicAuth, Globals, Host, Policy
+from serin.routing.plan import BasicAuth, Globals, Host, Policy, TlsRedirect
 from serin.routing.wide import Blocks, Forwarding
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not here")
@@ -56,6 +58,10 @@ ROUTES = {
     "/other-param": Policy(external_auth=asks("/?status=401", signin="https://l.example/?x=1", signin_param="back")),
     "/own-rd": Policy(external_auth=asks("/?status=401", signin="https://l.example/?rd=$host")),
     "/any-asked": Policy(access=Access((ELSEWHERE,), (), True), external_auth=asks("/")),
+    "/cookie": Policy(external_auth=asks("/?set=Set-Cookie:a=b")),
+    "/always-cookie": Policy(external_auth=asks("/?set=Set-Cookie:a=b", always_set_cookie=True)),
+    "/cookie-signin": Policy(external_auth=asks("/?status=401&set=Set-Cookie:a=b", signin="https://l.example/")),
+    "/crowded": limited("5", connections=2),
     "/slow": limited("1", rps=1, burst=2),
     "/spared": limited("2", rps=1, burst=1, spared=(HERE,)),
     "/minute": limited("3", rpm=1, burst=1),
@@ -128,6 +134,38 @@ def test_many_ampersands_are_cut_off(running: Running) -> None:
     assert answer.headers["Location"].endswith("?a" + "".join(f"%26{c}" for c in "bcdefghi"))
 
 
+@pytest.mark.parametrize(
+    ("target", "status", "cookie"),
+    [
+        ("/cookie", 200, "a=b"),
+        ("/cookie?status=500", 500, None),
+        ("/always-cookie?status=500", 500, "a=b"),
+        ("/cookie-signin", 302, "a=b"),
+    ],
+)
+def test_cookies_of_the_authentication_server(running: Running, target: str, status: int, cookie: str | None) -> None:
+    answer, _ = running.ask("g.example", target, tls=True)
+    assert (answer.status, answer.headers["Set-Cookie"]) == (status, cookie)
+    assert len(answer.headers.get_all("Strict-Transport-Security")) == 1
+
+
+def test_requests_at_a_time(running: Running) -> None:
+    """Two that wait for their bodies; a third is too many until one of them is over."""
+    waiting = [socket.create_connection(("127.0.0.1", running.plain), 10) for _ in range(2)]
+    for link in waiting:
+        link.sendall(b"POST /crowded HTTP/1.1\r\nHost: g.example\r\nContent-Length: 1\r\nConnection: close\r\n\r\n")
+
+    def third() -> int:
+        return int(running.ask("g.example", "/crowded")[0].status)
+
+    until(lambda: third() == 503, "both are counted")
+    waiting[0].sendall(b"x")
+    assert waiting[0].recv(12) == b"HTTP/1.1 200"
+    until(lambda: third() == 200, "one is over")
+    for link in waiting:
+        link.close()
+
+
 def test_nothing_behind_is_not_told_to_strangers(running: Running) -> None:
     assert running.ask("g.example", "/nothing")[0].status == 401
 
@@ -167,7 +205,8 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             ),
         ),
         one(2, "/any", Policy(access=Access((ELSEWHERE,), (), True), external_auth=asks("/"))),
-        one(3, "/", Policy()),
+        one(3, "/secure", Policy(tls_redirect=TlsRedirect(308, False, SOURCE))),
+        one(4, "/", Policy()),
     )
     globals_ = Globals(
         https_port=0,
@@ -231,3 +270,8 @@ def test_patterns_of_blocks_name_no_variables() -> None:
     agents, _ = refusals(Blocks(user_agents=given))
     found = [pattern.prefix + pattern.value for pattern in agents.patterns]
     assert found == ["~*^evil \\x24x\\z", "~(a)b", "~*(x)\\(?<y", "~(?<!a)b"]
+
+
+def test_who_came_over_tls_to_the_proxy_in_front_is_not_redirected(behind: Running) -> None:
+    assert behind.ask("f.example", "/secure")[0].status == 308
+    assert behind.ask("f.example", "/secure", more="X-Forwarded-Proto: https\r\n")[0].status == 200
