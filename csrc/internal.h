@@ -50,6 +50,8 @@ struct srn_worker {
     srn_requests *requests; /* NULL until the first one */
     srn_texts *texts;       /* NULL until the first one */
     bool leaving;
+    uint64_t bytes_since; /* µs; see weight_of_bytes */
+    uint32_t bytes_asked;
     srn_nginx nginx; /* add_cleanup NULL: requests are ended by srn_request_done */
 };
 
