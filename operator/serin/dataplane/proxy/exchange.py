@@ -35,6 +35,8 @@ class Client:
     """The same of X-Forwarded-Port."""
     passed: bytes = b""
     """Addresses for X-Forwarded-For; empty: `address` alone."""
+    shown: str = ""
+    """`address` for the log, where it is not the connection's peer."""
 
 
 @dataclass(slots=True)

@@ -208,7 +208,7 @@ class Gate:
             dropped,
             route.upstream if route.upstream_of is None else route.upstream_of(head, client),
             route.max_body,
-            LogContext(*fields, user, id_text, True, _shown(client)),
+            LogContext(*fields, user, id_text, True, client.shown),
             on_choice,
         )
 
@@ -252,7 +252,7 @@ class Gate:
         if isinstance(choice, int):
             return None
         request_id, id_text = self._ids.of(head)
-        log = LogContext(*fields, "", id_text, True, _shown(client), _counts(fields))
+        log = LogContext(*fields, "", id_text, True, client.shown, _counts(fields))
         visible = client.host or visible_host(head)
         lines = endpoint_lines(head, client, visible, request_id, b"")
         if code:
@@ -325,18 +325,13 @@ class Gate:
     ) -> Answer:
         if hsts and client.tls and self.site.hsts:
             headers.append((HSTS, self.site.hsts))
-        context = LogContext(*fields, "", self._ids.of(head)[1], True, _shown(client), _counts(fields))
+        context = LogContext(*fields, "", self._ids.of(head)[1], True, client.shown, _counts(fields))
         return Answer(status, headers, body, log=context, close=close)
 
 
 def _counts(fields: LogFields) -> Split | None:
     """Who counts what no version of the route answered."""
     return fields.split if isinstance(fields, OwnFields) else None
-
-
-def _shown(client: Client) -> str:
-    """The address for the log, where the connection's own is another."""
-    return client.address if client.scheme else ""
 
 
 def _asked(head: RequestHead, client: Client, path: bytes) -> Asked:

@@ -46,7 +46,9 @@ class SeenClients:
             passed = b", ".join([v for v in (head.get(_USUAL), client.address.encode()) if v])
         original = b"X-Original-Forwarded-For: %b\r\n" % claimed if claimed else b""
         block = address_block(address.encode(), passed, port, scheme) + original
-        return Client(address, client.port, client.tls, client.server_port, block, 0, scheme, host, port, passed)
+        return Client(
+            address, client.port, client.tls, client.server_port, block, 0, scheme, host, port, passed, address
+        )
 
     def _address(self, peer: str, claimed: str) -> str:
         """From the right, the first address that no trusted proxy has; what is no address ends the search."""
