@@ -5,7 +5,8 @@ from dataclasses import replace
 from serin.refs import Ref, Source
 from serin.render.nginx.weights import Weights
 from serin.routing.access import Access, CacheTime, ExternalAuth, Limits
-from serin.routing.beside import Beside
+from serin.routing.answers import Bandwidth, Cors, ErrorPages, Swap
+from serin.routing.beside import Beside, Mirror
 from serin.routing.lines import HeaderLine
 from serin.routing.plan import (
     Affinity,
@@ -36,6 +37,7 @@ from serin.routing.plan import (
     VersionRoute,
     WwwRedirect,
 )
+from serin.routing.upstream import FastCgi, Protocol
 from serin.routing.variables import split_variables
 
 BENIGN: dict[str, str] = {
@@ -88,6 +90,21 @@ BENIGN: dict[str, str] = {
     "auth_header_value": "$http_x_a",
     "auth_cache_key": "$cookie_beta",
     "limit_zone": "f" * 16,
+    "answer_origin": "https://*.o.example",
+    "answer_methods": "GET, PUT",
+    "answer_allowed": "X-Allowed",
+    "answer_exposed": "X-Exposed",
+    "answer_header": "X-Answer",
+    "answer_value": "of $namespace",
+    "answer_old": "/old",
+    "answer_new": "/new",
+    "answer_by": "errors",
+    "answer_mirror_host": "$host",
+    "answer_mirror": "/copy$request_uri",
+    "answer_connection": "close",
+    "answer_index": "index.php",
+    "answer_parameter": "SCRIPT_FILENAME",
+    "answer_parameter_value": "/app$fastcgi_script_name",
 }
 PATTERNS = frozenset({"header_pattern", "rewrite", "client_match"})
 """Where what is rendered depends on whether nginx may run the text as a pattern."""
@@ -116,6 +133,8 @@ def hosts(text: dict[str, str], start: int = 0) -> list[Host]:
         made.route(PathKind.PREFIX, text["prefix"], made.policy()),
         made.route(PathKind.PREFIX, "/w1", Policy(rewrite=made.rewrite("rewrite_target"))),
         made.route(PathKind.PREFIX, "/w2", Policy(rewrite=made.rewrite("rewrite_away"))),
+        made.route(PathKind.PREFIX, "/changed", made.changed()),
+        made.route(PathKind.PREFIX, "/fastcgi", made.fastcgi()),
     )
     auth = ClientAuth("a" * 32, ClientVerify.ON, source, 1, "b" * 32, text["error_page"])
     first = Host(text["host"], routes, (text["alias"], text["deep"]), client_auth=auth)
@@ -193,6 +212,34 @@ class _Maker:
             external_auth=self._external_auth(),
             pass_client_certificate=True,
         )
+
+    def changed(self) -> Policy:
+        """All that changes answers."""
+        text, source = self.text, self.source
+        by = Beside("d" * 16, "1" * 16, f"{16:016x}", text["answer_by"], text["answer_by"], text["port"])
+        origins = ("https://o.example", text["answer_origin"])
+        cors = Cors(origins, text["answer_methods"], text["answer_allowed"], text["answer_exposed"], True, 60, source)
+        swap = Swap(text["answer_old"], text["answer_new"])
+        return Policy(
+            cors=cors,
+            answer_headers=(HeaderLine(text["answer_header"], text["answer_value"]),),
+            cookie_domain=swap,
+            cookie_path=swap,
+            location=swap,
+            errors=ErrorPages((404, 500, 503), by, source),
+            fallback=by,
+            mirror=Mirror(by, text["answer_mirror_host"], text["answer_mirror"], False, source),
+            bandwidth=Bandwidth(1000, 10),
+            upstream=Upstream(connection=text["answer_connection"]),
+            relative_redirects=True,
+            access_log=False,
+            rewrite_log=True,
+        )
+
+    def fastcgi(self) -> Policy:
+        text = self.text
+        line = HeaderLine(text["answer_parameter"], text["answer_parameter_value"])
+        return Policy(upstream=Upstream(protocol=Protocol.FCGI, fastcgi=FastCgi(text["answer_index"], (line,))))
 
     def _external_auth(self) -> ExternalAuth:
         text = self.text

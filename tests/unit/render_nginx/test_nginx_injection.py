@@ -70,7 +70,9 @@ serin serin_dollar serin_question serin_origin serin_https_url serin_target seri
 serin_plain serin_certificate serin_then serin_upgrade best_http_host connection_upgrade req_id pass_port
 serin_limited serin_auth_target serin_auth_host serin_auth_redirect serin_auth_key serin_auth_h0 serin_auth_0
 serin_auth_cookie serin_cache_key serin_escaped_uri serin_never serin_hsts upstream_http_set_cookie binary_remote_addr
-remote_user request_method http_host
+remote_user request_method http_host http_accept serin_code serin_method serin_mirror_host serin_mirror_target
+query_string content_type content_length fastcgi_script_name document_uri document_root server_protocol remote_port
+server_addr https serin_origin_port
 remote_addr scheme host request_uri request_id is_args args http_x_forwarded_for http_x_a http_cookie cookie_beta
 ssl_client_escaped_cert ssl_client_verify ssl_client_s_dn ssl_client_i_dn 1
 """
@@ -99,6 +101,8 @@ def allowed(field: str, *, lua: bool) -> list[list[Any]]:
         benign += ["", "()", "a b", "always", "x y z", "$remote_addr"]
     if field.startswith("auth_"):
         benign += ["POST", "X-User", "authorization", "https://x.example/?back=1", "$uri", "a" * 40, "[", "https://["]
+    if field.startswith("answer_"):
+        benign += ["*", "off", "X-Answer", "host", "$uri", "$uri$host", "a b", "a" * 40, "~x", "HTTP_HOST", "x.y"]
     benign += [""]
     return [_shape(rendered(field, text, lua=lua)) for text in benign]
 
@@ -136,9 +140,10 @@ def assert_harmless(field: str, text: str, written: str, *, lua: bool) -> None:
         if directive["directive"] not in PLAIN_PLACES:
             for argument in directive["args"][-1:]:
                 for name in re.findall(r"\$\{?(\w+)", argument):
-                    chosen = field in ("vhost", "hash_by", "header") or field.startswith("auth_")
+                    chosen = field in ("vhost", "hash_by", "header") or field.startswith(("auth_", "answer_"))
                     chosen = chosen and re.match("(http|arg)_|uri$|upstream_http_", name)
                     chosen = chosen or name.startswith("cookie_") or name == "upstream_http_x_user"
+                    chosen = chosen or name == "http_origin" or name.startswith("upstream_http_access_control_")
                     assert chosen or name in KNOWN or re.fullmatch(r"serin_\w*[0-9a-f]{16}\w*", name), (directive, name)
     for line in comments(written):
         assert re.fullmatch(r"[A-Za-z0-9 ,:;()./=>'*_%|\[\]-]*", line), line
