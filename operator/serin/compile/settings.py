@@ -73,7 +73,7 @@ def _taken(settings: Settings, entry: Key, text: str, source: Source, findings: 
         return settings if entry.unreadable is None else entry.put(settings, entry.unreadable)
     if isinstance(value, Partly):
         listed = ", ".join(value.refused)
-        said = f"expected {entry.grammar.expected}, found {shorten(listed)}; the other entries are in force"
+        said = f"expected {entry.grammar.expected}, found {shorten(listed)}; {value.fate}"
         findings.error(source, "config-invalid", said)
         value = value.value
     note = entry.note(value)

@@ -30,7 +30,9 @@ def _deny(text: str) -> tuple[str, ...] | Partly:
 def _allow(text: str) -> tuple[str, ...] | Partly:
     """One of which nothing can be read lets nobody in."""
     good, bad = usable(text)
-    return Partly(good or NOBODY, bad) if bad else good
+    if bad and not good:
+        return Partly(NOBODY, bad, "nobody may come in")
+    return Partly(good, bad) if bad else good
 
 
 def _entries(text: str) -> tuple[str, ...]:

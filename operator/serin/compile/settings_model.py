@@ -93,6 +93,7 @@ class Partly:
 
     value: Any
     refused: tuple[str, ...]
+    fate: str = "the other entries are in force"
 
 
 @dataclass(frozen=True, slots=True)

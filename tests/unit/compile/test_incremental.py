@@ -194,7 +194,7 @@ def difference(old: Compiled | None, new: Compiled) -> Changes:
 
 def check_memo(old: Compiled, new: Compiled) -> None:
     """Nothing is left in a memo of what is gone."""
-    more = ("config_maps", "config_map_readers", "beside_users")
+    more = ("config_map_readers", "beside_users")
     for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services", "anothers", *more):
         assert dict(getattr(old.memo, name)) == dict(getattr(new.memo, name)), name
 

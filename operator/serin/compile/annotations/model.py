@@ -52,8 +52,8 @@ class Annotation(Generic[T]):
     """`default` is the value when absent. `fate` overrides what the concern says of a value that cannot be read.
 
     For one that is not supported, or not by the data plane at hand: values in `neutral` ask for nothing more than what
-    is done anyway, `instead` says what to use, and `guards` tells of a value that it is an access rule although the
-    annotation's concern is another.
+    is done anyway, `instead` says what to use (`advice`: for a value), and `guards` tells of a value that it is an
+    access rule although the annotation's concern is another.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Annotation(Generic[T]):
     instead: str = ""
     neutral: frozenset[str] = frozenset()
     guards: Callable[[str], bool] = field(default=_never)
+    advice: Callable[[str], str] | None = None
     fate: Fate | None = None
     ours: bool = False
 
@@ -90,6 +91,7 @@ def unsupported(
     instead: str = "",
     neutral: tuple[str, ...] = (),
     guards: Callable[[str], bool] = _never,
+    advice: Callable[[str], str] | None = None,
 ) -> Annotation[str]:
     """An annotation of ingress-nginx that Serin knows and does not honour."""
     return Annotation(
@@ -104,6 +106,7 @@ def unsupported(
         instead=instead,
         neutral=frozenset(neutral),
         guards=guards,
+        advice=advice,
     )
 
 

@@ -131,7 +131,8 @@ def _unknown_ours(source: Source, findings: Findings) -> None:
 def _unsupported(annotation: Annotation[Any], text: str, source: Source, findings: Findings, outcome: _Outcome) -> None:
     if text.strip() in annotation.neutral:
         return
-    instead = f"; {annotation.instead}" if annotation.instead else ""
+    said = annotation.instead if annotation.advice is None else annotation.advice(text)
+    instead = f"; {said}" if said else ""
     lack = "is not supported"
     if annotation.supported:
         (plane,) = annotation.planes
