@@ -1,14 +1,28 @@
 """Whose address counts: networks, and what is believed of those who stand before us."""
 
 import ipaddress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.proxy_gate.gate_fakes import client, request
+from unit.proxy_gate.gate_fakes import client, request, serve
 
+from serin.dataplane.proxy.exchange import Answer, Forward
 from serin.dataplane.proxy.networks import Networks
 from serin.dataplane.proxy.seen_clients import SeenClients, seen_clients
+from serin.refs import Ref, Source
+from serin.routing.plan import (
+    Globals,
+    Host,
+    PathKind,
+    PathMatch,
+    Policy,
+    Route,
+    RuleId,
+    TlsRedirect,
+    VersionRoute,
+)
 from serin.routing.wide import Forwarding
 
 V4 = st.ip_addresses(v=4)
@@ -115,3 +129,73 @@ def test_the_connection_keeps_its_own_address() -> None:
     own, see = client(), SeenClients(TRUST)
     see(request(b"/", (b"X-Forwarded-For", b"1.2.3.4")), own)
     assert (own.address, own.block, own.key) == ("192.0.2.7", b"", 0)
+
+
+# --- at the gate ---
+
+
+def shop(**policy: Any) -> Host:
+    rule = RuleId("shop.example", "/", "Prefix")
+    ingress = Ref("Ingress", "ns", "shop")
+    main = VersionRoute("a" * 16, "main", ingress, "main", "80", "p")
+    return Host(
+        "shop.example", (Route(PathMatch(PathKind.PREFIX, "/"), rule, ingress, "5p", (main,), Policy(**policy)),)
+    )
+
+
+FRONT = ((b"X-Forwarded-For", b"1.2.3.4"), (b"X-Forwarded-Host", b"front.example"))
+
+
+def test_the_endpoint_and_the_log_are_told_who_is_behind() -> None:
+    served = serve(shop(), settings=Globals(forwarding=TRUST))
+    forward = served.gate(request(b"/", *FRONT), client())
+    assert isinstance(forward, Forward)
+    assert forward.host == b"front.example"
+    assert forward.log.remote_addr == "1.2.3.4"
+    told = forward.prelude.split(b"\r\n")
+    assert b"X-Forwarded-Host: front.example" in told
+    assert [line for line in told if line.startswith(b"X-Original-Forwarded-For")] == [
+        b"X-Original-Forwarded-For: 1.2.3.4"
+    ]
+    for key in (b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"):
+        assert key in forward.drop
+    missing = served.gate(request(b"/", *FRONT, host="unknown.example"), client())
+    assert isinstance(missing, Answer)
+    assert missing.log is not None
+    assert missing.log.remote_addr == "1.2.3.4"
+
+
+def test_the_usual_client_is_the_connection_s() -> None:
+    forward = serve(shop()).gate(request(b"/", *FRONT), client())
+    assert isinstance(forward, Forward)
+    assert (forward.host, forward.log.remote_addr) == (b"shop.example", "")
+    assert b"X-Forwarded-For: 192.0.2.7\r\n" in forward.prelude
+
+
+def test_a_hash_of_the_address_is_of_the_client_behind() -> None:
+    served = serve(shop(), settings=Globals(forwarding=TRUST))
+    served.gate(request(b"/", *FRONT), client())
+    served.gate(request(b"/", (b"X-Forwarded-For", b"9.9.9.9")), client())
+    keys = [key for _, _, key, _ in served.splits.made["5p"].asked]
+    assert keys == [sum(b"1.2.3.4") + 1, sum(b"9.9.9.9") + 1]
+
+
+@pytest.mark.parametrize(
+    ("trust", "said", "tls", "redirected"),
+    [
+        (True, b"https", False, False),
+        (True, b"http", False, True),
+        (True, b"", False, True),
+        (True, b"http", True, True),
+        (True, b"", True, False),
+        (False, b"https", False, True),
+        (False, b"http", True, False),
+    ],
+)
+def test_who_is_redirected_to_tls(trust: bool, said: bytes, tls: bool, redirected: bool) -> None:
+    source = Source(Ref("Ingress", "ns", "shop"))
+    host = shop(tls_redirect=TlsRedirect(308, False, source))
+    served = serve(host, settings=Globals(forwarding=Forwarding(trust=trust)))
+    headers = ((b"X-Forwarded-Proto", said),) if said else ()
+    decision = served.gate(request(b"/", *headers), client(tls=tls))
+    assert isinstance(decision, Answer) is redirected
