@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serin.native import state
+from serin.native import layout, state
 from serin.native.pools import PoolsFile
 from serin.native.worker import Worker
 from serin.routing.plan import Algorithm, Endpoint, Pool, PoolSpec, RuleId, Share, Split
@@ -86,3 +86,14 @@ class Rig:
             worker.close()
         self.pools.close()
         self.state.close()
+
+
+def in_flight(rig: Rig) -> int:
+    """Of all rows and the first endpoints."""
+    total = 0
+    with (rig.path / "state" / "state.bin").open("rb") as f:
+        for row in range(16):
+            f.seek(rig.state._flight_offset + row * layout.ENDPOINTS * layout.FLIGHT_CELL)
+            words = f.read(64 * layout.FLIGHT_CELL)
+            total += sum(int.from_bytes(words[at : at + 4], "little") for at in range(0, len(words), 8))
+    return total

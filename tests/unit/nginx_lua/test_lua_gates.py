@@ -9,8 +9,8 @@ from dataclasses import replace
 from http.client import HTTPConnection
 
 import pytest
-from harness.behind_nginx import Answer, Endpoints, MakeEndpoint, listed
-from harness.shared_memory import Rig, make_pool, make_split
+from harness.behind_nginx import Answer, Endpoints, MakeEndpoint, listed, silent
+from harness.shared_memory import Rig, in_flight, make_pool, make_split
 from harness.waiting import until
 from unit.render_nginx.nginx_text import settings_in, write_files
 
@@ -134,6 +134,16 @@ def test_many_at_once_keep_to_their_own(asking: Asking) -> None:
     assert {text for status, text in found if status == 200} == {"behind"}
     names = {lines(head)["x-name"] for head in asking.behind.heads if b"/n" in head.split(b"\r\n")[0]}
     assert names == {f"<u{n}>" for n in range(120) if n % 3}
+
+
+def test_the_server_is_done_when_it_has_answered(asking: Asking, rig: Rig) -> None:
+    """Not with the request, which may go on for hours."""
+    asking.behind.behave = silent
+    with socket.create_connection(("127.0.0.1", asking.port), 10) as link:
+        link.sendall(b"GET /x HTTP/1.1\r\nHost: a.example\r\nX-Who: ann\r\n\r\n")
+        until(lambda: any(b"GET /x " in head for head in asking.behind.heads), "the endpoint is asked")
+        assert in_flight(rig) == 1
+    until(lambda: in_flight(rig) == 0, "nothing in flight")
 
 
 def test_kept_answers(asking: Asking) -> None:

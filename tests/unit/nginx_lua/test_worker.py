@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.behind_nginx import Endpoints, MakeEndpoint, MakeNginx, Nginx, listed, once, passed, silent, tunnel
-from harness.shared_memory import Rig, hex64, make_pool, make_split
+from harness.shared_memory import Rig, hex64, in_flight, make_pool, make_split
 from harness.waiting import until
 
 from serin.native import layout, stats
@@ -36,17 +36,6 @@ def rows(rig: Rig) -> dict[int, int]:
         f.seek(layout.HEADER_SIZE)
         found = layout.ROW.iter_unpack(f.read(64 * layout.ROW.size))
         return {pid: epoch for pid, epoch, *_ in found if pid}
-
-
-def in_flight(rig: Rig) -> int:
-    """Of all rows and the first endpoints."""
-    total = 0
-    with (rig.path / "state" / "state.bin").open("rb") as f:
-        for row in range(16):
-            f.seek(rig.state._flight_offset + row * layout.ENDPOINTS * layout.FLIGHT_CELL)
-            words = f.read(64 * layout.FLIGHT_CELL)
-            total += sum(int.from_bytes(words[at : at + 4], "little") for at in range(0, len(words), 8))
-    return total
 
 
 def open_tunnel(server: Nginx) -> socket.socket:

@@ -10,6 +10,7 @@ return {
     configure = routine.configure,
     start = routine.start,
     balance = core.balance,
+    asked = core.asked,
     beside = core.beside,
     enter = core.enter,
     log = core.log,

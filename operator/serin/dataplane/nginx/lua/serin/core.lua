@@ -15,7 +15,7 @@ local ffi = require "ffi"
 local get_request = require("resty.core.base").get_request
 local ngx = ngx
 
-local ffi_string, match, var = ffi.string, string.match, ngx.var
+local ffi_string, find, match, var = ffi.string, string.find, string.match, ngx.var
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
 local get_last_failure = balancer.get_last_failure
 local ERROR = ngx.ERROR
@@ -186,6 +186,18 @@ function core.beside(text)
         return refuse(worker, r, 503)
     end
     return go(C, worker, r, spec, C.srn_request_choice(worker, r))
+end
+
+-- header_filter_by_lua of a location that asks whether a request may come in: its server has answered. nginx ends
+-- subrequests with the request that they are of, which may go on for hours.
+function core.asked()
+    local worker, r = routine.worker, get_request()
+    if not worker or routine.C.srn_request_choice(worker, r) == nil then
+        return
+    end
+    local status = ngx.status
+    local failed = (status == 502 or status == 504) and not find(var.upstream_header_time or "", "%d$")
+    routine.C.srn_request_done(worker, r, status, failed and 1 or 0)
 end
 
 -- content_by_lua of a route with pages for errors or a fallback: the endpoint is chosen before it is asked, in @p and the

@@ -65,6 +65,7 @@ int srn_request_grant(srn_worker *w, const void *request, uint32_t tries);
 int srn_request_granted(const srn_worker *w, const void *request);
 void srn_request_refuse(srn_worker *w, const void *request, int status);
 int srn_request_refused(const srn_worker *w, const void *request);
+void srn_request_done(srn_worker *w, const void *request, int status, int failed);
 typedef struct srn_nginx {
     void *(*add_cleanup)(void *request, size_t size);
     int (*status)(void *request);
