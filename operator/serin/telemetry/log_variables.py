@@ -28,8 +28,11 @@ class Client(Protocol):
 class Fields(Protocol):
     """Headers as sent, and their names in lower case."""
 
-    headers: list[tuple[bytes, bytes]]
-    lower: list[bytes]
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]: ...
+
+    @property
+    def lower(self) -> list[bytes]: ...
 
 
 class Logged(Exchange, Protocol):
