@@ -18,7 +18,7 @@ _RELEASES = {(3, 11): "bookworm", (3, 13): "trixie"}
 _VERSION = sys.version_info[:2]
 PYTHON = f"python{_VERSION[0]}.{_VERSION[1]}"
 USER, USER_ID = "serin", 101
-_NGINX = ("nginx", "libnginx-mod-http-lua", "lua-resty-core")
+_NGINX = ("nginx", "libnginx-mod-http-lua", "libnginx-mod-stream", "lua-resty-core")
 _PACKAGES = ("python3-minimal", f"lib{PYTHON}-stdlib", "libpcre2-8-0", *_NGINX, "usr-is-merged")
 _LEFT_OUT = ("man", "doc", "info", "locale", "bash-completion", "lintian")
 _MERGED = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"

@@ -5,6 +5,7 @@ needs of Lua, FFI and resty.core.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,12 @@ PACKAGES = (
     "nginx-core",
     "libnginx-mod-http-ndk",
     "libnginx-mod-http-lua",
+    "libnginx-mod-stream",
     "lua-resty-core",
     "lua-resty-lrucache",
 )
 VARIABLE = "SERIN_NGINX"
+_STREAM = "ngx_stream_module.so"
 _MODULES = ("ndk_http_module.so", "ngx_http_lua_module.so")
 _MODULE_FOLDERS = ("usr/lib/nginx/modules", "usr/lib64/nginx/modules", "usr/share/nginx/modules")
 _LUA_FOLDERS = ("usr/share/lua/5.1", "usr/local/share/lua/5.1")
@@ -66,6 +69,8 @@ def lacks(tree: Tree) -> str:
     modules = _modules(tree)
     if modules is None:
         return "nginx without the Lua module (libnginx-mod-http-lua)"
+    if not _has_stream(tree, program):
+        return "nginx without the stream module (libnginx-mod-stream)"
     lua = next(
         (tree.root / folder for folder in _LUA_FOLDERS if (tree.root / folder / "resty/core.lua").exists()), None
     )
@@ -86,6 +91,13 @@ def _modules(tree: Tree) -> list[Path] | None:
         if all(path.exists() for path in paths):
             return paths
     return None
+
+
+def _has_stream(tree: Tree, program: Path) -> bool:
+    """Built in, or to be loaded."""
+    if any((tree.root / folder / _STREAM).exists() for folder in _MODULE_FOLDERS):
+        return True
+    return re.search(r"--with-stream(?![_=\w])", said(program, "-V")[1]) is not None
 
 
 def _configuration(modules: list[Path], lua: Path, folder: Path) -> str:

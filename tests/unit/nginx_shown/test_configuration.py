@@ -12,7 +12,7 @@ from serin.dataplane.settings import DataPlaneSettings
 from serin.errors import UsageError
 from serin.render.nginx.settings import NginxSettings
 
-LISTENING = cast("Any", SimpleNamespace(http_texts=("127.0.0.1:80",), https_texts=()))
+LISTENING = cast("Any", SimpleNamespace(http=(("127.0.0.1", 80),), http_texts=("127.0.0.1:80",), https_texts=()))
 
 
 def made(run_dir: Path, *, lua: bool = True) -> NginxSettings:

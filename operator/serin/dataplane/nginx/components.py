@@ -17,7 +17,7 @@ from serin.errors import SerinError, UsageError
 VARIABLE = "SERIN_NGINX"
 """Names the root of an unpacked tree (usr/sbin/nginx, usr/lib/nginx/modules, usr/share/lua/5.1) to be taken instead."""
 INSTALL = (
-    "install nginx (Debian, Ubuntu: nginx-core libnginx-mod-http-lua lua-resty-core), "
+    "install nginx (Debian, Ubuntu: nginx-core libnginx-mod-http-lua lua-resty-core libnginx-mod-stream), "
     f"or name the root of an unpacked tree in {VARIABLE}"
 )
 FIXED = ((1, 30, 4), (1, 31, 3))

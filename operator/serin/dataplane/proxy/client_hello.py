@@ -39,7 +39,7 @@ def _hello(data: bytes) -> bytes | None:
             raise _NotTlsError
         message += data[at + 5 : at + 5 + length]
         at += 5 + length
-        if message[0] != _CLIENT_HELLO:
+        if message and message[0] != _CLIENT_HELLO:
             raise _NotTlsError
         if len(message) >= 4:
             whole = 4 + int.from_bytes(message[1:4], "big")

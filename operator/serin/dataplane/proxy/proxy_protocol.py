@@ -56,7 +56,7 @@ def write_line(source: Address, destination: Address) -> bytes:
 
 
 def plain_address(text: str) -> str:
-    """An IPv4 address that comes as an IPv6 one is the IPv4 one."""
+    """The same of an address as the kernel tells it."""
     return text.removeprefix("::ffff:") if "." in text else text
 
 
@@ -83,7 +83,7 @@ def _address(text: str, version: int) -> str:
         raise BadLineError("expected an address") from error
     if found.version != version or "%" in text:
         raise BadLineError(f"expected an address of IPv{version}")
-    return plain_address(str(found))
+    return _shown(found)
 
 
 def _port(text: str) -> int:
@@ -113,4 +113,10 @@ def _read_v2(data: bytes) -> ProxyLine | None:
 
 
 def _text(packed: bytes) -> str:
-    return plain_address(str(ipaddress.ip_address(packed)))
+    return _shown(ipaddress.ip_address(packed))
+
+
+def _shown(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """An IPv4 address that comes as an IPv6 one is the IPv4 one."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
