@@ -16,12 +16,13 @@ from serin.compile.header_maps import HeaderMap
 from serin.compile.options import Key
 from serin.compile.settings_answers import TYPES
 from serin.compile.streams import compile_streams
+from serin.objects.fields import shorten
 from serin.objects.views import ConfigMap
-from serin.refs import Ref
+from serin.refs import Ref, Source
 from serin.routing.answers import ErrorPages
 from serin.routing.lines import HeaderLine
 from serin.routing.plan import Certificate, Globals
-from serin.routing.wide import Compression, Lines
+from serin.routing.wide import Blocks, Compression, Lines
 
 
 def compile_wide(context: HostContext, default: Certificate | None) -> tuple[Globals, HostResult]:
@@ -29,29 +30,13 @@ def compile_wide(context: HostContext, default: Certificate | None) -> tuple[Glo
     context.secrets.reads.clear()
     context.config_maps.reads.clear()
     findings, besides = Findings(), Besides()
-    settings, options = context.settings, context.options
-    warn_of_global_auth(settings, findings)
-    made = Globals(
-        hsts=settings.hsts_header,
-        default_certificate=None if default is None else default.digest,
-        https_port=options.https_redirect_port,
-        reject_handshake=settings.reject_handshake,
-        blocks=blocks_of(settings, context.check, findings),
-        limit_req_status=settings.access.limit_req_status,
-        limit_conn_status=settings.access.limit_conn_status,
-        forwarding=settings.forwarding,
-        lines=_lines(context, findings),
-        tls=settings.tls,
-        connections=settings.connections,
-        compression=_compression(settings.compression),
-        logs=settings.logs,
-        errors=_errors(context, besides),
-        fallback=default_backend(options.default_backend_service, besides),
-        generate_request_id=settings.generate_request_id,
-        server_tokens=settings.server_tokens,
-        streams=compile_streams(context, besides, findings),
-        passthrough=options.ssl_passthrough,
-    )
+    try:
+        made = _made(context, default, besides, findings)
+    except Exception as e:  # our own fault: what needs no other object holds all the same
+        source = Source(context.settings.config_map or Ref("ConfigMap", "", ""))
+        text = f"Serin failed on it ({shorten(f'{type(e).__name__}: {e}')}); only its plain options are in force"
+        findings.error(source, "internal-error", text)
+        besides, made = Besides(), _plain(context, default)
     result = HostResult(
         splits=tuple(besides.splits.values()),
         pools={spec: tuple(sources) for spec, sources in besides.pools.items()},
@@ -60,6 +45,41 @@ def compile_wide(context: HostContext, default: Certificate | None) -> tuple[Glo
         config_map_reads=frozenset(context.config_maps.reads),
     )
     return made, result
+
+
+def _plain(context: HostContext, default: Certificate | None) -> Globals:
+    """What the options say by themselves."""
+    settings, options = context.settings, context.options
+    return Globals(
+        hsts=settings.hsts_header,
+        default_certificate=None if default is None else default.digest,
+        https_port=options.https_redirect_port,
+        reject_handshake=settings.reject_handshake,
+        blocks=Blocks(settings.access.blocks.cidrs),
+        limit_req_status=settings.access.limit_req_status,
+        limit_conn_status=settings.access.limit_conn_status,
+        forwarding=settings.forwarding,
+        tls=settings.tls,
+        connections=settings.connections,
+        compression=_compression(settings.compression),
+        logs=settings.logs,
+        generate_request_id=settings.generate_request_id,
+        server_tokens=settings.server_tokens,
+        passthrough=options.ssl_passthrough,
+    )
+
+
+def _made(context: HostContext, default: Certificate | None, besides: Besides, findings: Findings) -> Globals:
+    settings = context.settings
+    warn_of_global_auth(settings, findings)
+    return replace(
+        _plain(context, default),
+        blocks=blocks_of(settings, context.check, findings),
+        lines=_lines(context, findings),
+        errors=_errors(context, besides),
+        fallback=default_backend(context.options.default_backend_service, besides),
+        streams=compile_streams(context, besides, findings),
+    )
 
 
 def _lines(context: HostContext, findings: Findings) -> Lines:

@@ -188,3 +188,16 @@ def test_a_header_twice_in_other_letters_is_set_once() -> None:
     found = header_maps.for_clients(views([data_map("m", **{"X-A": "1", "x-a": "2"})])[0])  # type: ignore[arg-type]
     assert found.lines == (HeaderLine("X-A", "1"),)
     assert [key for key, _ in found.faults] == ["x-a"]
+
+
+def test_a_fault_of_ours_leaves_plain_options_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(found: Any) -> header_maps.HeaderMap:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(header_maps, "for_endpoints", fail)
+    told = config_map(proxy_set_headers="serin/to", hsts="false", block_cidrs="10.0.0.0/8")
+    compiled = compile_objects(ingress("main"), told, data_map("to", "serin"), configmap=NAME)
+    assert (compiled.plan.globals.hsts, compiled.plan.globals.blocks.cidrs) == ("", ("10.0.0.0/8",))
+    found = problem(compiled, "internal-error")
+    assert (found.source.ref, "boom" in found.text) == (OWN, True)
+    assert route(compiled).policy.closed is None

@@ -197,6 +197,7 @@ def check_memo(old: Compiled, new: Compiled) -> None:
     more = ("config_map_readers", "beside_users")
     for name in ("canary_routes", "canary_routes_at", "targeted", "attached", "services", "anothers", *more):
         assert dict(getattr(old.memo, name)) == dict(getattr(new.memo, name)), name
+    assert {key for key, _ in old.memo.config_maps} <= old.memo.config_map_readers.keys()
 
 
 def check_same_values(old: Compiled, new: Compiled) -> None:
