@@ -139,10 +139,16 @@ def over_tls(server: str) -> Upstream:
 def _compiling(texts: tuple[str, ...], source: Source, check: CheckPattern, findings: Findings) -> tuple[str, ...]:
     kept = []
     for text in texts:
-        error = check(text.removeprefix("~").removeprefix("*"), text.startswith("~*")) if text[:1] == "~" else None
+        error = _pattern_error(text, check) if text.startswith("~") else None
         if error is None:
             kept.append(text)
         else:
             said = f"{shorten(text)!r} does not compile ({error}) and blocks nobody; the other entries are in force"
             findings.error(source, "config-invalid", said)
     return tuple(kept)
+
+
+def _pattern_error(text: str, check: CheckPattern) -> str | None:
+    """An empty pattern is in every text; it is a slip, and would block everybody."""
+    pattern = text.removeprefix("~").removeprefix("*")
+    return check(pattern, text.startswith("~*")) if pattern else "nothing follows the ~"

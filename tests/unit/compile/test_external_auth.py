@@ -394,7 +394,7 @@ def test_blocks() -> None:
     compiled = under_global(
         {
             "block-cidrs": "192.0.2.0/24,garbage,2001:db8::1",
-            "block-user-agents": "curl/8.0, ~*bot ,~^Evil",
+            "block-user-agents": "curl/8.0, ~*bot ,~^Evil,~,~*",
             "block-referers": "~[broken,https://bad.example/",
         }
     )
@@ -403,7 +403,7 @@ def test_blocks() -> None:
     assert blocks.user_agents == ("curl/8.0", "~*bot", "~^Evil")
     assert blocks.referers == ("https://bad.example/",)
     told = sorted(p.source.field for p in compiled.problems if p.code == "config-invalid")
-    assert told == ["data[block-cidrs]", "data[block-referers]"]
+    assert told == ["data[block-cidrs]", "data[block-referers]", *["data[block-user-agents]"] * 2]
 
 
 def test_a_pool_outside_is_filled_without_any_object() -> None:
