@@ -52,6 +52,20 @@ def test_every_annotation_of_ingress_nginx_is_known() -> None:
     assert set(ANNOTATIONS) == set(names)
 
 
+def test_what_is_not_supported_is_snippets_a_firewall_and_tracing() -> None:
+    snippets = {"configuration-snippet", "server-snippet", "stream-snippet", "auth-snippet"}
+    firewall = {"enable-modsecurity", "enable-owasp-core-rules", "modsecurity-snippet", "modsecurity-transaction-id"}
+    tracing = {"enable-opentelemetry", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span"}
+    lacking = {a.name for a in ANNOTATIONS.values() if not a.supported}
+    assert lacking == snippets | firewall | tracing
+    assert all(a.instead for a in ANNOTATIONS.values() if not a.supported)
+
+
+def test_how_many_each_plane_honours() -> None:
+    assert sum("nginx" in a.planes for a in ANNOTATIONS.values()) >= 120
+    assert sum("proxy" in a.planes for a in ANNOTATIONS.values()) >= 105
+
+
 def test_access_rules_are_of_class_access() -> None:
     assert {a.name for a in ANNOTATIONS.values() if a.concern is Concern.ACCESS} == set(ACCESS.split())
 
@@ -62,6 +76,13 @@ def test_no_name_is_declared_twice() -> None:
 
 
 def test_older_names_lead_somewhere() -> None:
+    assert set(ALIASES) == {"whitelist-source-range", "limit-whitelist"}
+    families = ("influxdb-", "global-rate-limit", "opentracing-")
+    gone = {name for name in REMOVED if not name.startswith(families)}
+    assert gone == {
+        *("secure-backends", "grpc-backend", "add-base-url", "base-url-scheme", "session-cookie-hash", "mirror-uri"),
+        *("enable-opentracing", "enable-influxdb"),
+    }
     assert set(ALIASES.values()) <= set(ANNOTATIONS)
     assert not set(ALIASES) & set(ANNOTATIONS)
     assert not set(REMOVED) & set(ANNOTATIONS)
