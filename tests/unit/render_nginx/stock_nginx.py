@@ -114,7 +114,8 @@ class Running:
 
 
 @contextmanager
-def serving(prefix: Path, hosts: list[Host], globals_: Globals | None = None) -> Iterator[Running]:
+def serving(prefix: Path, hosts: list[Host], globals_: Globals | None = None, endpoint: int = 0) -> Iterator[Running]:
+    """`endpoint`: a port in the place of the endpoint that tells what it got."""
     assert NGINX is not None
     echo = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=echo.serve_forever, daemon=True).start()
@@ -122,7 +123,7 @@ def serving(prefix: Path, hosts: list[Host], globals_: Globals | None = None) ->
     plain, tls = (s.getsockname()[1] for s in sockets)
     (prefix / "certificates").mkdir(parents=True)
     (prefix / "certificates" / "default.pem").write_bytes(b"".join(make_pair("h.example")))
-    pool = Pool(PoolSpec(POOL, "shop", "web", 80), (Endpoint("127.0.0.1", echo.server_address[1]),))
+    pool = Pool(PoolSpec(POOL, "shop", "web", 80), (Endpoint("127.0.0.1", endpoint or echo.server_address[1]),))
     splits = {
         r.split: Split(r.split, r.rule, (Share("1" * 16, POOL, 100),)) for h in hosts for r in h.routes if r.split
     }
