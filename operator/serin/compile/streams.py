@@ -29,7 +29,19 @@ def compile_streams(context: HostContext, besides: Besides, findings: Findings) 
     for protocol, key in ((TCP, options.tcp_services), (UDP, options.udp_services)):
         if key is not None:
             found += _of_config_map(protocol, key, context, besides, findings)
+    _warn_of_headers(context, findings)
     return tuple(sorted(found, key=lambda stream: (stream.protocol, stream.port)))
+
+
+def _warn_of_headers(context: HostContext, findings: Findings) -> None:
+    """nginx behind its own stream part takes a client's address from one place alone: the PROXY line."""
+    forwarding, options = context.settings.forwarding, context.options
+    reads = (forwarding.trust or forwarding.real_ip) and not forwarding.proxy_protocol
+    if options.plane == "nginx" and options.ssl_passthrough and reads:
+        key = "use-forwarded-headers" if forwarding.trust else "enable-real-ip"
+        text = "with --enable-ssl-passthrough nginx takes no client's address from headers, but the connection's; "
+        text += "let the load balancer speak the PROXY protocol (use-proxy-protocol)"
+        findings.warning(context.settings.source(key), "passthrough-without-headers", text)
 
 
 def _of_config_map(protocol: str, key: Key, context: HostContext, besides: Besides, findings: Findings) -> list[Stream]:

@@ -1,7 +1,7 @@
 """ssl-passthrough: whose endpoints get a host's TLS connections, and what is said where nobody's do."""
 
 import pytest
-from manifests import HOST, Raw, codes, compile_objects, endpoints, ingress, problem, service
+from manifests import HOST, Raw, codes, compile_objects, config_map, endpoints, ingress, problem, service
 
 from serin.compile.compiler import Compiled
 from serin.routing.plan import Endpoint
@@ -48,6 +48,22 @@ def test_the_oldest_ingress_of_a_host_decides() -> None:
     found = compiled(old, new)
     assert found.plan.hosts[HOST].passthrough is None
     assert "Ingress shop/old is older" in problem(found, "passthrough-not-oldest").text
+
+
+@pytest.mark.parametrize(
+    ("plane", "data", "told"),
+    [
+        ("nginx", {"use_forwarded_headers": "true"}, True),
+        ("nginx", {"enable_real_ip": "true"}, True),
+        ("nginx", {"enable_real_ip": "true", "use_proxy_protocol": "true"}, False),
+        ("nginx", {}, False),
+        ("proxy", {"use_forwarded_headers": "true"}, False),
+    ],
+)
+def test_headers_that_nginx_does_not_look_at_are_told(plane: str, data: dict[str, str], told: bool) -> None:
+    options = {"ssl_passthrough": True, "plane": plane, "configmap": ("serin", "config")}
+    found = compile_objects(config_map(**data), **options)
+    assert ("passthrough-without-headers" in codes(found)) == told
 
 
 def test_access_rules_that_nobody_meets_are_told() -> None:
