@@ -58,8 +58,17 @@ class Server:
     hold: asyncio.Event | None = None
 
     async def ask(
-        self, to: ReadyBeside, method: str, target: bytes, host: bytes, headers: bytes, body: bytes = b"", most: int = 1
+        self,
+        to: ReadyBeside,
+        method: str,
+        target: bytes,
+        host: bytes,
+        headers: bytes,
+        body: bytes = b"",
+        most: int = 1,
+        key: int = 0,
     ) -> SubAnswer:
+        assert key == sum(b"192.0.2.7") + 1
         assert (to.name, body, most) == ("ns-auth-80", b"", 0)
         lines = [line.split(b": ", 1) for line in headers.split(b"\r\n")[:-1]]
         assert len(lines) == len({name.lower() for name, _ in lines})
@@ -356,6 +365,24 @@ async def test_who_does_not_answer_lets_nobody_in() -> None:
     anyway = host(external_auth=EXTERNAL, access=Access(allow=FOREIGN, any_of=True))
     assert await status(serve(anyway, asks=Server(None))) == 500
     assert await status(serve(host(external_auth=EXTERNAL))) == 500
+
+
+async def test_a_default_backend_gets_neither_password_nor_claims() -> None:
+    external = replace(EXTERNAL, response_headers=("X-User",))
+    guarded = host(external_auth=external, auth=BASIC, fallback=Beside("b2", "c2", "p2", "ns-default-80"))
+    served = serve(guarded, users=USERS, asks=Server(), empty=("5p",))
+    decision = await decide(served, request(b"/", ALICE, (b"X-User", b"spoofed")))
+    assert isinstance(decision, Forward)
+    assert {b"authorization", b"x-user", b"x-code"} <= decision.drop
+    served.auth.close()
+
+
+async def test_the_log_has_the_id_that_the_server_was_told() -> None:
+    server = Server(SubAnswer(403, []))
+    decision = await decide(serve(host(external_auth=EXTERNAL), asks=server))
+    assert isinstance(decision, Answer)
+    assert decision.log is not None
+    assert decision.log.request_id.encode() == server.asked[0][3][b"x-request-id"]
 
 
 async def test_the_challenge_is_passed_on() -> None:

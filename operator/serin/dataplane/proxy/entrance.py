@@ -197,7 +197,7 @@ class Entrance:
                 let_in = by_password
         if guards.external is not None:
             heard = yield guards.external.ask(
-                self.asks, self.cache, asked.head, asked.client, asked.path, asked.request_id
+                self.asks, self.cache, asked.head, asked.client, asked.path, asked.request_id, asked.key
             )
             return _by_external(heard, guards, guards.external, asked, let_in, refused)
         return let_in if refused is None else refused

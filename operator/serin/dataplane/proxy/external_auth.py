@@ -109,8 +109,16 @@ class ReadyExternal:
         self.signs_in = self._signin is not None
 
     async def ask(
-        self, asks: Subrequests, cache: AuthCache, head: RequestHead, client: Client, path: bytes, request_id: bytes
+        self,
+        asks: Subrequests,
+        cache: AuthCache,
+        head: RequestHead,
+        client: Client,
+        path: bytes,
+        request_id: bytes,
+        client_key: int,
     ) -> Allowed | Denied:
+        """`client_key`: hash of the client's address, for a service that is sticky to it."""
         key = None
         if self._cache_key is not None:
             key = cache.key(self._scope + _with_id(self._cache_key(head, client, path), request_id))
@@ -121,7 +129,7 @@ class ReadyExternal:
         host = one_line(_with_id(self._host(head, client, path), request_id))
         lines = self._lines(head, client, path, request_id)
         try:
-            answer = await asks.ask(self._to, self._auth.method or "GET", target, host, lines, most=0)
+            answer = await asks.ask(self._to, self._auth.method or "GET", target, host, lines, most=0, key=client_key)
         except SubrequestFailedError:
             return Denied(500)
         if key is not None:

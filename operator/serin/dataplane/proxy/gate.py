@@ -145,12 +145,17 @@ class Gate:
         key = client.key or client_key(client, self._hash)
 
         def refuse(refused: Refused) -> Answer:
-            return self._page_of(refused.status, head, client, route.log, *refused.headers)
+            answer = self._page_of(refused.status, head, client, route.log, *refused.headers)
+            if answer.log is not None:
+                answer.log.request_id = ids[1]
+            return answer
 
         def go_on(let_in: LetIn) -> Answer | Forward:
             decision = self._forward(site, route, head, client, path, target, let_in.user, ids)
             if isinstance(decision, Forward):
                 decision.prelude += let_in.lines
+                if decision.drop is not route.drop:  # of a default backend, which gets no password and no claims either
+                    decision.drop |= route.drop
                 lines = b"".join([cookie_line(cookie) for cookie in let_in.cookies])
                 if let_in.always:
                     decision.answer_prelude += lines
