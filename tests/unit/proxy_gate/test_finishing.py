@@ -261,3 +261,12 @@ def test_lines_may_hold_the_id_of_the_request() -> None:
     forward = forwarded(shop(Globals(lines=Lines(to_endpoints=(line,), to_clients=(line,)))), request())
     assert forward.answer_prelude == b"X-Id: <%b>\r\n" % forward.log.request_id.encode()
     assert forward.answer_prelude in forward.prelude
+
+
+def test_no_line_says_where_a_message_ends() -> None:
+    lines = (HeaderLine("Content-Length", "5"), HeaderLine("Transfer-Encoding", "chunked"), HeaderLine("Upgrade", "x"))
+    settings = Globals(lines=Lines(to_endpoints=lines, to_clients=lines, hidden=("Content-Length",)))
+    forward = forwarded(shop(settings, answer_headers=lines), request())
+    assert forward.answer_prelude == b""
+    assert not {b"content-length", b"transfer-encoding", b"upgrade"} & (forward.answer_drop | forward.drop)
+    assert b"Content-Length" not in forward.prelude

@@ -1,9 +1,12 @@
 """Answers that are changed on their way: pages instead of errors, swapped headers, gzip, speed, copies of requests."""
 
 import asyncio
+import contextlib
 import gzip
+import socket
 import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,6 +31,14 @@ BESIDE = Beside("e" * 16, "f" * 16, "p", "ns-pages-80")
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/css\r\nContent-Length: 4\r\n\r\npage"
 MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nnever"
 TEXT = b"a text that says little, again and again. " * 100
+
+
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """A port that nobody listens on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 class FixedSplit:
@@ -83,6 +94,7 @@ async def test_the_page_of_an_error_is_asked_for_and_passed_on(rig: Rig) -> None
     assert [choice.finished for choice in rig.choices] == [[(404, False)]] * 2
     await until(lambda: [c.finished for c in beyond.split.choices] == [[(200, False)]] * 2, "the pages to be counted")
     record = rig.records[0]
+    assert record.choice is rig.choices[0], "the exchange counts for the route's version"  # type: ignore[attr-defined]
     assert [attempt.status for attempt in record.earlier] == [404]
     assert record.upstream_status == record.status == 200
     await beyond.endpoint.stop()
@@ -113,6 +125,35 @@ async def test_an_endpoint_that_does_not_answer_is_an_error_too(rig: Rig) -> Non
     assert b"POST / HTTP/1.0\r\n" in beyond.endpoint.requests[0]
     assert b"Content-Length: 0\r\n" in beyond.endpoint.requests[0]
     assert rig.choices[0].finished == [(502, True)]
+    await beyond.endpoint.stop()
+
+
+async def test_a_page_is_asked_for_at_another_endpoint_where_one_fails(rig: Rig) -> None:
+    beyond = await with_pages(rig, 404)
+    rig.endpoint.script = always(MISSING)
+    with free_port() as nobody:
+        beyond.split.others, beyond.split.port = [beyond.endpoint.port], nobody
+        assert (await rig.ask(GET)).body == b"page"
+    await until(lambda: beyond.split.choices[0].finished, "the page to be counted")
+    assert [attempt.status for attempt in rig.records[0].earlier] == [404, 502]
+    assert rig.choices[0].finished == [(404, False)]
+    await beyond.endpoint.stop()
+
+
+async def test_a_client_that_does_not_wait_for_the_page(rig: Rig) -> None:
+    beyond = await with_pages(rig, 404)
+    rig.endpoint.script = always(MISSING)
+
+    async def asleep(visit: Visit) -> None:
+        await visit.request()
+        await visit.read_to_end()
+
+    beyond.endpoint.script = asleep
+    caller = await rig.call(GET)
+    await until(lambda: beyond.endpoint.requests, "the page to be asked for")
+    caller.cut()
+    await until(lambda: rig.choices[0].finished, "the exchange to be over")
+    assert (rig.choices[0].finished, beyond.split.choices[0].finished) == ([(404, False)], [(0, False)])
     await beyond.endpoint.stop()
 
 

@@ -152,10 +152,10 @@ class ChangedTransfer(Transfer):
             self._settle(status, now, failed=failed)
             down.fail(self, page, forward.answer_prelude)
             return
-        self.choice.done(status, failed=failed)
         self.earlier = (*self.earlier, Attempt(self.upstream_addr, 0, now - self._attempt_started, status))
         self._before = len(self.earlier)
-        self.forward, self.choice, self.settings = page, page.choice, page.upstream
+        self.choice = PageChoice(self, page.choice, self.choice, status, failed=failed)
+        self.forward, self.settings = page, page.upstream
         self.judged = self.settings.retry_statuses
         self._paged = self._replayable = self.body_done = True
         self._body, self._body_size, self._copy = [], 0, None
@@ -246,6 +246,36 @@ class ChangedTransfer(Transfer):
         if self._pacer is not None:
             self._pacer.stop()
         super()._settle(status, now, failed=failed)
+
+
+class PageChoice:
+    """The endpoint of an error page, and that of the route, whose answer it replaces: both are done at the end.
+
+    The route's comes last and is the transfer's again then, because the exchange counts for it.
+    """
+
+    __slots__ = ("_failed", "_page", "_route", "_status", "_transfer", "address", "endpoint", "port")
+
+    def __init__(self, transfer: Transfer, page: "Choice", route: "Choice", status: int, *, failed: bool) -> None:
+        self._transfer = transfer
+        self._page = page
+        self._route = route
+        self._status = status
+        self._failed = failed
+        self.address, self.port, self.endpoint = page.address, page.port, page.endpoint
+
+    def retry(self) -> "PageChoice | None":
+        page = self._page.retry()
+        if page is None:
+            return None
+        self._page = page
+        self.address, self.port, self.endpoint = page.address, page.port, page.endpoint
+        return self
+
+    def done(self, status: int, *, failed: bool = False) -> None:
+        self._page.done(status, failed=failed)
+        self._route.done(self._status, failed=self._failed)
+        self._transfer.choice = self._route
 
 
 def _with_lines(answer: AnswerHead, lines: bytes, *, whole_length: bool) -> AnswerHead:

@@ -28,6 +28,10 @@ Page = Callable[[int], bytes]
 _NONE: frozenset[bytes] = frozenset()
 _HOST = b"host"
 _TYPE = b"content-type"
+FRAMING = frozenset(
+    (b"connection", b"content-length", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+)
+"""What says where a message ends, or of which connection it is: no text of a user may say otherwise."""
 SERVER = b"Server: serin\r\n"
 """With server-tokens; without, which is the default, answers name no server."""
 
@@ -78,15 +82,15 @@ class Finish:
         connection = policy.upstream.connection
         asked = (HeaderLine("Connection", connection),) if connection else ()
         known = {**constants, "request_id": REQUEST_ID, "req_id": REQUEST_ID}
-        self._to_endpoints = ReadyLines((*lines.to_endpoints, *asked), known)
-        self._to_clients = ReadyLines((*lines.to_clients, *policy.answer_headers), known)
+        self._to_endpoints = ReadyLines((*_framed_by_us(lines.to_endpoints), *asked), known)
+        self._to_clients = ReadyLines(_framed_by_us((*lines.to_clients, *policy.answer_headers)), known)
         self._cors = None if policy.cors is None else ReadyCors(policy.cors)
         self._errors = _errors(policy, wide)
         self._changes = _changes(policy, wide, self._errors, constants)
         self._logged = policy.access_log
         self._server = SERVER if wide.globals.server_tokens and b"server" not in self._to_clients.names else b""
         self._drops = Unions(self._to_endpoints.names - {_HOST})
-        hidden = frozenset(name.lower().encode() for name in lines.hidden)
+        hidden = frozenset(name.lower().encode() for name in lines.hidden) - FRAMING
         names = hidden | self._to_clients.names
         self._answer_drops = Unions(names)
         self._generated = Unions(names | (self._cors.names if self._cors is not None else _NONE))
@@ -214,6 +218,10 @@ def finish_for(policy: Policy, wide: Wide, constants: Mapping[str, bytes]) -> Fi
     if not everywhere and not here and policy.access_log:
         return None
     return Finish(policy, wide, constants)
+
+
+def _framed_by_us(lines: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
+    return tuple(line for line in lines if line.name.lower().encode() not in FRAMING)
 
 
 def _with_id(lines: bytes, log: LogContext | None) -> bytes:
