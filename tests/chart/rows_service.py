@@ -46,6 +46,29 @@ def of_services(prefix: str, name: str, given: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+TCP = {"5432": "shop/db:5432:PROXY"}
+UDP = {"53": "shop/dns:53"}
+POLICY = {"controller.networkPolicy.enabled": True}
+STREAMS = [
+    Row("tcp", TCP, lambda r: r.one("ConfigMap", "-controller-tcp")["data"], TCP),
+    Row("udp", UDP, lambda r: r.one("ConfigMap", "-controller-udp")["data"], UDP),
+    Row("tcp", TCP, flag("controller", "tcp-services-configmap"), "$(POD_NAMESPACE)/serin-controller-tcp"),
+    Row("udp", UDP, flag("controller", "udp-services-configmap"), "$(POD_NAMESPACE)/serin-controller-udp"),
+    Row("tcp", TCP, service_port("5432-tcp", "targetPort"), "5432-tcp"),
+    Row("udp", UDP, service_port("53-udp", "protocol"), "UDP"),
+    Row("tcp", TCP, lambda r: r.container("data-plane")["ports"][-1]["containerPort"], 5432),
+    Row("udp", UDP, lambda r: r.container("data-plane")["ports"][-1]["protocol"], "UDP"),
+    Row("udp", UDP, lambda r: r.pod["securityContext"]["sysctls"][0]["value"], "0"),
+    Row("tcp", TCP, lambda r: r.pod["securityContext"].get("sysctls"), None),
+    Row(
+        "tcp",
+        TCP,
+        lambda r: spec("NetworkPolicy", "ingress")(r)[0]["ports"][2],
+        {"port": "5432-tcp", "protocol": "TCP"},
+        POLICY,
+    ),
+]
+
 ROWS = [
     Row(SERVICE + "enabled", False, lambda r: [o["metadata"]["name"] for o in r.all("Service")], ["serin-admission"]),
     Row(
@@ -65,6 +88,7 @@ ROWS = [
         "$(POD_NAMESPACE)/serin-controller-internal",
         {SERVICE + "external.enabled": False},
     ),
+    *STREAMS,
     *of_services(SERVICE, "-controller", {}),
     *of_services(INTERNAL, "-internal", {INTERNAL + "enabled": True}),
 ]

@@ -25,6 +25,8 @@ SCHEMA = [
     ({C + "podLabels": {"app.kubernetes.io/name": "x"}}, "'/controller/podLabels/app.kubernetes.io~1name'"),
     ({C + "ingressClassResource.name": ""}, "'/controller/ingressClassResource/name'"),
     ({C + "service": None}, "'service'"),
+    ({"tcp": {"web": "a/b:1"}}, "'/tcp': additional properties 'web'"),
+    ({"udp": {"53": "b:1"}}, "'/udp/53'"),
     ({"dataPlane.plane": "none"}, "'proxy', 'nginx'"),
     ({"dataPlane.workers": 61}, "'/dataPlane/workers': maximum"),
     ({"dataPlane.accessLog": "apache"}, "'upstreaminfo', 'json', 'off'"),
@@ -32,6 +34,8 @@ SCHEMA = [
 ]
 TOGETHER = [
     ({C + "scope.enabled": True, C + "scope.namespaceSelector": "b=c"}, "expected one of the two"),
+    ({"tcp": {"8443": "a/b:1"}}, "tcp.8443: Serin itself listens on this port"),
+    ({"tcp": {"1": "a/b:1"}, C + "extraArgs": {"tcp-services-configmap": "a/b"}}, "expected one of the two"),
     ({C + "scope.namespace": "a"}, "controller.scope.enabled: expected true"),
     ({"rbac.scope": True}, "only with controller.scope.enabled"),
     ({"rbac.scope": True, C + "scope.namespaceSelector": "a=b"}, "only with controller.scope.enabled"),

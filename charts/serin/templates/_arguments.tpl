@@ -25,6 +25,11 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 {{- end -}}
 {{- end -}}
 
+{{/* Name of the ConfigMap with ports of a protocol. */}}
+{{- define "serin.streams" -}}
+{{ include "serin.controller" .root }}-{{ .protocol }}
+{{- end -}}
+
 {{- define "serin.controllerArguments" -}}
 {{- $c := .Values.controller -}}
 - --plane=none
@@ -33,6 +38,11 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 - --ingress-class={{ include "serin.ingressClass" . }}
 - --controller-class={{ $c.ingressClassResource.controllerValue }}
 - --configmap=$(POD_NAMESPACE)/{{ include "serin.controller" . }}
+{{- range $protocol := list "tcp" "udp" }}
+{{- if get $.Values $protocol }}
+- --{{ $protocol }}-services-configmap=$(POD_NAMESPACE)/{{ include "serin.streams" (dict "root" $ "protocol" $protocol) }}
+{{- end }}
+{{- end }}
 - --election-id={{ include "serin.lease" . }}
 {{- with $c.electionTTL }}
 - --election-ttl={{ . }}

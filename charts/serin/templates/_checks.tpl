@@ -98,6 +98,17 @@ dataPlane:
 {{- end }}
 {{- $ports := list $c.containerPort.http $c.containerPort.https $c.metrics.port }}
 {{- if $w.enabled }}{{ $ports = append $ports $w.port }}{{ end }}
+{{- range $port, $_ := .Values.tcp }}
+{{- if has (toString $port) (toStrings $ports) }}
+- tcp.{{ $port }}: Serin itself listens on this port; expected another one
+{{- end }}
+{{- end }}
+{{- range $protocol := list "tcp" "udp" }}
+{{- $flag := printf "%s-services-configmap" $protocol }}
+{{- if and (get $.Values $protocol) (hasKey (default dict $c.extraArgs) $flag) }}
+- controller.extraArgs.{{ $flag }}: the chart sets this flag, as {{ $protocol }} has ports; expected one of the two
+{{- end }}
+{{- end }}
 {{- if ne (len (uniq (toStrings $ports))) (len $ports) }}
 - controller.containerPort, controller.metrics.port, controller.admissionWebhooks.port: expected a port for each, found {{ join ", " $ports }}
 {{- end }}

@@ -93,6 +93,7 @@ spec:
     {{- $security := dict "runAsNonRoot" true "runAsUser" 101 "runAsGroup" 101 "fsGroup" 101 "seccompProfile" (dict "type" "RuntimeDefault") }}
     {{- $sysctls := list }}
     {{- $low := or (lt (int $c.containerPort.http) 1024) (lt (int $c.containerPort.https) 1024) }}
+    {{- range $port, $_ := merge (dict) (default dict .Values.tcp) (default dict .Values.udp) }}{{ $low = or $low (lt (int $port) 1024) }}{{ end }}
     {{- $set := deepCopy (default dict $c.sysctls) }}
     {{- if and $low (not $c.hostNetwork) }}
     {{- /* In the pod's own network low ports are free for all, without any capability. */}}
@@ -216,6 +217,16 @@ ports:
 - name: metrics
   containerPort: {{ $c.metrics.port }}
   protocol: TCP
+{{- range $protocol := list "tcp" "udp" }}
+{{- range $port, $_ := get $.Values $protocol }}
+- name: {{ $port }}-{{ $protocol }}
+  containerPort: {{ $port }}
+  protocol: {{ upper $protocol }}
+  {{- if $c.hostPort.enabled }}
+  hostPort: {{ $port }}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- range $name := list "livenessProbe" "readinessProbe" "startupProbe" }}
 {{- with get $c $name }}
 {{- $probe := deepCopy . }}

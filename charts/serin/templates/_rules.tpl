@@ -120,6 +120,11 @@
 {{- if $one -}}
 {{- if ne $own $one -}}
 {{- $found = append $found (list $own (list "options for all hosts" "configmaps" (include "serin.controller" .) "get, list, watch")) -}}
+{{- range $protocol := list "tcp" "udp" -}}
+{{- if get $.Values $protocol -}}
+{{- $found = append $found (list $own (list (printf "ports of %s that are passed on" (upper $protocol)) "configmaps" (include "serin.streams" (dict "root" $ "protocol" $protocol)) "get, list, watch")) -}}
+{{- end -}}
+{{- end -}}
 {{- $found = append $found (list $own (list "what is wrong with the options is told where kubectl describe shows it" "events" "" "create, patch, list")) -}}
 {{- end -}}
 {{- with get (default dict .Values.controller.extraArgs) "default-ssl-certificate" -}}

@@ -47,6 +47,14 @@ spec:
     {{- end }}
     {{- end }}
   {{- end }}
+  {{- range $protocol := list "tcp" "udp" }}
+  {{- range $port, $_ := get $.root.Values $protocol }}
+  - name: {{ $port }}-{{ $protocol }}
+    port: {{ $port }}
+    targetPort: {{ $port }}-{{ $protocol }}
+    protocol: {{ upper $protocol }}
+  {{- end }}
+  {{- end }}
   selector:
     {{- include "serin.selector" .root | nindent 4 }}
 {{- end -}}
