@@ -90,7 +90,8 @@ def judge(end: Endpoints, link: socket.socket, head: bytes, nth: int) -> bool:
     """401 for who is called eve, else 200 with the name."""
     who = next((line[7:] for line in head.split(b"\r\n") if line.lower().startswith(b"x-who: ")), b"")
     status = b"401 No" if who == b"eve" else b"200 OK"
-    link.sendall(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nX-Name: <%b>\r\n\r\n" % (status, who))
+    cookies = b"".join(b"Set-Cookie: c%d=%b\r\n" % (n, who) for n in range({b"one": 1, b"five": 5}.get(who, 0)))
+    link.sendall(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nX-Name: <%b>\r\n%b\r\n" % (status, who, cookies))
     return True
 
 
@@ -134,6 +135,12 @@ def test_many_at_once_keep_to_their_own(asking: Asking) -> None:
     assert {text for status, text in found if status == 200} == {"behind"}
     names = {lines(head)["x-name"] for head in asking.behind.heads if b"/n" in head.split(b"\r\n")[0]}
     assert names == {f"<u{n}>" for n in range(120) if n % 3}
+
+
+def test_cookies_of_the_server(asking: Asking) -> None:
+    """Each line by itself, up to four; `Answer` keeps the last of a name."""
+    found = {who: asking.get("/x", X_Who=who).headers.get("set-cookie") for who in ("one", "five", "none")}
+    assert found == {"one": "c0=one", "five": "c3=five", "none": None}
 
 
 def test_the_server_is_done_when_it_has_answered(asking: Asking, rig: Rig) -> None:

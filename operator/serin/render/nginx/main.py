@@ -49,8 +49,8 @@ class HostFile:
     counts_connections: bool = False
     keeps_answers: bool = False
     """Answers of its authentication servers are cached."""
-    escapes: bool = False
-    """The address asked for is needed in another URL."""
+    asks: bool = False
+    """Others are asked who may come in."""
     fastcgi: bool = False
     passthrough: Beside | None = None
 
@@ -121,7 +121,12 @@ class Main:
     @property
     def escapes(self) -> bool:
         """Without Lua, the address asked for is escaped by maps."""
-        return self.settings.lua is None and any(host.escapes for host in self.hosts)
+        return self.settings.lua is None and any(host.asks for host in self.hosts)
+
+    @property
+    def asks(self) -> bool:
+        """With Lua: answers of authentication servers are looked at."""
+        return self.settings.lua is not None and any(host.asks for host in self.hosts)
 
     @property
     def escaping(self) -> tuple[Escaping, ...]:

@@ -22,6 +22,7 @@ local ERROR = ngx.ERROR
 local ASK_KEY, KEY_WANTED, NO_ENDPOINT = routine.ASK_KEY, routine.KEY_WANTED, routine.NO_ENDPOINT
 local BY_WEIGHT, LATER = routine.BY_WEIGHT, routine.LATER
 local PEER_SIZE = 64
+local COOKIES = {"serin_auth_cookie", "serin_auth_cookie_1", "serin_auth_cookie_2", "serin_auth_cookie_3"}
 local peer = ffi.new("char[?]", PEER_SIZE)
 
 local core = {}
@@ -189,9 +190,18 @@ function core.beside(text)
 end
 
 -- header_filter_by_lua of a location that asks whether a request may come in: its server has answered. nginx ends
--- subrequests with the request that they are of, which may go on for hours.
+-- subrequests with the request that they are of, which may go on for hours. Variables belong to both: the cookies that it
+-- sets, of which nginx would know the first one alone, are for the request's own answer.
 function core.asked()
     local worker, r = routine.worker, get_request()
+    local cookies = ngx.header["Set-Cookie"]
+    if type(cookies) == "table" then
+        for i = 1, math.min(#cookies, #COOKIES) do
+            var[COOKIES[i]] = cookies[i]
+        end
+    elseif cookies then
+        var[COOKIES[1]] = cookies
+    end
     if not worker or routine.C.srn_request_choice(worker, r) == nil then
         return
     end
