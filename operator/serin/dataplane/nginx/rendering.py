@@ -4,7 +4,10 @@ What nginx without Lua cannot serve is told when a host is rendered, and not aga
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from serin.dataplane.nginx.streams import StreamState
@@ -29,6 +32,7 @@ class Templates:
         self._settings = settings
         self._streams = streams
         self._told: dict[str, tuple[str, ...]] = {}
+        self._unwritable = ""
 
     def host(self, host: Host, globals_: Globals, weights: Weights | None) -> str:
         if self._settings.lua is None:
@@ -46,10 +50,26 @@ class Templates:
     def include(self, host: Host, file: str) -> object:
         return host_file(host, file)
 
+    def _with_log(self, globals_: Globals) -> Globals:
+        """nginx refuses everything for a log that it cannot write: it is standard output then, as without a path."""
+        path = globals_.logs.path
+        if not path or is_writable(Path(path)):
+            return globals_
+        if path != self._unwritable:
+            log.event(_log, log.NGINX_LOG_PATH, level=logging.WARNING, path=path)
+        self._unwritable = path
+        return replace(globals_, logs=replace(globals_.logs, path=""))
+
     def main(self, globals_: Globals, hosts: Sequence[object], certified: Mapping[str, str], digest: str) -> str:
+        globals_ = self._with_log(globals_)
         files = cast("Sequence[HostFile]", hosts)
         endpoints = None
         if self._streams is not None:
             passed = frozenset(file.passthrough.pool for file in files if file.passthrough is not None)
             endpoints = self._streams.endpoints(globals_, passed)
         return render_main(globals_, files, certified, self._settings, digest, endpoints)
+
+
+def is_writable(path: Path) -> bool:
+    """Whether a file is there to be written, or could be made."""
+    return os.access(path if path.exists() else path.parent, os.W_OK) and not path.is_dir()

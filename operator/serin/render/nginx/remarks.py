@@ -60,6 +60,9 @@ def _decided(route: Route) -> list[Words]:
             ("basic authentication,", policy.auth),
             ("external authentication,", policy.external_auth),
             ("affinity by cookie,", policy.affinity),
+            ("other origins,", policy.cors),
+            ("a copy of each request,", policy.mirror),
+            ("pages for errors,", policy.errors),
             ("TLS to endpoints,", policy.upstream.verification),
         )
         if given is not None
