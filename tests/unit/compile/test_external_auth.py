@@ -177,7 +177,7 @@ def test_all_parts_reach_the_plan() -> None:
         auth_method="POST",
         auth_signin="https://$host/start?rd=$escaped_request_uri",
         auth_signin_redirect_param="back",
-        auth_response_headers="X-User, X-Groups,",
+        auth_response_headers="x-user, X-Groups,X-User,",
         auth_request_redirect="https://$host$request_uri",
         auth_proxy_set_headers="shop/headers",
         auth_always_set_cookie="true",

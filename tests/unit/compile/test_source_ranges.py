@@ -102,8 +102,9 @@ def test_satisfy() -> None:
     assert access(satisfy="all") == Access()
 
 
-def test_a_bad_satisfy_asks_for_all() -> None:
-    compiled = with_notes(satisfy="some", allowlist_source_range="10.0.0.0/8")
+@pytest.mark.parametrize("word", ["some", "ANY", "any all"])
+def test_a_bad_satisfy_asks_for_all(word: str) -> None:
+    compiled = with_notes(satisfy=word, allowlist_source_range="10.0.0.0/8")
     assert not route(compiled).policy.access.any_of
     assert "annotation-invalid" in codes(compiled)
 

@@ -50,7 +50,7 @@ def _signin(text: str) -> str | None:
 
 
 def _header_names(text: str) -> tuple[str, ...] | None:
-    names = tuple(dict.fromkeys(part.strip(" ") for part in text.split(",") if part.strip(" ")))
+    names = tuple({part.strip(" ").lower(): part.strip(" ") for part in text.split(",") if part.strip(" ")}.values())
     one = grammar.pattern(_NAME, "")
     good = names and all(one.read(name) is not None and name.lower() not in _FRAMING for name in names)
     return names if good else None
@@ -212,7 +212,7 @@ def external_auth_of(values: Values, findings: Findings) -> ExternalAuthRequest 
     if url is None:
         for annotation in _PARTS:
             if annotation in values:
-                text = "has no effect without auth-url; nobody is asked"
+                text = "has no effect on an Ingress without auth-url of its own"
                 findings.warning(values.source(annotation), "auth-url-missing", text)
         return None
     headers = _headers(values, findings)

@@ -28,7 +28,7 @@ DENY = Annotation(
 )
 SATISFY = Annotation(
     "satisfy",
-    grammar.one_of("any", "all"),
+    grammar.one_of("any", "all", case=True),
     "all",
     _A,
     _L,
