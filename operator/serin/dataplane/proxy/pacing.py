@@ -9,14 +9,28 @@ from collections.abc import Callable
 
 from serin.routing.answers import Bandwidth
 
-_STEP = 0.05
-"""Seconds between two writes, at least: small enough to look like a stream, large enough to cost nothing."""
+_PART = 4096
+_SHORTEST, _LONGEST = 0.05, 0.5
+"""Seconds between two writes, which take _PART bytes where that is between them: a stream still, and cheap."""
 
 
 class Pacer:
     """`write` is the client's connection; `waiting` is told True when something has to wait, False when nothing has."""
 
-    __slots__ = ("_after", "_begun", "_clock", "_paused", "_queue", "_rate", "_sent", "_timer", "_waiting", "_write")
+    __slots__ = (
+        "_after",
+        "_at",
+        "_begun",
+        "_clock",
+        "_pause",
+        "_paused",
+        "_queue",
+        "_rate",
+        "_sent",
+        "_timer",
+        "_waiting",
+        "_write",
+    )
 
     def __init__(
         self,
@@ -27,12 +41,15 @@ class Pacer:
     ) -> None:
         self._rate = bandwidth.rate
         self._after = bandwidth.after
+        self._pause = min(_LONGEST, max(_SHORTEST, _PART / bandwidth.rate))
         self._write = write
         self._waiting = waiting
         self._clock = clock
         self._begun = clock()
         self._sent = 0
         self._queue = b""
+        self._at = 0
+        """So much of the queue is sent already."""
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -42,7 +59,8 @@ class Pacer:
 
     def write(self, data: bytes) -> None:
         if self._queue:
-            self._queue += data
+            self._queue = self._queue[self._at :] + data
+            self._at = 0
             return
         most = self._allowed()
         if len(data) <= most and not self._paused:
@@ -79,10 +97,12 @@ class Pacer:
             return
         most = self._allowed()
         if most:
-            part, self._queue = self._queue[:most], self._queue[most:]
+            part = self._queue[self._at : self._at + most]
+            self._at += len(part)
             self._sent += len(part)
             self._write(part)
-        if self._queue:
-            self._timer = asyncio.get_running_loop().call_later(max(_STEP, 1.0 / self._rate), self._tick)
+        if self._at < len(self._queue):
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self._tick)
         else:
+            self._queue, self._at = b"", 0
             self._waiting(False)
