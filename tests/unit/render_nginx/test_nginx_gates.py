@@ -12,6 +12,7 @@ from unit.render_nginx.nginx_text import NGINX
 from unit.render_nginx.stock_nginx import POOL, SOURCE, Running, one, serving
 
 from serin.render.nginx.refusals import refusals
+from serin.render.nginx.stock import losses
 from serin.routing.access import Access, ExternalAuth, Limits
 from serin.routing.beside import Beside
 from serin.routing.lines import HeaderLine
@@ -275,3 +276,10 @@ def test_patterns_of_blocks_name_no_variables() -> None:
 def test_who_came_over_tls_to_the_proxy_in_front_is_not_redirected(behind: Running) -> None:
     assert behind.ask("f.example", "/secure")[0].status == 308
     assert behind.ask("f.example", "/secure", more="X-Forwarded-Proto: https\r\n")[0].status == 200
+
+
+def test_what_is_lost_without_lua_is_told() -> None:
+    auth = asks("/", signin="https://login.example/", cache_key="$http_x")
+    told = losses(Host("l.example", (one(1, "/", Policy(external_auth=auth)),)))
+    assert sum("signing in" in text or "on disk" in text for text in told) == 2
+    assert not losses(Host("l.example", (one(1, "/", Policy(external_auth=asks("/"))),)))

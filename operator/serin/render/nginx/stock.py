@@ -220,6 +220,11 @@ def _shut(route: Route) -> list[str]:
 
 def _lost(route: Route, weights: Weights | None) -> list[str]:
     texts = _shut(route)
+    asked = route.policy.external_auth
+    if asked is not None and asked.signin:
+        texts.append("of the address asked for only `&` is escaped for signing in, eight times; the rest is cut off")
+    if asked is not None and asked.cache_key:
+        texts.append("kept answers of its authentication server are named by the text of their key, on disk")
     if route.split is None:
         return texts
     if route.policy.affinity is not None:
