@@ -321,6 +321,17 @@ def test_every_bad_access_annotation_is_named() -> None:
     assert "allowlist-source-range" in found
 
 
+def test_config_maps_that_an_ingress_names_are_fetched() -> None:
+    asked = ingress(
+        "main", notes={"custom-headers": "more", "auth-url": "http://a/", "auth-proxy-set-headers": "lines"}
+    )
+    more, lines = Ref("ConfigMap", "shop", "more"), Ref("ConfigMap", "shop", "lines")
+    assert world().judge.secrets(review_of(asked)) == {more, lines}
+    assert world().verdict(asked, secrets={}) == ALLOWED, "nothing is known of them"
+    told = warned(world().verdict(asked, secrets={more: None, lines: None}))
+    assert "auth-headers-unusable" in told
+
+
 def test_the_plane_decides_what_can_be_honoured() -> None:
     asked = ingress("main", notes={"auth-tls-secret": "trust", "proxy-http-version": "1.0"})
     assert "needs the nginx plane (--plane nginx)" in denied(world().verdict(asked))
