@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -283,6 +283,18 @@ async def test_no_place_is_held_by_an_answer_of_ours_or_by_a_client_that_left() 
         await gone
     assert counts.inside == 0
     assert await status(serve(host(limits=LIMITS), counts=counts, empty=("5p",))) == 503
+    assert counts.inside == 0
+
+
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
+async def test_a_client_that_left_before_anybody_was_asked_holds_no_place() -> None:
+    counts = Counts()
+    served = serve(host(limits=LIMITS, external_auth=EXTERNAL), counts=counts, asks=Server())
+    decision = served.gate(request(), client())
+    assert isinstance(decision, Coroutine)
+    assert counts.inside == 1
+    decision.close()
+    del decision
     assert counts.inside == 0
 
 

@@ -25,7 +25,10 @@ class Counts(Protocol):
 
 
 class Place:
-    """One request that counts as a connection until `leave`; leaving again is nothing."""
+    """One request that counts as a connection until `leave`; leaving again is nothing.
+
+    A place that is forgotten is left, too: a client may be gone before what waits for it has even begun.
+    """
 
     __slots__ = ("_counts", "_key", "_zone")
 
@@ -38,6 +41,9 @@ class Place:
         counts, self._counts = self._counts, None
         if counts is not None:
             counts.leave(self._zone, self._key)
+
+    def __del__(self) -> None:
+        self.leave()
 
 
 class ReadyLimits:

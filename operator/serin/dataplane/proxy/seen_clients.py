@@ -14,6 +14,8 @@ from serin.routing.wide import Forwarding
 _BETWEEN = re.compile(r"[ ,\t]+")
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 _USUAL = b"x-forwarded-for"
+_LONGEST = 45
+"""Characters of an address."""
 
 
 class SeenClients:
@@ -75,6 +77,6 @@ def _plain(entry: str) -> str | None:
     """An entry without brackets and port; None when it is no address."""
     found = _WITH_PORT.fullmatch(entry)
     text = (found[1] or found[2]) if found else entry
-    if parse_address(text) is None:
+    if len(text) > _LONGEST or parse_address(text) is None:
         return None
     return text.lower().removeprefix("::ffff:") if "." in text else text

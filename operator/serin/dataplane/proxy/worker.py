@@ -103,8 +103,6 @@ class ProxyWorker:
             watch.close()
             ticking.cancel()
             self._auth.close()
-            if self._limits is not None:
-                self._limits.close()
             await asyncio.sleep(0)  # what was cut says so to the log first
             self._log_lines.close()
 
@@ -228,7 +226,10 @@ class ProxyWorker:
 
 
 def _limits(run_dir: Path, index: int) -> Limits | None:
-    """Counts of all workers. Without them routes that have limits are closed, and all others are served."""
+    """Counts of all workers. Without them routes that have limits are closed, and all others are served.
+
+    Never detached: exchanges that are cut at the end still give their places back, and the parent frees the rest.
+    """
     try:
         return Limits.attach(run_dir, index)
     except SerinError as error:
