@@ -18,6 +18,7 @@ from serin.dataplane.proxy.mirroring import MOST_BODY
 from serin.dataplane.proxy.pacing import Pacer
 from serin.dataplane.proxy.retries import may_retry
 from serin.dataplane.proxy.transfer import Transfer
+from serin.dataplane.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from serin.dataplane.proxy.downstream import Downstream
@@ -85,9 +86,16 @@ class ChangedTransfer(Transfer):
         body, self._copy = b"".join(self._copy), None
         mirror.send(self._head, self._down.client, body)
 
-    def _request(self) -> bytes:
+    def _send(self, upstream: Upstream, now: float) -> None:
         if not self._paged:
-            return super()._request()
+            super()._send(upstream, now)
+            return
+        self._upstream = upstream
+        if not upstream.begin(self, self._page_request(), now + self.settings.read_timeout):
+            upstream.close()
+            self.failed("error", sent=False)
+
+    def _page_request(self) -> bytes:
         forward, method = self.forward, self._head.method
         length = b"" if method in ("GET", "HEAD") else b"Content-Length: 0\r\n"
         return b"".join(

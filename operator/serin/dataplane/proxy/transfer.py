@@ -166,19 +166,8 @@ class Transfer(Completed):
         self.failed(word, sent=False)
 
     def _send(self, upstream: Upstream, now: float) -> None:
-        self._upstream = upstream
-        request = self._request()
-        if self._body_size:
-            self._forget_long_body()
-        deadline = now + self.settings.read_timeout if self.body_done else NEVER
-        if not upstream.begin(self, request, deadline):
-            upstream.close()
-            self.failed("error", sent=False)
-
-    def _request(self) -> bytes:
-        """What the endpoint gets, with what there is of the body."""
         forward, head, fields = self.forward, self._head, self._fields
-        return b"".join(
+        request = b"".join(
             (
                 head.method.encode("ascii"),
                 b" ",
@@ -192,6 +181,13 @@ class Transfer(Completed):
                 *self._body,
             )
         )
+        self._upstream = upstream
+        if self._body_size:
+            self._forget_long_body()
+        deadline = now + self.settings.read_timeout if self.body_done else NEVER
+        if not upstream.begin(self, request, deadline):
+            upstream.close()
+            self.failed("error", sent=False)
 
     def upload_paused(self) -> None:
         self._down.hold(HOLD_UPLOAD, on=True)
