@@ -98,7 +98,7 @@ dataPlane:
 {{- end }}
 {{- $ports := list $c.containerPort.http $c.containerPort.https $c.metrics.port }}
 {{- if $w.enabled }}{{ $ports = append $ports $w.port }}{{ end }}
-{{- range $port, $_ := .Values.tcp }}
+{{- range $port, $_ := default dict .Values.tcp }}
 {{- if has (toString $port) (toStrings $ports) }}
 - tcp.{{ $port }}: Serin itself listens on this port; expected another one
 {{- end }}

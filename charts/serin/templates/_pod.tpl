@@ -218,7 +218,7 @@ ports:
   containerPort: {{ $c.metrics.port }}
   protocol: TCP
 {{- range $protocol := list "tcp" "udp" }}
-{{- range $port, $_ := get $.Values $protocol }}
+{{- range $port, $_ := default dict (get $.Values $protocol) }}
 - name: {{ $port }}-{{ $protocol }}
   containerPort: {{ $port }}
   protocol: {{ upper $protocol }}

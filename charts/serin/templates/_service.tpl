@@ -48,7 +48,7 @@ spec:
     {{- end }}
   {{- end }}
   {{- range $protocol := list "tcp" "udp" }}
-  {{- range $port, $_ := get $.root.Values $protocol }}
+  {{- range $port, $_ := default dict (get $.root.Values $protocol) }}
   - name: {{ $port }}-{{ $protocol }}
     port: {{ $port }}
     targetPort: {{ $port }}-{{ $protocol }}
