@@ -45,11 +45,9 @@ def of_routes(routes: Iterable[Route]) -> tuple[Beside, ...]:
 
 
 def of_globals(globals_: Globals) -> tuple[Beside, ...]:
-    """Those that every host may need."""
-    found = [globals_.fallback]
-    if globals_.errors is not None:
-        found.append(globals_.errors.by)
-    return tuple(beside for beside in found if beside is not None)
+    """Those that every host may need, for paths that no route takes. The default backend has routes of its own."""
+    by = None if globals_.errors is None else globals_.errors.by
+    return () if by is None else (by,)
 
 
 def splits_of(host: Host, globals_: Globals) -> frozenset[str]:
