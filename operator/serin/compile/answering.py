@@ -131,6 +131,15 @@ def default_backend(service: Key | None, besides: Besides) -> Beside | None:
     return None if service is None else besides.service(*service, FIRST_PORT, Source(Ref("Service", *service)))
 
 
+def errors_of_all(settings: Settings, service: Key | None, besides: Besides) -> ErrorPages | None:
+    """What the ConfigMap asks for, for requests that no Ingress has anything to say to. `service`: default backend."""
+    codes, source = settings.answers.error_codes, settings.source("custom-http-errors")
+    if not codes:
+        return None
+    by = default_backend(service, besides)
+    return error_pages(codes, by, source, settings, own_only=not settings.answers.intercept)
+
+
 def error_pages(
     codes: tuple[int, ...], by: Beside | None, source: Source, settings: Settings, *, own_only: bool
 ) -> ErrorPages:

@@ -5,9 +5,11 @@ else claims its names; never at Services or endpoints.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from serin.compile.annotations.tls import chosen_ciphers
-from serin.compile.beside import joined
+from serin.compile.answering import errors_of_all
+from serin.compile.beside import Besides, joined
 from serin.compile.canaries import Canary, bind
 from serin.compile.canaryroutes import Attached, CanaryRouteReading, attach, override
 from serin.compile.certificates import NO_TLS, TlsChoice, choose_tls
@@ -197,6 +199,12 @@ def _add_fallback(
     policy = Policy()
     if first is not None and policies is not None:
         policy = policies.of_fallback(first, RuleId(name, *ROOT))
+    elif service is not None:
+        besides = Besides() if policies is None else policies.besides
+        policy = replace(policy, errors=errors_of_all(context.settings, service, besides))
+        if policies is None:
+            table.splits += besides.splits.values()
+            joined(table.pools, besides.pools.items())
     if service is None and not answers_some(policy):
         return
     match = PathMatch(PathKind.REGEX if regex else PathKind.PREFIX, "/")

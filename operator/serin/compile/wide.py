@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from serin.compile import header_maps
 from serin.compile.admitting import blocks_of, warn_of_global_auth
-from serin.compile.answering import default_backend, error_pages
+from serin.compile.answering import default_backend, errors_of_all
 from serin.compile.beside import Besides
 from serin.compile.context import HostContext, HostResult
 from serin.compile.findings import Findings
@@ -19,7 +19,6 @@ from serin.compile.streams import compile_streams
 from serin.objects.fields import shorten
 from serin.objects.views import ConfigMap
 from serin.refs import Ref, Source
-from serin.routing.answers import ErrorPages
 from serin.routing.lines import HeaderLine
 from serin.routing.plan import Certificate, Globals
 from serin.routing.wide import Blocks, Compression, Lines
@@ -76,7 +75,7 @@ def _made(context: HostContext, default: Certificate | None, besides: Besides, f
         _plain(context, default),
         blocks=blocks_of(settings, context.check, findings),
         lines=_lines(context, findings),
-        errors=_errors(context, besides),
+        errors=errors_of_all(settings, context.options.default_backend_service, besides),
         fallback=default_backend(context.options.default_backend_service, besides),
         streams=compile_streams(context, besides, findings),
     )
@@ -111,14 +110,3 @@ def _headers(
 
 def _compression(asked: Compression) -> Compression:
     return replace(asked, types=asked.types or TYPES) if asked.gzip else asked
-
-
-def _errors(context: HostContext, besides: Besides) -> ErrorPages | None:
-    settings = context.settings
-    codes = settings.answers.error_codes
-    if not codes:
-        return None
-    by = default_backend(context.options.default_backend_service, besides)
-    return error_pages(
-        codes, by, settings.source("custom-http-errors"), settings, own_only=not settings.answers.intercept
-    )

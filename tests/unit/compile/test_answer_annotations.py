@@ -124,6 +124,15 @@ def test_errors_of_all_hosts() -> None:
     assert str(made.source) == "ConfigMap serin/config: data[custom-http-errors]"
 
 
+def test_errors_of_a_default_backend_itself() -> None:
+    """Its 404 to a request of no host is one of the statuses, too."""
+    found = compile_objects(GLOBAL, configmap=NAME, default_backend_service=("infra", "pages"))
+    (only,) = found.plan.hosts[""].routes
+    assert only.split is not None
+    assert only.policy.errors == found.plan.globals.errors
+    assert found.plan.splits.keys() >= {only.policy.errors.by.split}  # type: ignore[union-attr]
+
+
 def route_of_root(found: Compiled) -> Any:
     return routes(found)[0]
 
