@@ -223,7 +223,8 @@ def test_what_the_transfer_does_is_made_once() -> None:
     settings = Globals(compression=Compression(gzip=True))
     served = shop(settings, cookie_path=Swap("/a", "/b"), bandwidth=Bandwidth(1000, 10))
     one, two = forwarded(served, request()).changes, forwarded(served, request()).changes
-    assert one is two is not None
+    assert one is not None
+    assert one is two
     assert one.swaps is not None
     assert one.compression is not None
     assert one.bandwidth == Bandwidth(1000, 10)

@@ -22,8 +22,8 @@ def location(
     return reply.location
 
 
-def redirect(url: str, **more: bool) -> Policy:
-    return Policy(redirect=UrlRedirect(301, url, SOURCE), **more)
+def redirect(url: str, *, relative: bool = False) -> Policy:
+    return Policy(redirect=UrlRedirect(301, url, SOURCE), relative_redirects=relative)
 
 
 def test_usually_a_location_has_scheme_and_host_without_port() -> None:
@@ -33,8 +33,8 @@ def test_usually_a_location_has_scheme_and_host_without_port() -> None:
 
 def test_relative_ones_have_neither() -> None:
     assert location(Policy(relative_redirects=True), slash=True) == b"/a/?b"
-    assert location(redirect("/x", relative_redirects=True), slash=False) == b"/x"
-    assert location(redirect("https://o/x", relative_redirects=True), slash=False) == b"https://o/x"
+    assert location(redirect("/x", relative=True), slash=False) == b"/x"
+    assert location(redirect("https://o/x", relative=True), slash=False) == b"https://o/x"
 
 
 @pytest.mark.parametrize(
