@@ -273,3 +273,25 @@ def test_workers_that_are_replaced_keep_the_ports(world: World, tmp_path: pathli
             os.kill(pid, signal.SIGKILL)
         until(lambda: len(serving.workers()) == 2 and not before & set(serving.workers()), "other workers")
         until(lambda: all(talk(port, b"a").startswith(b"hello of one") for _ in range(20)), "answers")
+
+
+@pytest.mark.parametrize("plane", [parameter(NGINX), parameter(STOCK)], indirect=True)
+def test_a_killed_master_comes_back_with_its_ports(world: World) -> None:
+    """Its orphaned workers hold the ports until another master serves, which cannot bind them until then."""
+    port = free_port()
+    with tcp_backend("tls", PASSED) as backend, tcp_backend("one") as one:
+        passed_on(world, backend)
+        put(world.folder / "one.yaml", stream_service("one"), stream_slice("one", one))
+        put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/one:7"}))
+        serving = world.serve("--enable-ssl-passthrough", *TCP_MAP)
+        until(lambda: talk(port, b"a").startswith(b"hello of one"), "the port")
+        until(lambda: talk_tls(serving.door, PASSED, b"a")[0] == PASSED, "TLS to be passed on")
+        before = serving.master()
+        os.kill(before, signal.SIGKILL)
+        until(lambda: serving.master() not in (0, before), "another master", seconds=60)
+        until(lambda: talk(port, b"a").startswith(b"hello of one"), "the port", seconds=60)
+        until(lambda: talk_tls(serving.door, PASSED, b"a")[0] == PASSED, "TLS to be passed on", seconds=60)
+        assert isinstance(ask(serving, b"", tls=True), dict)
+        put(world.folder / "main2.yaml", ingress("main2", "later.example", "main"))
+        until(lambda: world.backend(serving, "later.example") == "main", "a change of hosts", seconds=60)
+        assert talk(port, b"a").startswith(b"hello of one")

@@ -4,6 +4,7 @@ nginx binds these ports itself, at a reload. One that cannot be bound would make
 each is tried before; what nginx of ours holds already is fine.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -123,13 +124,15 @@ def held_by_master(prefix: Path) -> frozenset[tuple[str, int]]:
     """Protocols and ports that the master of this folder listens on."""
     try:
         pid = int((prefix / process.PID).read_text())
-        inodes = {
-            name[8:-1]
-            for path in Path(f"/proc/{pid}/fd").iterdir()
-            if (name := str(path.readlink())).startswith("socket:[")
-        }
+        descriptors = tuple(Path(f"/proc/{pid}/fd").iterdir())
     except (OSError, ValueError):
         return frozenset()
+    inodes: set[str] = set()
+    for path in descriptors:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            name = str(path.readlink())
+            if name.startswith("socket:["):
+                inodes.add(name[8:-1])
     found: set[tuple[str, int]] = set()
     for table, protocol in (("tcp", "TCP"), ("tcp6", "TCP"), ("udp", "UDP"), ("udp6", "UDP")):
         try:
