@@ -6,34 +6,38 @@ route's split. All else is counted for the process alone.
 
 from serin.dataplane.proxy.completed import Completed
 from serin.dataplane.proxy.transfer import Transfer
+from serin.native.layout import METHODS
 from serin.native.worker import NO_RESPONSE, Choice, Worker, method_number
 
 _WITHOUT = frozenset({499, 502, 504})
 """Statuses that mean, when nothing came with them, that no endpoint answered."""
+_NUMBERS = {name.encode(): method_number(name) for name in METHODS}
+_GET = method_number("GET")
 
 
 class Counting:
     """One for a worker. To be told of each exchange at once, before another choice is made."""
 
-    __slots__ = ("_shared",)
+    __slots__ = ("_shared", "_tell")
 
     def __init__(self, shared: Worker) -> None:
         self._shared = shared
+        self._tell = shared.tell
 
     def completed(self, record: Completed) -> None:
         split = record.log.split
+        line = record.request
+        number = _GET if line[:4] == b"GET " else _NUMBERS.get(line[: max(line.find(b" "), 0)], 0)
         took = int(record.request_time * 1e6)
-        method, sep, _ = record.request.partition(b" ")
-        number = method_number(method.decode("ascii", "replace")) if sep else 0
+        status = record.status
         if isinstance(record, Transfer) and split is None:
             choice = record.choice
-            if isinstance(choice, Choice):
-                answered = record.upstream_length > 0 or record.status not in _WITHOUT
+            if type(choice) is Choice:
+                answered = status not in _WITHOUT or record.upstream_length > 0
                 response = int(record.upstream_time * 1e6) if answered else NO_RESPONSE
-                received, sent = record.request_length, record.body_bytes
-                self._shared.tell(choice, record.status, number, received, sent, took, response)
+                self._tell(choice, status, number, record.request_length, record.body_bytes, took, response)
             return
         if not isinstance(record, Transfer):
-            self._shared.count(record.status)
+            self._shared.count(status)
         if split is not None:
-            split.tell_own(record.status, number, record.request_length, record.body_bytes, took)
+            split.tell_own(status, number, record.request_length, record.body_bytes, took)
