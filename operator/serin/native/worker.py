@@ -92,11 +92,16 @@ class Worker:
         request_us: int,
         response_us: int,
     ) -> None:
-        """What the client got of a choice that was `done` just now, before any other is made; for exact counts.
+        """What the client got of a choice that was `done`, once; for exact counts.
 
         `method` as method_number says; bytes with heads; `response_us` NO_RESPONSE when no endpoint answered.
         """
-        _tell(self.pointer, choice.told, status, method, received, sent, request_us, response_us)
+        struct = choice.told
+        if struct is not None:
+            choice.told = None
+            _tell(self.pointer, struct, status, method, received, sent, request_us, response_us)
+            if choice.is_done:
+                self.free.append(struct)
 
     def close(self) -> None:
         lib.srn_detach(self.pointer)
@@ -157,9 +162,11 @@ class Choice:
         struct = self._struct
         if struct is not None:
             self._struct = None
-            worker = self._worker
-            _done(worker.pointer, struct, status, failed, _NOW)
-            worker.free.append(struct)
+            _done(self._worker.pointer, struct, status, failed, _NOW)
+
+    @property
+    def is_done(self) -> bool:
+        return self._struct is None
 
 
 class SplitHandle:

@@ -47,6 +47,21 @@ def test_one_request(rig: Rig) -> None:
     assert detail.responses == (0, 1, *(0,) * 10)
 
 
+def test_what_is_told_late_is_counted_for_the_choice_it_was(rig: Rig) -> None:
+    worker, at, split = handle(rig, 1)
+    pool = make_pool(2, 1)
+    second = rig.put(make_split(2, [(pool, 100)]), pool)
+    beside = worker.split(second.id, second.shape)
+    late = at.decide()
+    assert isinstance(late, Choice)
+    late.done(200)
+    ask(worker, beside, 404)
+    worker.tell(late, 200, GET, 1, 1, 1, 1)
+    worker.tell(late, 200, GET, 1, 1, 1, 1)
+    assert [(d.status, d.count) for d in counted(rig.path, split).details] == [(200, 1)]
+    assert [(d.status, d.count) for d in counted(rig.path, second.id).details] == [(404, 1)]
+
+
 @pytest.mark.parametrize(
     ("us", "bucket"), [(0, 0), (5000, 0), (5001, 1), (250_000, 5), (10_000_000, 10), (10_000_001, 11), (2**63, 11)]
 )

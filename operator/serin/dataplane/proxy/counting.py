@@ -16,7 +16,7 @@ _GET = method_number("GET")
 
 
 class Counting:
-    """One for a worker. To be told of each exchange at once, before another choice is made."""
+    """One for a worker."""
 
     __slots__ = ("_shared", "_tell")
 
