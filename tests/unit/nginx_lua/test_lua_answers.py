@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
@@ -16,6 +17,7 @@ from unit.render_nginx.nginx_text import settings_in, write_files
 
 from serin.dataplane.nginx.assets import library
 from serin.dataplane.nginx.components import Components
+from serin.native import stats
 from serin.refs import Ref, Source
 from serin.render.nginx.settings import LuaPaths
 from serin.routing.answers import ErrorPages
@@ -194,3 +196,23 @@ def test_copies_do_not_disturb_retries(front: Front) -> None:
     assert {front.get(f"/copied/{n}", method="PUT", body=b"abc").text for n in range(20)} == {"two"}
     until(lambda: len(front.pages.heads) == 20, "all copies came")
     assert {head.split(b"\r\n")[0] for head in front.pages.heads} == {b"PUT /copied/%d HTTP/1.1" % n for n in range(20)}
+
+
+def details(front: Front, number: int) -> Counter[int]:
+    """Of the split of this number: how often each status."""
+    ident, found = make_split(number, []).id, Counter[int]()
+    for key, totals in stats.read(front.rig.path).versions.items():
+        if key[0] == ident:
+            for detail in totals.details:
+                found[detail.status] += detail.count
+    return found
+
+
+def test_a_request_counts_for_its_route_with_what_the_endpoint_said(front: Front) -> None:
+    behave(front, with_status(404), with_status(404))
+    for _ in range(3):
+        front.get("/pages")
+    until(lambda: details(front, 2).get(418) == 3, "the pages are counted")
+    assert (details(front, 1)[404], details(front, 1)[418]) == (3, 0)
+    front.get("/fallback-gone")
+    until(lambda: details(front, 3).get(503) == 1, "nobody is counted once")
