@@ -83,11 +83,13 @@ class Doors:
             for one in before:
                 one.close()  # the parent's copy of the socket stays: what waits there is taken by the others
 
-    def close(self) -> None:
-        """Take no new connection."""
+    async def close(self) -> None:
+        """Take no new connection; those that are just arriving get a moment, as idle ones do while draining."""
         for one in self._open:
             one.close()
         self._open = []
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=self._server.settings.drain_idle)
         for task in tuple(self._tasks):
             task.cancel()
 

@@ -20,6 +20,7 @@ NEVER = float("inf")
 IDLE_SECONDS = 600.0
 """Without a byte in either direction (proxy-stream-timeout)."""
 CONNECT_SECONDS = 5.0
+MOST_HANDLES = 4096
 TRIES = 3
 """Endpoints that are tried (proxy-stream-next-upstream-tries)."""
 OK, BAD_GATEWAY = 200, 502
@@ -43,7 +44,10 @@ class Decides(Protocol):
 
 
 class Relays:
-    """All of a worker's. `split` opens one of the plan's splits; `joined` is swept and drained by the server."""
+    """All of a worker's. `split` opens one of the plan's splits; `joined` is swept and drained by the server.
+
+    `most`: one more connection is closed at once, so that descriptors are left for requests.
+    """
 
     def __init__(
         self,
@@ -51,7 +55,9 @@ class Relays:
         split: Callable[[str, tuple[str, ...]], Decides],
         hashed: Callable[[bytes], int],
         joined: set[Joined],
+        most: int,
     ) -> None:
+        self._most = most
         self._loop = loop
         self._split = split
         self._hashed = hashed
@@ -63,20 +69,18 @@ class Relays:
         key = (beside.split, beside.ident)
         handle = self._handles.get(key)
         if handle is None:
+            if len(self._handles) >= MOST_HANDLES:
+                self._handles.clear()  # most are of plans that are gone
             handle = self._handles[key] = self._split(beside.split, (beside.ident,))
         found = handle.decide(-1, 0, self._hashed(client[0].encode()), KEYED)
         return None if isinstance(found, int) else found
-
-    def keep(self, besides: frozenset[tuple[str, str]]) -> None:
-        """Forget all but these splits and idents."""
-        self._handles = {key: handle for key, handle in self._handles.items() if key in besides}
 
     async def join(self, client: socket.socket, source: Address, beside: Beside, *, encode: bool = False) -> None:
         """Connect an endpoint and pass everything on; returns when both are joined, or the client is closed.
 
         `encode`: the endpoint gets a PROXY line first. OSError when the client is gone meanwhile.
         """
-        choice = self.choose(beside, source)
+        choice = self.choose(beside, source) if len(self._joined) < self._most else None
         if choice is None:
             client.close()
             return

@@ -122,7 +122,7 @@ class ProxyWorker:
         settings = self._connections.under(gate.site.globals.connections)
         server = self._server = Server(gate, settings, self._completed)
         self._asks.pool = server.pool
-        relays = Relays(self._loop, self._shared.split, hash64, server.tunnels)
+        relays = Relays(self._loop, self._shared.split, hash64, server.tunnels, most)
         doors = self._doors = self._make_doors(server, relays, self._tls_context(gate))
         streams = self._streams = StreamPorts(relays, self._settings.handing_fd)
         await doors.follow(gate.site)
@@ -133,8 +133,8 @@ class ProxyWorker:
         self._serving = True
         self._say(f"ready {gate.site.generation}")
         await self._stop.wait()
-        doors.close()
         streams.close()
+        await doors.close()
         cut = await server.drain(gate.site.globals.connections.shutdown_timeout or self._settings.shutdown_grace)
         if cut:
             log.event(_log, log.CONNECTIONS_CUT, level=logging.WARNING, connections=cut)
