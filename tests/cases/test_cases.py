@@ -1,8 +1,8 @@
 """The table of black-box cases: what users apply, what they ask, what they get, over every data plane.
 
-Cases that touch nothing global share one `serin serve`; those marked `alone` get one of their own. Cases whose subject
-Serin does not handle yet are named in later.txt and must still answer safely. nginx without Lua has to do what the
-course notes ask. Where the nginx planes may answer otherwise is said in docs/nginx.md, and nowhere else.
+Cases that touch nothing global share one `serin serve`; those marked `alone` get one of their own. nginx without Lua
+has to do what the course notes ask. Where the nginx planes may answer otherwise is said in docs/nginx.md, and nowhere
+else.
 """
 
 import collections
@@ -31,9 +31,8 @@ def listed(name: str) -> dict[str, str]:
 
 
 REPAIRED = listed("repairs.txt")
-LATER = listed("later.txt")
 CASES = {case.ident: case for name in FILES for case in load(HERE / f"{name}.yaml")}
-REQUIRED = [case for case in CASES.values() if case.ident not in REPAIRED and case.ident not in LATER]
+REQUIRED = [case for case in CASES.values() if case.ident not in REPAIRED]
 HEADER, BY_CHANCE = "header ", "counts within a bound"
 """Subjects in docs/nginx.md that are no cases."""
 IN_STOCK = ("notes",)
@@ -121,18 +120,6 @@ def statuses_of(seen: Seen) -> set[int]:
     return {seen["status"]} if "status" in seen else {int(name.split()[0]) for name in seen.get("counts", {})}
 
 
-@pytest.mark.parametrize(("plane", "case"), over_planes([CASES[ident] for ident in LATER]))
-def test_what_is_not_handled_yet_answers_safely(plane: Plane, case: Case, group: Group) -> None:
-    """Where an access rule was asked for, nothing may pass that the rule would have stopped."""
-    door = group.door_for(plane, case)
-    for request in case.spec["requests"]:
-        statuses = statuses_of(observe(door, request))
-        assert 0 not in statuses
-        refused = request["expect"].get("status") in (401, 403)
-        if refused or case.topic in ("access", "auth"):
-            assert statuses == {503}, "a rule that is not understood closes its route"
-
-
 @pytest.mark.parametrize(
     ("plane", "subject"),
     [
@@ -169,8 +156,6 @@ def test_allowed_differences_name_cases_that_run_on_their_planes() -> None:
 
 def test_lists_name_cases_that_exist() -> None:
     assert set(REPAIRED) <= set(CASES)
-    assert set(LATER) <= set(CASES)
-    assert not set(REPAIRED) & set(LATER)
 
 
 def test_every_repair_is_shown_by_a_case_of_our_own() -> None:

@@ -15,6 +15,8 @@ from serin.routing.answers import ErrorPages
 from serin.routing.paths import query
 
 NOBODY = 503
+_BEFORE_HOST = 413
+"""A body that is too long is refused before ingress-nginx knows the host: its page is asked for without one."""
 _X_LINES = (
     b"X-Code",
     b"X-Format",
@@ -81,7 +83,7 @@ class ReadyErrors:
         return Forward(
             choice,
             b"/" + arguments if len(arguments) > 1 else b"/",
-            one_line(client.host or visible_host(head)),
+            b"" if status == _BEFORE_HOST else one_line(client.host or visible_host(head)),
             prelude,
             _DROPPED,
             lines,

@@ -99,7 +99,7 @@ class Pages:
         arguments = ("/", Variable("is_args"), Variable("args"))
         to = Template((*beside_url(self.host, by).parts, *arguments))
         sent = (
-            Given("Host", self.headers.host),
+            Given("Host", Template((Variable("serin_page_host"),))),
             Given("X-Request-ID", Template((Variable("req_id"),))),
             Given("X-Forwarded-For", Template((Variable("remote_addr"),))),
             *said(Template((Variable("serin_code"),)), route),
