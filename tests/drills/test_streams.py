@@ -233,6 +233,9 @@ def test_the_address_of_a_proxy_line_is_the_clients(world: World) -> None:
             assert (headers["x-forwarded-for"], headers["x-real-ip"]) == (CLIENT[0], CLIENT[0])
             assert ask(serving, line) == 308
             assert talk_tls(serving.door, PASSED, b"a", prelude=line) == (PASSED, b"hello of tls\ntls:a\n")
+        ended_before = ask(serving, v1(port=443))
+        assert isinstance(ended_before, dict)
+        assert ended_before["x-forwarded-proto"] == "https"
         assert ask(serving, b"") == 0
         assert ask(serving, b"", tls=True) == 0
         assert talk_tls(serving.door, PASSED, b"a") == ("", b"")

@@ -54,7 +54,7 @@ def usual_headers(forwarding: Forwarding) -> Headers:
     """Those of a route that asks for nothing of its own."""
     return replace(
         USUAL,
-        scheme=Variable("pass_access_scheme") if forwarding.trust else USUAL.scheme,
+        scheme=Variable("pass_access_scheme") if forwarding.trust or forwarding.proxy_protocol else USUAL.scheme,
         forwarded_for=Variable("full_x_forwarded_for") if is_full(forwarding) else USUAL.forwarded_for,
         original_for=Variable(header_variable(forwarding.header)),
     )
