@@ -1,5 +1,8 @@
 """Address lists and limits: what is read, in which form it is in the plan, and what a bad value does."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from unit.compile.manifests import codes, compile_objects, config_map, ingress, problem, route
 
@@ -11,14 +14,14 @@ from serin.routing.answers import Bandwidth
 NAME = ("serin", "config")
 
 
-def with_notes(settings: dict[str, str] | None = None, **notes: str) -> Compiled:
+def with_notes(settings: Mapping[str, str] | None = None, /, **notes: Any) -> Compiled:
     """Keywords with `_` for `-`; `settings` are the ConfigMap's."""
     written = {key.replace("_", "-"): value for key, value in notes.items()}
     made = config_map(**{key.replace("-", "_"): value for key, value in (settings or {}).items()})
     return compile_objects(ingress("main", notes=written), made, configmap=NAME)
 
 
-def access(settings: dict[str, str] | None = None, **notes: str) -> Access:
+def access(settings: Mapping[str, str] | None = None, /, **notes: Any) -> Access:
     return route(with_notes(settings, **notes)).policy.access
 
 
@@ -75,7 +78,7 @@ def test_what_is_usable_of_a_list() -> None:
 
 @pytest.mark.parametrize("name", ["allowlist_source_range", "whitelist_source_range"])
 def test_only_these_may_come_in(name: str) -> None:
-    found = access(**{name: "10.0.0.0/8,192.0.2.1"})
+    found = access({}, **{name: "10.0.0.0/8,192.0.2.1"})
     assert (found.allow, found.deny, found.any_of) == (("10.0.0.0/8", "192.0.2.1/32"), (), False)
     assert found.source is not None
     assert found.source.field.endswith(f"{name.replace('_', '-')}]")
@@ -89,7 +92,7 @@ def test_these_may_not_come_in() -> None:
 @pytest.mark.parametrize("name", ["allowlist_source_range", "whitelist_source_range", "denylist_source_range"])
 @pytest.mark.parametrize("value", ["10.0.0.0/8,garbage", "10.0.0.0/40", " ", ",", "10.0.0.0/8\n", "*"])
 def test_a_list_that_cannot_be_read_closes(name: str, value: str) -> None:
-    compiled = with_notes(**{name: value})
+    compiled = with_notes({}, **{name: value})
     closed = route(compiled).policy.closed
     assert closed is not None
     assert (closed.status, closed.code) == (503, "annotation-invalid")
@@ -163,12 +166,12 @@ def test_each_ingress_counts_by_itself_on_all_its_paths() -> None:
 @pytest.mark.parametrize("name", ["limit_rps", "limit_rpm", "limit_connections"])
 @pytest.mark.parametrize("value", ["many", "-1", "1.5", "10r/s", " 5", "99999999999"])
 def test_a_limit_that_cannot_be_read_closes(name: str, value: str) -> None:
-    assert route(with_notes(**{name: value})).policy.closed is not None
+    assert route(with_notes({}, **{name: value})).policy.closed is not None
 
 
 @pytest.mark.parametrize("name", ["limit_rps", "limit_rpm", "limit_connections"])
 def test_zero_is_no_limit(name: str) -> None:
-    assert route(with_notes(**{name: "0"})).policy.limits is None
+    assert route(with_notes({}, **{name: "0"})).policy.limits is None
 
 
 @pytest.mark.parametrize("name", ["limit_allowlist", "limit_whitelist"])

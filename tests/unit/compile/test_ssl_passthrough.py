@@ -1,7 +1,7 @@
 """ssl-passthrough: whose endpoints get a host's TLS connections, and what is said where nobody's do."""
 
 import pytest
-from manifests import HOST, Raw, codes, compile_objects, config_map, endpoints, ingress, problem, service
+from unit.compile.manifests import HOST, Raw, codes, compile_objects, config_map, endpoints, ingress, problem, service
 
 from serin.compile.compiler import Compiled
 from serin.routing.plan import Endpoint

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from manifests import Raw, check_pattern, codes, compile_objects, endpoints, problem, service, snapshot
+from unit.compile.manifests import Raw, check_pattern, codes, compile_objects, endpoints, problem, service, snapshot
 
 from serin.compile.compiler import Compiled, compile_snapshot
 from serin.compile.options import Options

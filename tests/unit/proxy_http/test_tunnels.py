@@ -6,6 +6,7 @@ import pytest
 from unit.proxy_http.http_rig import ANSWER, HOST, Rig, Visit, always, until
 
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
+from serin.dataplane.proxy.tunnel import Tunnel
 
 UPGRADE = (
     f"GET /ws HTTP/1.1\r\n{HOST}Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n"
@@ -84,6 +85,7 @@ async def test_large_transfers_through_a_slow_side(rig: Rig) -> None:
         await asyncio.sleep(0.005)
     assert sent[0] < size
     (tunnel,) = rig.server.tunnels
+    assert isinstance(tunnel, Tunnel)
     assert tunnel.waiting < 1 << 20
     got = 0
     while got < size:

@@ -70,7 +70,7 @@ serin serin_dollar serin_question serin_origin serin_https_url serin_target seri
 serin_plain serin_certificate serin_then serin_upgrade best_http_host connection_upgrade req_id pass_port
 serin_limited serin_auth_target serin_auth_host serin_auth_redirect serin_auth_key serin_auth_h0 serin_auth_0
 serin_auth_cookie serin_auth_cookie_1 serin_auth_cookie_2 serin_auth_cookie_3
-serin_cache_key serin_escaped_uri serin_never serin_hsts upstream_http_set_cookie binary_remote_addr
+serin_cache_key serin_page_host serin_escaped_uri serin_never serin_hsts upstream_http_set_cookie binary_remote_addr
 remote_user request_method http_host http_accept serin_code serin_method serin_mirror_host serin_mirror_target
 query_string content_type content_length fastcgi_script_name document_uri document_root server_protocol remote_port
 server_addr https serin_origin_port
@@ -142,7 +142,7 @@ def assert_harmless(field: str, text: str, written: str, *, lua: bool) -> None:
             for argument in directive["args"][-1:]:
                 for name in re.findall(r"\$\{?(\w+)", argument):
                     chosen = field in ("vhost", "hash_by", "header") or field.startswith(("auth_", "answer_"))
-                    chosen = chosen and re.match("(http|arg)_|uri$|upstream_http_", name)
+                    chosen = chosen and re.match("(http|arg)_|uri$|upstream_http_", name) is not None
                     chosen = chosen or name.startswith("cookie_") or name == "upstream_http_x_user"
                     chosen = chosen or name == "http_origin" or name.startswith("upstream_http_access_control_")
                     assert chosen or name in KNOWN or re.fullmatch(r"serin_\w*[0-9a-f]{16}\w*", name), (directive, name)

@@ -17,7 +17,7 @@ STAMP = "21/Nov/2026:08:21:24 +0000"
 
 
 def context(**changes: str) -> LogContext:
-    given_by_route = {
+    given_by_route: dict[str, Any] = {
         "namespace": "prod",
         "ingress": "shop",
         "service": "web",
