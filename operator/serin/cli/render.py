@@ -8,6 +8,7 @@ from serin.dataplane.nginx import components, settings_file, shown
 from serin.dataplane.nginx.assets import library, lua_folder
 from serin.dataplane.nginx.rendering import Templates
 from serin.dataplane.settings import processors
+from serin.dataplane.sockets import ANY_IPV4, ANY_IPV6
 from serin.errors import UsageError
 from serin.render.nginx.settings import LuaPaths, NginxSettings
 from serin.render.rundir import RunDirectory
@@ -33,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings, mode = _settings(arguments, RUN_DIR)
     told = f"by `serin render`, {'with' if settings.lua else 'without'} nginx's Lua module{mode}"
     lost = () if settings.lua else shown.losses(found)
-    print(shown.text(found, Templates(settings), whole=arguments.host is None, head=(told, *lost)), end="")
+    renderer = Templates(settings, shown.ShownStreams(found.weights.pools))
+    print(shown.text(found, renderer, whole=arguments.host is None, head=(told, *lost)), end="")
     return 0
 
 
@@ -60,5 +62,8 @@ def _settings(arguments: argparse.Namespace, run_dir: str) -> tuple[NginxSetting
         modules=modules,
         user="root" if os.geteuid() == 0 else "",
         workers=processors(),
+        addresses=(ANY_IPV4, ANY_IPV6),
+        stream=True,
+        half_close=True,
     )
     return made, why

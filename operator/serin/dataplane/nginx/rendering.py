@@ -8,13 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
-from serin.dataplane.nginx.streams import StreamState
 from serin.render.nginx import stock
 from serin.render.nginx.host import render_host
 from serin.render.nginx.main import HostFile, host_file, render_main
 from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.streams import Endpoints
 from serin.render.nginx.weights import Weights
 from serin.routing.plan import Globals, Host
 from serin.telemetry import log
@@ -22,13 +22,19 @@ from serin.telemetry import log
 _log = logging.getLogger(__name__)
 
 
+class Streams(Protocol):
+    """What the stream part is made of beside the plan: serin.dataplane.nginx.streams.StreamState."""
+
+    def endpoints(self, globals_: Globals, passed: frozenset[str]) -> Endpoints: ...
+
+
 class Templates:
     """An apply.Renderer.
 
-    `streams` knows what the stream part is made of; None: nobody does, as where it is only shown.
+    `streams`: None where nobody knows endpoints, and the stream part has none.
     """
 
-    def __init__(self, settings: NginxSettings, streams: StreamState | None = None) -> None:
+    def __init__(self, settings: NginxSettings, streams: Streams | None = None) -> None:
         self._settings = settings
         self._streams = streams
         self._told: dict[str, tuple[str, ...]] = {}

@@ -18,11 +18,12 @@ from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.errors import CorruptFileError, RunDirectoryError, UsageError
 from serin.render.nginx import stock
 from serin.render.nginx.closing import close_host
+from serin.render.nginx.streams import Endpoints
 from serin.render.nginx.weights import Weights, of_plan
 from serin.render.rundir import RunDirectory
 from serin.routing.identity import content_digest
 from serin.routing.match import HostTable, host_names
-from serin.routing.plan import Globals, Host, Plan
+from serin.routing.plan import Globals, Host, Plan, Pool
 
 CATCH_ALL = "_"
 """How nginx's users call the host for any name."""
@@ -42,6 +43,16 @@ class Shown:
     weights: Weights
     notes: tuple[str, ...] = ()
     given: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStreams:
+    """The stream part's endpoints, for a reader: no port is tried."""
+
+    pools: Mapping[str, Pool]
+
+    def endpoints(self, globals_: Globals, passed: frozenset[str]) -> Endpoints:
+        return Endpoints(self.pools)
 
 
 def from_plan(plan: Plan, wanted: str | None) -> Shown:
