@@ -69,13 +69,13 @@ def lacks(tree: Tree) -> str:
     modules = _modules(tree)
     if modules is None:
         return "nginx without the Lua module (libnginx-mod-http-lua)"
-    if not _has_stream(tree, program):
-        return "nginx without the stream module (libnginx-mod-stream)"
     lua = next(
         (tree.root / folder for folder in _LUA_FOLDERS if (tree.root / folder / "resty/core.lua").exists()), None
     )
     if lua is None:
         return "nginx without lua-resty-core"
+    if not _has_stream(tree, program):
+        return "nginx without the stream module (libnginx-mod-stream)"
     with tempfile.TemporaryDirectory(prefix="localnginx-") as folder:
         configuration = Path(folder) / "nginx.conf"
         configuration.write_text(_configuration(modules, lua, Path(folder)))
