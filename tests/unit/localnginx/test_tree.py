@@ -44,6 +44,8 @@ def test_what_a_tree_lacks_is_said(tmp_path: pathlib.Path) -> None:
         program(tmp_path / "usr/lib/nginx/modules" / name, "")
     assert "lua-resty-core" in nginx.lacks(tree)
     program(tmp_path / "usr/share/lua/5.1/resty/core.lua", "")
+    assert "stream module" in nginx.lacks(tree)
+    program(tmp_path / "usr/lib/nginx/modules/ngx_stream_module.so", "")
     assert nginx.lacks(tree).endswith("refuses a small Lua configuration: broken")
 
 
