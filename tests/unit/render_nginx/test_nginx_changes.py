@@ -234,7 +234,7 @@ def test_fallback(running: Running) -> None:
 
 
 def test_inner_places_are_not_for_clients(running: Running) -> None:
-    for target in ("/.serin/e/0-404", "/.serin/m/0", "/.serin/m/1"):
+    for target in ("//serin/e/0-404", "//serin/m/0", "//serin/m/1"):
         assert running.ask("c.example", target)[0].status == 404
 
 

@@ -43,6 +43,7 @@ ROUTES = {
     "/any-password": Policy(access=Access((ELSEWHERE,), (), True), auth=BASIC),
     "/any-address": Policy(access=Access((HERE,), (), True), auth=BASIC),
     "/any-deny": Policy(access=Access((), (ELSEWHERE,), True), auth=BASIC),
+    "//serin/a/0": Policy(),  # nginx would refuse a second location of this name
     "/asked": Policy(
         external_auth=asks(
             "/check?set=X-User:u1&set=X-Hidden:h",
@@ -172,7 +173,8 @@ def test_nothing_behind_is_not_told_to_strangers(running: Running) -> None:
 
 
 def test_internal_locations_are_not_reached(running: Running) -> None:
-    assert running.ask("g.example", "/.serin/a/0")[0].status == 404
+    for target in ("//serin/a/0", "/%2fserin/a/0", "/x/..//serin/a/0", "/serin/a/0"):
+        assert running.ask("g.example", target)[0].status == 404
 
 
 def test_rates_are_of_the_ingress(running: Running) -> None:

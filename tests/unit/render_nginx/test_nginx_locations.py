@@ -106,6 +106,13 @@ def test_a_path_with_nul_is_not_there() -> None:
     assert found.places == (Place(Kind.PREFIX, "/", None),)
 
 
+def test_names_of_our_own_locations_are_nobodys_path() -> None:
+    """Else a tenant could take what another's routes ask inside of nginx, or have nginx refuse their host."""
+    own = ("//serin/a/0", "//serin/e/0-404", "//serin/m/0", "//serin/e/0-", "//")
+    routes = routes_of([(kind, path) for path in own for kind in (PathKind.EXACT, PathKind.PREFIX)])
+    assert layout(routes, lambda path: True, lua=True).places == (Place(Kind.PREFIX, "/", None),)
+
+
 def test_a_path_that_is_too_long_is_found_by_lua() -> None:
     long = routes_of([(PathKind.PREFIX, "/" + "x" * 5000)])
     assert layout(long, lambda path: True, lua=True).dispatched == long

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from serin.render.nginx.environment import MAX_TOKEN
-from serin.routing.plan import PathKind, Route
+from serin.routing.plan import PathKind, PathMatch, Route
 
 _META = re.compile(r"[^A-Za-z0-9_/\x80-\U0010ffff]")
 
@@ -45,7 +45,7 @@ class Layout:
 
 def layout(routes: Iterable[Route], runs_natively: Callable[[str], bool], *, lua: bool) -> Layout:
     """`runs_natively`: whether nginx may search this regex path itself. Without Lua all have to be such."""
-    reachable = tuple(route for route in routes if _reachable(route.match.path))
+    reachable = tuple(route for route in routes if _reachable(route.match))
     patterns = [route.match.path for route in reachable if route.match.kind is PathKind.REGEX]
     if lua and not (all(_fits(r.match.path) for r in reachable) and all(runs_natively(p) for p in patterns)):
         places = tuple(Place(Kind.NAMED, str(number), route) for number, route in enumerate(reachable))
@@ -62,9 +62,12 @@ def _fits(path: str) -> bool:
     return len(path) * 4 <= MAX_TOKEN // 2
 
 
-def _reachable(path: str) -> bool:
-    """No path of a request holds NUL: nginx answers 400."""
-    return "\0" not in path
+def _reachable(match: PathMatch) -> bool:
+    """No path of a request holds NUL, which nginx answers with 400, nor two slashes in a row, which it merges.
+
+    So the names of our own locations, which begin with two, are nobody's path.
+    """
+    return "\0" not in match.path and (match.kind is PathKind.REGEX or "//" not in match.path)
 
 
 # --- hosts without patterns: every path that nginx could stop at gets the route that the first match gives it ---
