@@ -224,6 +224,20 @@ class Chosen:
     def done(self, status: int, *, failed: bool = False) -> None:
         self.finished.append((status, failed))
 
+    def over(
+        self,
+        status: int,
+        method: str,
+        received: int,
+        sent: int,
+        request_time: float,
+        response_time: float,
+        connect_time: float,
+        header_time: float,
+    ) -> bool:
+        self.done(status)
+        return False
+
 
 def free_page(status: int) -> bytes:
     return b"<page %d>" % status

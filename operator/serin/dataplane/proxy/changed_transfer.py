@@ -168,6 +168,8 @@ class ChangedTransfer(Transfer):
         self._paged = self._replayable = self.body_done = True
         self._body, self._body_size, self._copy = [], 0, None
         self._attempt_started = now
+        self.connect_time = 0.0
+        self.header_time = -1.0
         down.hold(HOLD_CONNECTING | HOLD_UPLOAD, on=False)
         self.attempt()
 
@@ -284,6 +286,20 @@ class PageChoice:
         self._page.done(status, failed=failed)
         self._route.done(self._status, failed=self._failed)
         self._transfer.choice = self._route
+
+    def over(
+        self,
+        status: int,
+        method: str,
+        received: int,
+        sent: int,
+        request_time: float,
+        response_time: float,
+        connect_time: float,
+        header_time: float,
+    ) -> bool:
+        self.done(status)
+        return False
 
 
 def _with_lines(answer: AnswerHead, lines: bytes, *, whole_length: bool) -> AnswerHead:

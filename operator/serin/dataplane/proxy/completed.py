@@ -52,3 +52,5 @@ class Completed:
     fields: Fields | None = None
     """The request's headers, for logs that name some; good until the next request is read."""
     client: Client | None = None
+    counted: bool = False
+    """The choice has told the statistics all that there is."""

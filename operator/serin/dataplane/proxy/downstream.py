@@ -176,7 +176,7 @@ class Downstream(RequestReader):
         self.keep_alive = False
         self._head = None
         self._intake.forget()
-        self._received = self._received or len(self._buffer)
+        self.received = self.received or len(self._buffer)
         self.write(own_answer(Answer(shown, body=page), head_only=False, keep_alive=False))
         self._complete_own(shown, len(page), _no_log())
         self._close_lingering(unread=True)
@@ -190,7 +190,7 @@ class Downstream(RequestReader):
                 self._intake.line,
                 status,
                 body,
-                self._received,
+                self.received,
                 time.monotonic() - self._started,
                 log,
                 fields.referer,
@@ -220,7 +220,7 @@ class Downstream(RequestReader):
 
     def completed(self, record: Transfer) -> None:
         """The exchange is over for the log and the statistics."""
-        record.request_length = self._received
+        record.request_length = self.received
         self._server.on_complete(record)
 
     def fail(self, transfer: Transfer, status: int, prelude: bytes) -> None:

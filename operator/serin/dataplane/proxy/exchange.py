@@ -37,6 +37,10 @@ class Client:
     """Addresses for X-Forwarded-For; empty: `address` alone."""
     shown: str = ""
     """`address` for the log, where it is not the connection's peer."""
+    names: Any = None
+    """The gate's names of the route and version asked last, from which `log` was made."""
+    log: "LogContext | None" = None
+    """Kept by the gate, and used again: exchanges of a connection come one after the other."""
 
 
 @dataclass(slots=True)
@@ -123,6 +127,23 @@ class Choice(Protocol):
 
     def done(self, status: int, *, failed: bool = False) -> None:
         """The exchange is over; `status` is the client's, 0 when it got none. To be called exactly once."""
+
+    def over(
+        self,
+        status: int,
+        method: str,
+        received: int,
+        sent: int,
+        request_time: float,
+        response_time: float,
+        connect_time: float,
+        header_time: float,
+    ) -> bool:
+        """`done` for an answer that came to its end, with what the client got; bytes, and seconds.
+
+        The last three are of the attempt that was last, below 0: no endpoint answered. True when it was counted
+        exactly, too.
+        """
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from serin.dataplane.proxy.answer_swaps import Swaps
+from serin.dataplane.proxy.blocks import ready_blocks
 from serin.dataplane.proxy.changes import NO_CHANGES, Changes
 from serin.dataplane.proxy.compression import ReadyCompression
 from serin.dataplane.proxy.cors import ReadyCors
@@ -45,13 +46,15 @@ class Workbench(Protocol):
 
 
 class Wide:
-    """The part of the Globals that concerns answers, of one plan or of several that agree in it."""
+    """The part of the Globals that concerns requests and answers, of one plan or of several that agree in it."""
 
-    __slots__ = ("compression", "errors", "fallback", "globals", "made", "unrouted")
+    __slots__ = ("blocks", "compression", "errors", "fallback", "globals", "made", "unrouted")
 
     def __init__(self, settings: Globals, made: "Workbench | None") -> None:
         self.globals = settings
         self.made = made
+        self.blocks = ready_blocks(settings.blocks)
+        """Who gets 403 everywhere; None: nobody."""
         self.compression = ReadyCompression(settings.compression) if settings.compression.gzip else None
         self.fallback = None if settings.fallback is None or made is None else made.beside(settings.fallback)
         """Who answers requests of no host; None: our own 404."""

@@ -101,8 +101,17 @@ class Gate:
             return self._unrouted(self._page_of(500, head, client, NO_ROUTE), head, client, path)
         if route is None:
             return self._nowhere(site, head, client, path)
-        wide = site.wide
-        finish = route.finish if route.finished_for is wide else route.finish_under(wide)
+        if route.finished_for is not site.wide:
+            route.finish_under(site.wide)
+        if route.straight[client.tls and client.scheme != b"http"] and not head.content_length > route.max_body > 0:
+            return self._forward(site, route, head, client, path, head.target)
+        return self._in_order(site, route, head, client, path)
+
+    def _in_order(
+        self, site: Site, route: RuntimeRoute, head: RequestHead, client: Client, path: bytes
+    ) -> Answer | Forward | Awaitable[Answer | Forward]:
+        """What may come before an endpoint, and what is put on the answer."""
+        finish = route.finish
         if site.blocks is not None and site.blocks.by_header(head) and not head.content_length > route.max_body > 0:
             answer = self._page_of(403, head, client, route.log)
             return answer if finish is None else finish.one(answer, head, client, path, self._page)
@@ -198,6 +207,12 @@ class Gate:
             found, reason, answer, on_choice = picked.choice, picked.reason, picked.answer, picked.on_choice
         fields: LogFields = route.fields[found.version][reason]
         request_id, id_text = ids or self._ids.of(head)
+        log = client.log
+        if log is None or client.names is not fields:
+            client.names = fields
+            client.log = log = LogContext(*fields)
+        log.remote_user, log.request_id, log.remote_addr = user, id_text, client.shown
+        log.logged, log.split = True, None
         visible = client.host or visible_host(head)
         dropped = ANSWER_DROPPED
         if client.tls and site.hsts:
@@ -213,7 +228,7 @@ class Gate:
             dropped,
             route.upstream if route.upstream_of is None else route.upstream_of(head, client),
             route.max_body,
-            LogContext(*fields, user, id_text, True, client.shown),
+            log,
             on_choice,
         )
 

@@ -33,6 +33,9 @@ class LogLines:
         self._sink = LineSink(path)
         self._lines = AccessLog(self._write, self._later, log_format=form, clock=time.time)
         self._logs = Logs()
+        self.add: Callable[[Completed], None] = self._add_some
+        """Log an exchange that is over."""
+        self._choose()
 
     def _write(self, block: bytes) -> None:
         self._sink.write(block)
@@ -48,7 +51,12 @@ class LogLines:
         self._off = self._form is LogFormat.OFF or logs.off
         self._skip = frozenset(url.encode() for url in logs.skip)
         self._lines.use(compile_format(logs.format, escape_json=logs.escape_json) if logs.format else None)
+        self._choose()
         self._move(logs.path or self._path)
+
+    def _choose(self) -> None:
+        """Who takes records: most logs have every line."""
+        self.add = self._add_some if self._off or self._skip else self._lines.add
 
     def _move(self, path: str) -> None:
         if path == self._open_path:
@@ -62,7 +70,7 @@ class LogLines:
         before, self._sink, self._open_path = self._sink, fresh, path
         before.close(timeout=1.0)
 
-    def add(self, record: Completed) -> None:
+    def _add_some(self, record: Completed) -> None:
         if self._off or (self._skip and _request_uri(record) in self._skip):
             return
         self._lines.add(record)

@@ -26,11 +26,11 @@ class RequestReader(ClientLink):
         "_head",
         "_intake",
         "_max_body",
-        "_received",
         "_started",
         "_streaming",
         "_uploaded",
         "keep_alive",
+        "received",
     )
 
     def __init__(self, settings: ConnectionSettings, heads: HeadReader, *, tls: bool) -> None:
@@ -47,7 +47,7 @@ class RequestReader(ClientLink):
         """Body bytes are handed on as they come; else they wait in the buffer."""
         self._max_body = 0
         self._advancing = False
-        self._received = 0
+        self.received = 0
         """Bytes of this request: line, head and body."""
         self._uploaded = 0
         """Bytes of its body, without framing."""
@@ -135,7 +135,7 @@ class RequestReader(ClientLink):
         except RefusedError as refused:
             self._refuse(refused.status)
             return False
-        self._received = end + 4
+        self.received = end + 4
         self._buffer = data[end + 4 :]
         self._head = head
         fields = self._intake.fields
@@ -186,7 +186,7 @@ class RequestReader(ClientLink):
     def _decode(self, data: bytes) -> bytes | None:
         body = self._body
         assert body is not None
-        self._received += len(data)
+        self.received += len(data)
         try:
             part = body.feed(data)
         except BadChunkError:
@@ -202,7 +202,7 @@ class RequestReader(ClientLink):
             self._body = None
             self._streaming = False
             if body.rest:
-                self._received -= len(body.rest)
+                self.received -= len(body.rest)
                 self._wait_turn(body.rest)
         if not self._holds and not self._write_paused:
             self.deadline = self._next_deadline()
@@ -221,7 +221,7 @@ class RequestReader(ClientLink):
         """Throw the rest of the body away, then go on."""
         self._state = DRAIN
         self._streaming = False
-        self._received = 0
+        self.received = 0
         self.hold(ALL_HOLDS, on=False)
         data, self._buffer = self._buffer, b""
         if data:
@@ -232,7 +232,7 @@ class RequestReader(ClientLink):
     def _drain(self, data: bytes) -> None:
         body = self._body
         assert body is not None
-        self._received += len(data)
+        self.received += len(data)
         try:
             body.feed(data)
         except BadChunkError:
@@ -244,7 +244,7 @@ class RequestReader(ClientLink):
             self._body = None
             self._buffer = body.rest
             self._next(time.monotonic())
-        elif self._received > self.settings.drain_body:
+        elif self.received > self.settings.drain_body:
             self._close_lingering(unread=True)
         elif not self._write_paused:
             self.deadline = self._next_deadline()

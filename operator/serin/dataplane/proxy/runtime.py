@@ -95,6 +95,7 @@ class RuntimeRoute:
         "rewrite",
         "route",
         "split",
+        "straight",
         "upstream",
         "upstream_of",
         "vhost",
@@ -118,6 +119,11 @@ class RuntimeRoute:
         self.drop = _dropped(policy, self.guards)
         self.finish: Finish | None = None
         """What is put on every decision of this route; valid under `finished_for` alone."""
+        self.straight = (False, False)
+        """Whether a request goes on to its endpoint with nothing asked before and nothing put on; by plain and TLS.
+
+        Valid under `finished_for` alone.
+        """
         self.finished_for: Wide | None = None
         self.fallback = None if policy.fallback is None else made.beside(policy.fallback)
         """Who serves when no version has an endpoint."""
@@ -132,12 +138,12 @@ class RuntimeRoute:
         self.log.split = self.split
         self.fields = tuple({r: _names(route, v, v.name, r) for r in Reason} for v in route.versions)
 
-    def finish_under(self, wide: Wide) -> Finish | None:
-        """What is put on decisions under these Globals; made when they are new."""
-        if self.finished_for is not wide:
-            self.finish = finish_for(self.route.policy, wide, self.constants)
-            self.finished_for = wide
-        return self.finish
+    def finish_under(self, wide: Wide) -> None:
+        """Make what depends on these Globals."""
+        self.finish = finish_for(self.route.policy, wide, self.constants)
+        self.finished_for = wide
+        free = self.finish is None and self.guards is None and wide.blocks is None
+        self.straight = (free and not self.answers_first[0], free and not self.answers_first[1])
 
 
 class RuntimeHost:

@@ -6,7 +6,6 @@ A site never changes once it is made; a new plan is a new site, which takes over
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 
-from serin.dataplane.proxy.blocks import ready_blocks
 from serin.dataplane.proxy.finishing import Wide
 from serin.dataplane.proxy.headers import HSTS
 from serin.dataplane.proxy.runtime import RuntimeHost, Workshop
@@ -95,7 +94,7 @@ class Site:
         self.wide = loaded.wide(index.globals)
         self.seen = seen_clients(index.globals.forwarding)
         """Who a client is where something stands before us; None: the connection's peer."""
-        self.blocks = ready_blocks(index.globals.blocks)
+        self.blocks = self.wide.blocks
         """Who gets 403 everywhere; None: nobody."""
         self.ready: dict[str, RuntimeHost] = {}
         """Hosts by a name that was asked for and is exactly theirs: the first place to look."""
