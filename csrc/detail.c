@@ -14,13 +14,15 @@
 /* µs; ingress-nginx's */
 static const uint64_t bounds[SRN_DETAIL_BUCKETS - 1] = {5000,   10000,  25000,   50000,   100000,  250000,
                                                         500000, 1000000, 2500000, 5000000, 10000000};
+/* bytes */
+static const uint64_t sizes[SRN_SIZE_BUCKETS - 1] = {10, 100, 1000, 10000, 100000, 1000000, 10000000};
 
 static uint64_t get(const srn_word *word) { return atomic_load_explicit(word, memory_order_relaxed); }
 static void add(srn_word *word, uint64_t value) { atomic_fetch_add_explicit(word, value, memory_order_relaxed); }
 
-static uint32_t bucket_of(uint64_t us) {
+static uint32_t bucket_of(uint64_t value, const uint64_t *up_to, uint32_t last) {
     uint32_t at = 0;
-    while (at < SRN_DETAIL_BUCKETS - 1 && us > bounds[at])
+    while (at < last && value > up_to[at])
         at++;
     return at;
 }
@@ -113,36 +115,70 @@ static srn_detail *detail_of(srn_worker *w, srn_stats_cell *cell, uint64_t what)
 void srn_empty_details(srn_worker *w, srn_stats_cell *cell) {
     srn_detail *d = detail_at(w, get(&cell->details));
     for (uint32_t n = 0; d != NULL && n < SRN_DETAILS_EACH; n++) {
-        for (srn_word *word = &d->received; word < d->pad; word++)
+        for (srn_word *word = &d->received; word < (srn_word *)(d + 1); word++)
             atomic_store_explicit(word, 0, memory_order_relaxed);
         atomic_store_explicit(&d->what, 0, memory_order_release);
         d = detail_at(w, get(&d->next));
     }
 }
 
-void srn_tell(srn_worker *w, const srn_choice *c, uint32_t status, uint32_t method, uint64_t received, uint64_t sent,
-              uint64_t request_us, uint64_t response_us) {
+/* `weight` requests that took this long each. */
+static void add_time(srn_word *sum, srn_word *buckets, uint64_t us, uint64_t weight) {
+    if (us == SRN_NO_RESPONSE)
+        return;
+    add(sum, us * weight);
+    add(&buckets[bucket_of(us, bounds, SRN_DETAIL_BUCKETS - 1)], weight);
+}
+
+static void add_size(srn_word *sum, srn_word *buckets, uint64_t bytes, uint64_t weight) {
+    add(sum, bytes * weight);
+    add(&buckets[bucket_of(bytes, sizes, SRN_SIZE_BUCKETS - 1)], weight);
+}
+
+void srn_tell_facts(srn_worker *w, const srn_choice *c, const srn_facts *f) {
     srn_stats_cell *cell = srn_cell_of(w, c);
     if (cell == NULL)
         return;
-    uint64_t what = (uint64_t)(status < 1000 ? status : 0) << 8 | (method < SRN_METHODS ? method : 0) | SRN_DETAIL_USED;
+    uint64_t what = (uint64_t)(f->status < 1000 ? f->status : 0) << 8 | (f->method < SRN_METHODS ? f->method : 0) | SRN_DETAIL_USED;
     srn_detail *d = detail_of(w, cell, what);
     if (d == NULL) {
         add(&cell->undetailed, 1);
         return;
     }
-    add(&d->received, received);
-    add(&d->sent, sent);
-    add(&d->request_us, request_us);
-    add(&d->request_buckets[bucket_of(request_us)], 1);
-    if (response_us == SRN_NO_RESPONSE)
+    add_time(&d->request_us, d->request_buckets, f->request_us, 1);
+    add_time(&d->response_us, d->response_buckets, f->response_us, 1);
+    if (f->weight == 0)
         return;
-    add(&d->response_us, response_us);
-    add(&d->response_buckets[bucket_of(response_us)], 1);
+    add_size(&d->received, d->received_buckets, f->received, f->weight);
+    add_size(&d->sent, d->sent_buckets, f->sent, f->weight);
+    add_time(&d->connect_us, d->connect_buckets, f->connect_us, f->weight);
+    add_time(&d->header_us, d->header_buckets, f->header_us, f->weight);
+}
+
+void srn_tell_own_facts(const srn_ref *ref, srn_facts *f) {
+    srn_choice c;
+    f->response_us = f->connect_us = f->header_us = SRN_NO_RESPONSE;
+    if (srn_main_of(ref, &c))
+        srn_tell_facts(ref->worker, &c, f);
+}
+
+void srn_tell(srn_worker *w, const srn_choice *c, uint32_t status, uint32_t method, uint64_t received, uint64_t sent,
+              uint64_t request_us, uint64_t response_us, uint64_t connect_us, uint64_t header_us) {
+    const srn_facts f = {status, method, 1, received, sent, request_us, response_us, connect_us, header_us};
+    srn_tell_facts(w, c, &f);
+}
+
+static uint64_t us_of(double seconds) { return seconds > 0 ? (uint64_t)(seconds * 1e6) : 0; }
+static uint64_t us_or_none(double seconds) { return seconds < 0 ? SRN_NO_RESPONSE : us_of(seconds); }
+
+void srn_over(srn_worker *w, const srn_choice *c, int status, uint32_t method, uint64_t received, uint64_t sent,
+              double request_time, double response_time, double connect_time, double header_time) {
+    srn_done(w, c, status, 0, 0);
+    srn_tell(w, c, status < 0 ? 0 : (uint32_t)status, method, received, sent, us_of(request_time), us_or_none(response_time),
+             us_or_none(connect_time), us_or_none(header_time));
 }
 
 void srn_tell_own(const srn_ref *ref, uint32_t status, uint32_t method, uint64_t received, uint64_t sent, uint64_t request_us) {
-    srn_choice c;
-    if (srn_main_of(ref, &c))
-        srn_tell(ref->worker, &c, status, method, received, sent, request_us, SRN_NO_RESPONSE);
+    srn_facts f = {.status = status, .method = method, .weight = 1, .received = received, .sent = sent, .request_us = request_us};
+    srn_tell_own_facts(ref, &f);
 }

@@ -170,6 +170,14 @@ void srn_count_failure(srn_worker *w, const srn_choice *c);
 srn_stats_cell *srn_cell_of(srn_worker *w, const srn_choice *c);
 
 /* detail.c */
+/* What is told of a request. Sizes and the last two times are those of `weight` requests, 0: not known. */
+typedef struct {
+    uint32_t status, method, weight;
+    uint64_t received, sent, request_us, response_us, connect_us, header_us; /* times: SRN_NO_RESPONSE for none */
+} srn_facts;
+void srn_tell_facts(srn_worker *w, const srn_choice *c, const srn_facts *f);
+/* Of an answer of our own: main counts it, without times of an endpoint. */
+void srn_tell_own_facts(const srn_ref *ref, srn_facts *f);
 void srn_back_details(srn_worker *w);
 void srn_empty_details(srn_worker *w, srn_stats_cell *cell);
 

@@ -12,7 +12,7 @@
 #define SRN_LAYOUT 1u
 #define SRN_POOLS_MAGIC 0x314c4f4f504e5253u /* "SRNPOOL1" */
 #define SRN_STATE_MAGIC 0x31544154534e5253u /* "SRNSTAT1" */
-#define SRN_STATS_MAGIC 0x32544e55434e5253u /* "SRNCUNT2" */
+#define SRN_STATS_MAGIC 0x33544e55434e5253u /* "SRNCUNT3" */
 #define SRN_BLOCK_MAGIC 0x4b4c4253u         /* "SBLK" */
 #define SRN_HEADER_SIZE 4096u
 
@@ -224,6 +224,7 @@ typedef struct {
 } srn_stats_cell;
 
 #define SRN_DETAIL_BUCKETS 12u
+#define SRN_SIZE_BUCKETS 8u
 #define SRN_DETAILS_EACH 64u
 #define SRN_DETAIL_USED 0x100000u
 
@@ -234,9 +235,14 @@ typedef struct {
     srn_word sent;
     srn_word request_us;
     srn_word response_us;
+    srn_word connect_us;
+    srn_word header_us;
     srn_word request_buckets[SRN_DETAIL_BUCKETS];
     srn_word response_buckets[SRN_DETAIL_BUCKETS];
-    srn_word pad[2];
+    srn_word connect_buckets[SRN_DETAIL_BUCKETS];
+    srn_word header_buckets[SRN_DETAIL_BUCKETS];
+    srn_word received_buckets[SRN_SIZE_BUCKETS];
+    srn_word sent_buckets[SRN_SIZE_BUCKETS];
 } srn_detail;
 
 /* --- limits.bin --- */
@@ -295,6 +301,6 @@ _Static_assert(offsetof(srn_stats_header, cells_backed) == 80, "stats header");
 _Static_assert(sizeof(srn_limits_header) == 88 && offsetof(srn_limits_header, checksum) == 72, "limits header");
 _Static_assert(sizeof(srn_bucket_set) == 256 && sizeof(srn_cell_set) == 256, "limits");
 _Static_assert(sizeof(srn_stats_row) == 64 && sizeof(srn_stats_cell) == 384, "stats cells");
-_Static_assert(sizeof(srn_detail) == 256 && offsetof(srn_stats_cell, details) == 352, "details");
+_Static_assert(sizeof(srn_detail) == 576 && offsetof(srn_stats_cell, details) == 352, "details");
 
 #endif

@@ -300,14 +300,10 @@ static uint64_t number_of(const srn_worker *w, void *request, const char *name, 
 }
 #define NUMBER_OF(w, request, name) number_of(w, request, name, sizeof name - 1)
 
-typedef struct {
-    uint32_t status, method;
-    uint64_t received, sent, took_us, now_us;
-} srn_facts;
-
 static bool has_facts(const srn_worker *w) { return w->nginx.method != NULL; }
 
-/* How many requests this one's bytes stand for: asking nginx for them costs more than all else here. Below BUSY requests a
+/* How many requests this one's bytes stand for, and those of its times that are nginx's alone: asking for them costs more
+ * than all else here. Below BUSY requests a
  * second each stands for itself; beyond, one of SAMPLE does for as many, by chance. 0: do not ask. */
 #define BUSY 500u
 #define SAMPLE 8u
@@ -323,34 +319,18 @@ static uint32_t weight_of_bytes(srn_worker *w, uint64_t now_us) {
     return srn_random(w) % SAMPLE == 0 ? SAMPLE : 0;
 }
 
-static srn_facts facts_of(srn_worker *w, void *request, int status) {
+static srn_facts facts_of(srn_worker *w, void *request, int status, uint64_t now_us) {
     srn_facts f = {.status = status > 0 ? (uint32_t)status : 0};
     int method = w->nginx.method(request);
     double took = w->nginx.now() - w->nginx.start_time(request);
     f.method = method > 0 ? (uint32_t)__builtin_ctz((unsigned)method) : 0;
-    f.took_us = took > 0 ? (uint64_t)(took * 1e6) : 0;
-    f.now_us = srn_now();
-    uint32_t weight = weight_of_bytes(w, f.now_us);
-    if (weight != 0) {
-        f.received = weight * NUMBER_OF(w, request, "request_length");
-        f.sent = weight * NUMBER_OF(w, request, "bytes_sent");
+    f.request_us = took > 0 ? (uint64_t)(took * 1e6) : 0;
+    f.weight = weight_of_bytes(w, now_us);
+    if (f.weight != 0) {
+        f.received = NUMBER_OF(w, request, "request_length");
+        f.sent = NUMBER_OF(w, request, "bytes_sent");
     }
     return f;
-}
-
-/* nginx's own times are of whole milliseconds; ours begin with the endpoint's choice. The longer one is nearer. */
-static void tell(srn_worker *w, void *request, const srn_entry *e, int status, bool answered) {
-    srn_facts f = facts_of(w, request, status);
-    if (e->stage != CHOSEN) {
-        if (e->route != NULL)
-            srn_tell_own(&e->route->ref, f.status, f.method, f.received, f.sent, f.took_us);
-        return;
-    }
-    uint64_t now = f.now_us, chosen = now - e->choice.started_us;
-    if (now > e->choice.started_us && chosen > f.took_us)
-        f.took_us = chosen;
-    uint64_t response = !answered ? SRN_NO_RESPONSE : now > e->choice.attempt_us ? now - e->choice.attempt_us : 0;
-    srn_tell(w, &e->choice, f.status, f.method, f.received, f.sent, f.took_us, response);
 }
 
 /* A list of nginx's by attempt, up to the upstream asked at present: ` : ` parts upstreams. */
@@ -373,6 +353,54 @@ static const char *earlier(const srn_worker *w, const void *request, const char 
     return value;
 }
 
+/* The last of nginx's seconds with three decimals in a list by attempt, as µs; SRN_NO_RESPONSE: it ends with none. */
+static uint64_t last_time(const char *text, size_t len) {
+    uint64_t ms = 0, unit = 1;
+    size_t at = text == NULL ? 0 : len;
+    if (at < 5 || text[at - 4] != '.')
+        return SRN_NO_RESPONSE;
+    for (; at > 0 && unit < 1000000000u && (text[at - 1] == '.' || (text[at - 1] >= '0' && text[at - 1] <= '9')); at--)
+        if (text[at - 1] != '.') {
+            ms += (uint64_t)(text[at - 1] - '0') * unit;
+            unit *= 10;
+        }
+    return ms * 1000;
+}
+
+/* Of the upstream asked at present, or of the one before. */
+static uint64_t time_of(const srn_worker *w, void *request, const char *name, size_t name_len, bool before) {
+    char lower[32], *value = NULL, *err = NULL;
+    size_t len = 0;
+    if (before) {
+        const char *text = earlier(w, request, name, name_len, &len);
+        return last_time(text, len);
+    }
+    if (name_len > sizeof lower || w->nginx.variable(request, name, name_len, lower, 0, &value, &len, &err) != 0)
+        return SRN_NO_RESPONSE;
+    return last_time(value, len);
+}
+#define TIME_OF(w, request, name, before) time_of(w, request, name, sizeof name - 1, before)
+
+/* nginx's own times are of whole milliseconds; ours begin with the endpoint's choice. The longer one is nearer. */
+static void tell(srn_worker *w, void *request, const srn_entry *e, int status, bool answered, bool before) {
+    uint64_t now = srn_now();
+    srn_facts f = facts_of(w, request, status, now);
+    if (e->stage != CHOSEN) {
+        if (e->route != NULL)
+            srn_tell_own_facts(&e->route->ref, &f);
+        return;
+    }
+    uint64_t chosen = now - e->choice.started_us;
+    if (now > e->choice.started_us && chosen > f.request_us)
+        f.request_us = chosen;
+    f.response_us = !answered ? SRN_NO_RESPONSE : now > e->choice.attempt_us ? now - e->choice.attempt_us : 0;
+    if (f.weight != 0) {
+        f.connect_us = TIME_OF(w, request, "upstream_connect_time", before);
+        f.header_us = TIME_OF(w, request, "upstream_header_time", before);
+    }
+    srn_tell_facts(w, &e->choice, &f);
+}
+
 /* The request goes on to somebody else (an error page): what its endpoint answered is over. */
 static void end_earlier(srn_worker *w, const void *request, srn_entry *e) {
     static const char of_status[] = "upstream_status", of_head[] = "upstream_header_time";
@@ -385,7 +413,7 @@ static void end_earlier(srn_worker *w, const void *request, srn_entry *e) {
         text = earlier(w, request, of_head, sizeof of_head - 1, &len);
         bool answered = len > 0 && text[len - 1] >= '0' && text[len - 1] <= '9';
         if (has_facts(w))
-            tell(w, (void *)(uintptr_t)request, e, status, answered);
+            tell(w, (void *)(uintptr_t)request, e, status, answered, true);
         srn_done(w, &e->choice, status, !answered && (status == 502 || status == 504), 0);
     } else
         srn_done(w, &e->choice, 0, 0, 0);
@@ -395,8 +423,8 @@ void srn_request_own(srn_worker *w, void *request, srn_route *route) {
     int status = w->nginx.status(request);
     srn_count(w, status);
     if (route != NULL && has_facts(w)) {
-        srn_facts f = facts_of(w, request, status);
-        srn_tell_own(&route->ref, f.status, f.method, f.received, f.sent, f.took_us);
+        srn_facts f = facts_of(w, request, status, srn_now());
+        srn_tell_own_facts(&route->ref, &f);
     }
     srn_rest(w);
 }
@@ -411,7 +439,7 @@ static void request_ended(void *request) {
         status = 0;
     if (has_facts(w)) {
         bool doubtful = status == 499 || status == 502 || status == 504;
-        tell(w, request, e, status, !doubtful || is_answered(w, request));
+        tell(w, request, e, status, !doubtful || is_answered(w, request), false);
     }
     if ((status == 499 || status == 502 || status == 504) && !is_answered(w, request)) {
         failed = status != 499;

@@ -118,10 +118,14 @@ void srn_count(srn_worker *w, int status);
 /* For ingress-nginx's metrics, beside srn_done: what the client got, with the bytes of both heads and bodies. `method` is
  * the number of the bit that nginx has for it (1 GET, 2 HEAD, 3 POST … 16 CONNECT), 0 for any other. */
 #define SRN_METHODS 17
-#define SRN_NO_RESPONSE UINT64_MAX /* response_us: no endpoint answered */
+#define SRN_NO_RESPONSE UINT64_MAX /* of the last three times: no endpoint answered, or was connected to */
+/* Times of the endpoint that was asked last: until the end of its answer, until it was connected, until it began. */
 void srn_tell(srn_worker *w, const srn_choice *c, uint32_t status, uint32_t method, uint64_t received, uint64_t sent,
-              uint64_t request_us, uint64_t response_us);
-/* The same of an answer of our own to a request of this split's route: main counts it. */
+              uint64_t request_us, uint64_t response_us, uint64_t connect_us, uint64_t header_us);
+/* srn_done and srn_tell of an answer that came to its end, in one call. Times in seconds; of the last three below 0: none. */
+void srn_over(srn_worker *w, const srn_choice *c, int status, uint32_t method, uint64_t received, uint64_t sent,
+              double request_time, double response_time, double connect_time, double header_time);
+/* As srn_tell, of an answer of our own to a request of this split's route: main counts it. */
 void srn_tell_own(const srn_ref *ref, uint32_t status, uint32_t method, uint64_t received, uint64_t sent, uint64_t request_us);
 
 uint32_t srn_shape(const uint64_t *idents, uint32_t n);

@@ -58,7 +58,8 @@ static void decide_some(srn_worker *w, uint32_t slot, uint32_t shape) {
         if (i % 3 == 0)
             srn_retry(w, slot, FILES_SPLIT, now + 5, c);
         srn_done(w, c, (int)(i * 40), i % 2 == 0, now + 9);
-        srn_tell(w, c, i * 40 % 7, i % 20, i, now, now, i % 2 == 0 ? SRN_NO_RESPONSE : i * 100000u);
+        srn_tell(w, c, i * 40 % 7, i % 20, i, now, now, i % 2 == 0 ? SRN_NO_RESPONSE : i * 100000u, i * 300u,
+                 i % 3 == 0 ? SRN_NO_RESPONSE : i * 5000u);
     }
 }
 

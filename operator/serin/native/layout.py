@@ -18,7 +18,7 @@ GRANULE = 64
 POOLS_MAGIC = int.from_bytes(b"SRNPOOL1", "little")
 STATE_MAGIC = int.from_bytes(b"SRNSTAT1", "little")
 LIMITS_MAGIC = int.from_bytes(b"SRNLMT1\0", "little")
-STATS_MAGIC = int.from_bytes(b"SRNCUNT2", "little")
+STATS_MAGIC = int.from_bytes(b"SRNCUNT3", "little")
 BLOCK_MAGIC = int.from_bytes(b"SBLK", "little")
 
 MAX_VERSIONS = 16
@@ -85,8 +85,10 @@ STATS_CELL = struct.Struct(f"<QQ{CLASSES}Q{BUCKETS}QQQQQQ24x")
 """key, sum of latencies, classes, buckets, failures, split, version, requests without detail, first detail (1 + its
 number)"""
 DETAIL_BUCKETS = 12
-DETAIL = struct.Struct(f"<QQQQQQ{DETAIL_BUCKETS}Q{DETAIL_BUCKETS}Q16x")
-"""method and status, next (1 + its number), bytes received, sent, µs of requests, of responses, both buckets"""
+SIZE_BUCKETS = 8
+DETAIL = struct.Struct(f"<8Q{4 * DETAIL_BUCKETS}Q{2 * SIZE_BUCKETS}Q")
+"""method and status, next (1 + its number), bytes received, sent, µs of requests, responses, connects, headers; buckets
+of these four times, of bytes received, sent"""
 DETAIL_USED = 0x100000
 DETAILS_EACH = 64
 DETAILS = 1 << 16
@@ -94,6 +96,8 @@ DETAIL_BOUNDS_US = (
     *(5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000),
 )
 """Inclusive upper bounds of the buckets of details in µs: ingress-nginx's."""
+DETAIL_SIZES = (10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000)
+"""The same of bytes."""
 METHODS = (
     *("OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS", "PROPFIND", "PROPPATCH"),
     *("LOCK", "UNLOCK", "PATCH", "TRACE", "CONNECT"),

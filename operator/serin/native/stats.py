@@ -15,13 +15,26 @@ BOUNDS_US = layout.BUCKET_BOUNDS_US
 DETAIL_BOUNDS_US = layout.DETAIL_BOUNDS_US
 """The same of the buckets of details: ingress-nginx's."""
 
+DETAIL_SIZES = layout.DETAIL_SIZES
+"""Inclusive upper bounds of the buckets of sizes, in bytes."""
+
+_SUMS = 6
+"""Of bytes and times in a detail; then come the buckets."""
+_TIMED = 4 * layout.DETAIL_BUCKETS
+_BUCKETS = (
+    *((start, start + layout.DETAIL_BUCKETS) for start in range(0, _TIMED, layout.DETAIL_BUCKETS)),
+    (_TIMED, _TIMED + layout.SIZE_BUCKETS),
+    (_TIMED + layout.SIZE_BUCKETS, _TIMED + 2 * layout.SIZE_BUCKETS),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Detail:
     """Requests of one status and method (both as ingress-nginx has them; 499: the client left; `OTHER`).
 
-    Bytes with the heads; times in µs, of the request from its first byte on, of the response from the last attempt on;
-    `responses` are those of endpoints alone, our own answers are in `requests`.
+    Bytes with the heads; times in µs, of the request from its first byte on, all others from the last attempt on;
+    `responses` are those of endpoints alone, our own answers are in `requests`. nginx samples bytes, `connects` and
+    `headers`: their numbers are near that of the requests that they stand for.
     """
 
     status: int
@@ -30,8 +43,14 @@ class Detail:
     sent: int
     request_us: int
     response_us: int
+    connect_us: int
+    header_us: int
     requests: tuple[int, ...]
     responses: tuple[int, ...]
+    connects: tuple[int, ...]
+    headers: tuple[int, ...]
+    received_sizes: tuple[int, ...]
+    sent_sizes: tuple[int, ...]
 
     @property
     def count(self) -> int:
@@ -120,15 +139,11 @@ def _chain(chains: bytes, link: int) -> Iterator[Detail]:
         what, link, *bytes_and_times = layout.DETAIL.unpack_from(chains, (link - 1) * layout.DETAIL.size)
         if not what & layout.DETAIL_USED:
             continue
-        received, sent, request_us, response_us, *buckets = bytes_and_times
+        sums, buckets = bytes_and_times[:_SUMS], bytes_and_times[_SUMS:]
         method = what & 0xFF
         yield Detail(
             what >> 8 & 0xFFF,
             layout.METHODS[method] if method < len(layout.METHODS) else layout.METHODS[0],
-            received,
-            sent,
-            request_us,
-            response_us,
-            tuple(buckets[: layout.DETAIL_BUCKETS]),
-            tuple(buckets[layout.DETAIL_BUCKETS :]),
+            *sums,
+            *(tuple(buckets[start:end]) for start, end in _BUCKETS),
         )

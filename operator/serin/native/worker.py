@@ -38,6 +38,7 @@ _decide_plain = lib.srn_decide_plain
 _decide_at = lib.srn_decide_at
 _done = lib.srn_done
 _tell = lib.srn_tell
+_over = lib.srn_over
 NO_RESPONSE = 0xFFFFFFFFFFFFFFFF
 _METHODS = {name: number for number, name in enumerate(METHODS)}
 
@@ -91,15 +92,18 @@ class Worker:
         sent: int,
         request_us: int,
         response_us: int,
+        connect_us: int = NO_RESPONSE,
+        header_us: int = NO_RESPONSE,
     ) -> None:
         """What the client got of a choice that was `done`, once; for exact counts.
 
-        `method` as method_number says; bytes with heads; `response_us` NO_RESPONSE when no endpoint answered.
+        `method` as method_number says; bytes with heads; the last three times are those of the attempt that was last,
+        NO_RESPONSE when no endpoint answered or was connected to.
         """
         struct = choice.told
         if struct is not None:
             choice.told = None
-            _tell(self.pointer, struct, status, method, received, sent, request_us, response_us)
+            _tell(self.pointer, struct, status, method, received, sent, request_us, response_us, connect_us, header_us)
             if choice.is_done:
                 self.free.append(struct)
 
@@ -163,6 +167,42 @@ class Choice:
         if struct is not None:
             self._struct = None
             _done(self._worker.pointer, struct, status, failed, _NOW)
+
+    def over(
+        self,
+        status: int,
+        method: str,
+        received: int,
+        sent: int,
+        request_time: float,
+        response_time: float,
+        connect_time: float,
+        header_time: float,
+    ) -> bool:
+        """`done` and Worker.tell at once, for an answer that came to its end. True the first time.
+
+        Times in seconds; of the last three below 0: nobody answered.
+        """
+        struct = self._struct
+        if struct is None:
+            return False
+        self._struct = self.told = None
+        worker = self._worker
+        number = _METHODS.get(method, 0)
+        _over(
+            worker.pointer,
+            struct,
+            status,
+            number,
+            received,
+            sent,
+            request_time,
+            response_time,
+            connect_time,
+            header_time,
+        )
+        worker.free.append(struct)
+        return True
 
     @property
     def is_done(self) -> bool:

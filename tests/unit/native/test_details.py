@@ -34,17 +34,38 @@ def ask(worker: Worker, at: SplitHandle, status: int, method: int = GET, respons
     choice = at.decide()
     assert isinstance(choice, Choice)
     choice.done(status)
-    worker.tell(choice, status, method, 100, 1000, 26_000, response_us)
+    worker.tell(choice, status, method, 100, 1001, 26_000, response_us, 10, 5001)
 
 
 def test_one_request(rig: Rig) -> None:
     worker, at, split = handle(rig, 1)
     ask(worker, at, 200)
     (detail,) = counted(rig.path, split).details
-    assert (detail.status, detail.method, detail.received, detail.sent) == (200, "GET", 100, 1000)
+    assert (detail.status, detail.method, detail.received, detail.sent) == (200, "GET", 100, 1001)
     assert (detail.request_us, detail.response_us, detail.count) == (26_000, 9000, 1)
     assert detail.requests == (0, 0, 0, 1, *(0,) * 8)
     assert detail.responses == (0, 1, *(0,) * 10)
+    assert (detail.connect_us, detail.header_us) == (10, 5001)
+    assert detail.connects == (1, *(0,) * 11)
+    assert detail.headers == (0, 1, *(0,) * 10)
+    assert detail.received_sizes == (0, 1, *(0,) * 6)
+    assert detail.sent_sizes == (0, 0, 0, 1, *(0,) * 4)
+
+
+@pytest.mark.parametrize(("size", "bucket"), [(0, 0), (10, 0), (11, 1), (10**7, 6), (10**7 + 1, 7), (2**40, 7)])
+def test_bounds_of_sizes_are_inclusive(rig: Rig, size: int, bucket: int) -> None:
+    _, at, split = handle(rig, 1)
+    at.tell_own(404, GET, size, 1, 1)
+    (detail,) = counted(rig.path, split).details
+    assert detail.received_sizes.index(1) == bucket
+
+
+def test_bounds_of_sizes_are_those_of_the_layout(rig: Rig) -> None:
+    _, at, split = handle(rig, 1)
+    for size in layout.DETAIL_SIZES:
+        at.tell_own(404, GET, 1, size, 1)
+    (detail,) = counted(rig.path, split).details
+    assert detail.sent_sizes == (*(1,) * 7, 0)
 
 
 def test_what_is_told_late_is_counted_for_the_choice_it_was(rig: Rig) -> None:
@@ -85,6 +106,13 @@ def test_without_an_endpoint_s_answer_there_is_no_response(rig: Rig) -> None:
     ask(worker, at, 504, response_us=NO_RESPONSE)
     (detail,) = counted(rig.path, split).details
     assert (detail.count, sum(detail.responses), detail.response_us) == (1, 0, 0)
+
+
+def test_an_answer_of_our_own_has_no_times_of_an_endpoint(rig: Rig) -> None:
+    _, at, split = handle(rig, 1)
+    at.tell_own(404, GET, 1, 1, 1)
+    (detail,) = counted(rig.path, split).details
+    assert (detail.connect_us, detail.header_us, sum(detail.connects), sum(detail.headers)) == (0, 0, 0, 0)
 
 
 def test_own_answers_are_main_s_and_in_no_class(rig: Rig) -> None:
