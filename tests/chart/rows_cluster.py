@@ -4,6 +4,8 @@ from chart.finding import ADDRESS, LABELS, NOTES, Row, count, flag, hook, meta, 
 
 SCALED = {"controller.autoscaling.enabled": True}
 PAIR = {"controller.replicaCount": 2}
+LINES = {"X-Start": "t=${msec}", "X-Twice": 2}
+LINE_TEXTS = {"X-Start": "t=${msec}", "X-Twice": "2"}
 
 
 ROWS = [
@@ -24,6 +26,21 @@ ROWS = [
         {"hsts": True, "hsts-max-age": 31536000, "load-balance": "ewma"},
         lambda r: r.one("ConfigMap")["data"],
         {"hsts": "true", "hsts-max-age": "31536000", "load-balance": "ewma"},
+    ),
+    Row("controller.proxySetHeaders", LINES, lambda r: r.one("ConfigMap", "-custom-proxy-headers")["data"], LINE_TEXTS),
+    Row("controller.addHeaders", LINES, lambda r: r.one("ConfigMap", "-custom-add-headers")["data"], LINE_TEXTS),
+    Row(
+        "controller.proxySetHeaders",
+        LINES,
+        lambda r: r.one("ConfigMap", "-controller")["data"],
+        {"proxy-set-headers": "ingress/serin-custom-proxy-headers"},
+    ),
+    Row(
+        "controller.addHeaders",
+        LINES,
+        lambda r: r.one("ConfigMap", "-controller")["data"],
+        {"hsts": "false", "add-headers": "ingress/serin-custom-add-headers"},
+        {"controller.config.hsts": False},
     ),
     Row("controller.configAnnotations", NOTES, meta("ConfigMap", "annotations"), NOTES),
     Row("controller.ingressClass", "edge", flag("controller", "ingress-class"), "edge"),

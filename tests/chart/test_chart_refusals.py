@@ -35,6 +35,10 @@ SCHEMA = [
 TOGETHER = [
     ({C + "scope.enabled": True, C + "scope.namespaceSelector": "b=c"}, "expected one of the two"),
     ({"tcp": {"8443": "a/b:1"}}, "tcp.8443: Serin itself listens on this port"),
+    (
+        {C + "addHeaders": {"X-A": "b"}, C + "config": {"add-headers": "a/b"}},
+        "controller.config.add-headers: the chart sets this key, as controller.addHeaders has header lines",
+    ),
     ({"tcp": {"1": "a/b:1"}, C + "extraArgs": {"tcp-services-configmap": "a/b"}}, "expected one of the two"),
     ({C + "scope.namespace": "a"}, "controller.scope.enabled: expected true"),
     ({"rbac.scope": True}, "only with controller.scope.enabled"),

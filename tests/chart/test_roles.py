@@ -50,6 +50,27 @@ def test_the_certificate_for_all_hosts_may_lie_elsewhere(chart: Chart) -> None:
     assert (found.resources, found.names) == (("secrets",), ("all",))
 
 
+def test_maps_named_by_options_may_lie_elsewhere(chart: Chart) -> None:
+    values = {
+        **ONE,
+        "controller.addHeaders": {"X-Served-By": "edge"},
+        "controller.config": {"proxy-set-headers": "lines/sent"},
+        "controller.extraArgs": {"tcp-services-configmap": "ports/tcp", "udp-services-configmap": "shop/udp"},
+    }
+    found = {
+        (grant.namespace, name)
+        for grant in grants(chart.render(values).text)
+        if "configmaps" in grant.resources
+        for name in grant.names
+    }
+    assert found == {
+        ("ingress", "serin-controller"),
+        ("ingress", "serin-custom-add-headers"),
+        ("lines", "sent"),
+        ("ports", "tcp"),
+    }
+
+
 def test_nodes_are_read_only_where_their_addresses_are_shown(chart: Chart) -> None:
     def nodes(values: dict[str, object]) -> bool:
         return any("nodes" in grant.resources for grant in grants(chart.render(values).text))

@@ -30,6 +30,16 @@ $(POD_NAMESPACE)/{{ include "serin.controller" . }}-internal
 {{ include "serin.controller" .root }}-{{ .protocol }}
 {{- end -}}
 
+{{/* Header lines for all hosts: a YAML map of the ConfigMap's key to the name of the one that has them. */}}
+{{- define "serin.headerMaps" -}}
+{{- with .Values.controller.proxySetHeaders }}
+proxy-set-headers: {{ include "serin.fullname" $ }}-custom-proxy-headers
+{{- end }}
+{{- with .Values.controller.addHeaders }}
+add-headers: {{ include "serin.fullname" $ }}-custom-add-headers
+{{- end }}
+{{- end -}}
+
 {{- define "serin.controllerArguments" -}}
 {{- $c := .Values.controller -}}
 - --plane=none

@@ -103,6 +103,11 @@ dataPlane:
 - tcp.{{ $port }}: Serin itself listens on this port; expected another one
 {{- end }}
 {{- end }}
+{{- range $key, $_ := include "serin.headerMaps" . | fromYaml }}
+{{- if hasKey $c.config $key }}
+- controller.config.{{ $key }}: the chart sets this key, as controller.{{ ternary "addHeaders" "proxySetHeaders" (eq $key "add-headers") }} has header lines; expected one of the two
+{{- end }}
+{{- end }}
 {{- range $protocol := list "tcp" "udp" }}
 {{- $flag := printf "%s-services-configmap" $protocol }}
 {{- if and (get $.Values $protocol) (hasKey (default dict $c.extraArgs) $flag) }}

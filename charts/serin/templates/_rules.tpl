@@ -125,7 +125,18 @@
 {{- $found = append $found (list $own (list (printf "ports of %s that are passed on" (upper $protocol)) "configmaps" (include "serin.streams" (dict "root" $ "protocol" $protocol)) "get, list, watch")) -}}
 {{- end -}}
 {{- end -}}
+{{- range $key, $name := include "serin.headerMaps" . | fromYaml -}}
+{{- $found = append $found (list $own (list (printf "header lines for all hosts (%s)" $key) "configmaps" $name "get, list, watch")) -}}
+{{- end -}}
 {{- $found = append $found (list $own (list "what is wrong with the options is told where kubectl describe shows it" "events" "" "create, patch, list")) -}}
+{{- end -}}
+{{- $named := pick .Values.controller.config "add-headers" "proxy-set-headers" -}}
+{{- $named = merge $named (pick (default dict .Values.controller.extraArgs) "tcp-services-configmap" "udp-services-configmap") -}}
+{{- range $key, $value := $named -}}
+{{- $at := splitn "/" 2 (toString $value | replace "$(POD_NAMESPACE)" $own) -}}
+{{- if and $at._0 $at._1 (ne $at._0 $one) -}}
+{{- $found = append $found (list $at._0 (list (printf "what %s names" $key) "configmaps" $at._1 "get, list, watch")) -}}
+{{- end -}}
 {{- end -}}
 {{- with get (default dict .Values.controller.extraArgs) "default-ssl-certificate" -}}
 {{- $at := splitn "/" 2 . -}}
