@@ -3,6 +3,7 @@
 What cannot be honoured closes the routes; nothing here may let in whom a rule was written against.
 """
 
+import re
 from dataclasses import dataclass
 
 from serin.compile.annotations import external_auth
@@ -27,6 +28,18 @@ from serin.routing.wide import Blocks
 
 _PLAIN = Upstream()
 _CLOSED = Fate.CLOSED.value
+MOST_BLOCK_TEXT = 512
+"""Bytes of an entry of block-user-agents or -referers: every character of it can be escaped in a token of nginx."""
+_ASKS_BY_NAME = re.compile(
+    r"""\\[kg][<{']        # what a named group took
+    | \(\?P[=>] | \(\?&     # the same, and a group called like a subroutine
+    | \(\?\((?![0-9+-])    # a condition on a name
+    | \\\\\(\?(?:P|<[A-Za-z_]|')      # a group behind an escaped backslash
+    | \[[^\]]*\(\?(?:P|<[A-Za-z_]|')  # or what looks like one in a class
+    """,
+    re.VERBOSE,
+)
+"""nginx makes variables of named groups, which would clash with its own: groups lose their names there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +131,10 @@ def read_header_set(config_map: ConfigMap | None) -> HeaderSet:
 
 
 def blocks_of(settings: Settings, check: CheckPattern, findings: Findings) -> Blocks:
-    """Without patterns that do not compile; the others stay in force."""
+    """Without entries that cannot be compared in both planes; the others stay in force."""
     asked = settings.access.blocks
-    agents = _compiling(asked.user_agents, settings.source("block-user-agents"), check, findings)
-    referers = _compiling(asked.referers, settings.source("block-referers"), check, findings)
+    agents = _comparable(asked.user_agents, settings.source("block-user-agents"), check, findings)
+    referers = _comparable(asked.referers, settings.source("block-referers"), check, findings)
     return Blocks(asked.cidrs, agents, referers)
 
 
@@ -136,19 +149,31 @@ def over_tls(server: str) -> Upstream:
     return Upstream(tls=True, verification=UpstreamTls(name=server, send_name=not is_address(server)))
 
 
-def _compiling(texts: tuple[str, ...], source: Source, check: CheckPattern, findings: Findings) -> tuple[str, ...]:
+def _comparable(texts: tuple[str, ...], source: Source, check: CheckPattern, findings: Findings) -> tuple[str, ...]:
     kept = []
     for text in texts:
-        error = _pattern_error(text, check) if text.startswith("~") else None
-        if error is None:
+        fault = fault_of_block(text, check)
+        if fault is None:
             kept.append(text)
         else:
-            said = f"{shorten(text)!r} does not compile ({error}) and blocks nobody; the other entries are in force"
+            said = f"{shorten(text)!r} {fault} and blocks nobody; the other entries are in force"
             findings.error(source, "config-invalid", said)
     return tuple(kept)
 
 
-def _pattern_error(text: str, check: CheckPattern) -> str | None:
-    """An empty pattern is in every text; it is a slip, and would block everybody."""
+def fault_of_block(text: str, check: CheckPattern) -> str | None:
+    """Why an entry cannot be compared with a header; None when it can. `~` begins a pattern.
+
+    An empty pattern is in every text; it is a slip, and would block everybody.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MOST_BLOCK_TEXT:
+        return f"has more than {MOST_BLOCK_TEXT} bytes"
+    if not text.startswith("~"):
+        return None
     pattern = text.removeprefix("~").removeprefix("*")
-    return check(pattern, text.startswith("~*")) if pattern else "nothing follows the ~"
+    if not pattern:
+        return "has nothing behind the ~"
+    if _ASKS_BY_NAME.search(pattern):
+        return "asks for a group by its name (write its number)"
+    error = check(pattern, text.startswith("~*"))
+    return None if error is None else f"does not compile ({error})"

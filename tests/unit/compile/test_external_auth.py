@@ -15,11 +15,13 @@ from unit.compile.manifests import (
     routes,
 )
 
+from serin.compile.admitting import MOST_BLOCK_TEXT
 from serin.compile.annotations.cache_times import GRAMMAR as CACHE_TIMES
 from serin.compile.annotations.urls import read_url
 from serin.compile.compiler import Compiled
 from serin.compile.pools import fill_pool
 from serin.refs import Ref
+from serin.render.nginx.refusals import refusals
 from serin.routing.access import CacheTime, ExternalAuth
 from serin.routing.lines import HeaderLine
 from serin.routing.plan import Endpoint, Pool
@@ -404,6 +406,52 @@ def test_blocks() -> None:
     assert blocks.referers == ("https://bad.example/",)
     told = sorted(p.source.field for p in compiled.problems if p.code == "config-invalid")
     assert told == ["data[block-cidrs]", "data[block-referers]", *["data[block-user-agents]"] * 2]
+
+
+BLOCK_FAULTS = [
+    (r"~(?<a>x)\k<a>", "by its name"),
+    (r"~(?P<a>x)(?P=a)", "by its name"),
+    (r"~(?P<a>x)(?P>a)", "by its name"),
+    (r"~*(?<a>x)(?&a)", "by its name"),
+    (r"~(?<a>x)(?(<a>)y|z)", "by its name"),
+    (r"~(?<a>x)(?(a)y|z)", "by its name"),
+    (r"~\\(?<a>x)", "by its name"),
+    (r"~[(?<a>]", "by its name"),
+    ("~" + "x" * MOST_BLOCK_TEXT, "bytes"),
+    ("x" * (MOST_BLOCK_TEXT + 1), "bytes"),
+    ("é" * (MOST_BLOCK_TEXT // 2 + 1), "bytes"),
+    ("~", "behind the ~"),
+    ("~*", "behind the ~"),
+    ("~(x", "compile"),
+]
+
+
+@pytest.mark.parametrize(("text", "fault"), BLOCK_FAULTS)
+def test_an_entry_that_nginx_could_not_compare_is_told_of_and_left_out(text: str, fault: str) -> None:
+    compiled = under_global({"block-user-agents": f"good,{text}"})
+    assert compiled.plan.globals.blocks.user_agents == ("good",)
+    (found,) = [p for p in compiled.problems if p.source.field == "data[block-user-agents]"]
+    assert fault in found.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "~(?P<a>x)y",
+        r"~(x)\1",
+        r"~(?<!a)b\[",
+        "~(c)?(?(1)a|b)",
+        "~[a(?]",
+        "$" * MOST_BLOCK_TEXT,
+        "~" + "$" * 511,
+        "~" + "é" * 255,
+    ],
+)
+def test_an_entry_that_is_taken_is_in_nginx_too(text: str) -> None:
+    blocks = under_global({"block-referers": text}).plan.globals.blocks
+    assert blocks.referers == (text,)
+    _, by_referer = refusals(blocks)
+    assert len(by_referer.patterns) == 1
 
 
 def test_a_pool_outside_is_filled_without_any_object() -> None:

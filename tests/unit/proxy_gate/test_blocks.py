@@ -14,7 +14,8 @@ from serin.routing.wide import Blocks
         ("~BadBot", b"a BadBot/1.0", True),
         ("~BadBot", b"a badbot", False),
         ("~*BadBot", b"a badbot", True),
-        ("~^$", b"", True),
+        ("~^$", b"", False),
+        ("~x", b"", False),
     ],
 )
 def test_texts(written: str, value: bytes, expected: bool) -> None:

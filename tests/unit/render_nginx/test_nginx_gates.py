@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not here")
 USERS = "e" * 32
 BASIC = BasicAuth("r", USERS, SOURCE)
 HERE, ELSEWHERE = "127.0.0.0/8", "203.0.113.0/24"
+ENDLESS = "~^(x|xx)+$"
 PASSWORD = "Authorization: Basic " + base64.b64encode(b"ann:secret").decode() + "\r\n"
 
 
@@ -214,7 +215,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     globals_ = Globals(
         https_port=0,
         forwarding=Forwarding(trust=True, full=True, proxies=(HERE, "10.0.0.0/8")),
-        blocks=Blocks(("203.0.113.9/32",), ("Evil", "~^Old/", "~*sPy"), ("~bad\\.example",)),
+        blocks=Blocks(("203.0.113.9/32",), ("Evil", "~^Old/", "~*sPy", ENDLESS, "~^$"), ("~bad\\.example",)),
         limit_req_status=429,
     )
     with serving(prefix, [Host("f.example", routes), Host("n.example")], globals_) as found:
@@ -226,6 +227,11 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 )
 def test_user_agents(behind: Running, agent: str, status: int) -> None:
     assert behind.ask("f.example", "/", more=f"User-Agent: {agent}\r\n")[0].status == status
+
+
+def test_a_pattern_that_does_not_come_to_an_end_blocks(behind: Running) -> None:
+    """As in the proxy: nobody knows what it would have said."""
+    assert behind.ask("f.example", "/", more=f"User-Agent: {'x' * 40}!\r\n")[0].status == 403
 
 
 def test_referers_everywhere(behind: Running) -> None:

@@ -1,7 +1,7 @@
 """Who gets 403 everywhere: networks, user agents and referers of the settings (Blocks).
 
-Texts are compared as nginx's `map` does: as a whole and in any case, or as patterns. A pattern that cannot be run to
-its end blocks: nobody knows what it would have said.
+Texts are compared as nginx's `map` does: as a whole and in any case, or as patterns, of which none is tried on a header
+that is empty or not there. A pattern that cannot be run to its end blocks: nobody knows what it would have said.
 """
 
 from collections.abc import Iterable
@@ -24,6 +24,8 @@ class Texts:
         self._patterns = tuple(_pattern(text) for text in written if text.startswith("~"))
 
     def match(self, value: bytes) -> bool:
+        if not value:
+            return False
         if value.lower() in self._whole:
             return True
         try:
