@@ -29,6 +29,7 @@ struct srn_limits {
     srn_word *locks; /* of the sets of buckets, then of the sets of cells */
     srn_bucket_set *buckets;
     srn_cell_set *cells; /* rows × cell_sets */
+    uint64_t secret; /* of this file: no client can choose addresses that fall in another's set */
 };
 
 static bool power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
@@ -79,6 +80,7 @@ srn_limits *srn_limits_attach(const char *dir, uint32_t index, char *err, size_t
         l->rows_used = &h->rows_used;
         l->bucket_sets = h->bucket_sets;
         l->cell_sets = h->cell_sets;
+        l->secret = h->instance;
         l->locks = (void *)(l->map.base + h->locks_offset);
         l->buckets = (void *)(l->map.base + h->buckets_offset);
         l->cells = (void *)(l->map.base + h->cells_offset);
@@ -136,8 +138,8 @@ static void unlock(const srn_limits *l, srn_word *at) {
 }
 
 /* Never 0, which is a way that was never used. */
-static uint64_t name_of(uint64_t zone, uint64_t key) {
-    uint64_t name = srn_mix64(zone + SRN_GOLDEN) ^ key;
+static uint64_t name_of(const srn_limits *l, uint64_t zone, uint64_t key) {
+    uint64_t name = srn_mix64((zone ^ l->secret) + SRN_GOLDEN) ^ key;
     name = srn_mix64(name);
     return name != 0 ? name : 1;
 }
@@ -183,7 +185,7 @@ static uint64_t bucket_name(uint64_t name, const srn_rate *rates, uint32_t i) {
 static uint64_t most_of(const srn_rate *rate) { return (uint64_t)rate->burst * 1000; }
 
 int srn_limit_requests(srn_limits *l, uint64_t zone, uint64_t key, const srn_rate *rates, uint32_t count, uint64_t now_us) {
-    uint64_t now_ms = srn_time(now_us) / 1000, name = name_of(zone, key);
+    uint64_t now_ms = srn_time(now_us) / 1000, name = name_of(l, zone, key);
     uint32_t at = (uint32_t)name & (l->bucket_sets - 1);
     srn_bucket_set *set = &l->buckets[at];
     int allowed = 1;
@@ -238,7 +240,7 @@ static uint64_t counted(const srn_limits *l, uint32_t set, uint64_t name) {
 }
 
 int srn_limit_enter(srn_limits *l, uint64_t zone, uint64_t key, uint32_t most) {
-    uint64_t name = name_of(zone, key);
+    uint64_t name = name_of(l, zone, key);
     uint32_t at = (uint32_t)name & (l->cell_sets - 1);
     srn_word *guard = &l->locks[l->bucket_sets + at];
     int allowed = 0;
@@ -258,7 +260,7 @@ int srn_limit_enter(srn_limits *l, uint64_t zone, uint64_t key, uint32_t most) {
 }
 
 void srn_limit_leave(srn_limits *l, uint64_t zone, uint64_t key) {
-    uint64_t name = name_of(zone, key);
+    uint64_t name = name_of(l, zone, key);
     srn_limit_cell *cell = find_cell(cells_of(l, l->row, (uint32_t)name & (l->cell_sets - 1)), name);
     if (cell != NULL)
         put(&cell->count, get(&cell->count) - 1);

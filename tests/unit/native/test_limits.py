@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from serin.native import layout, state
 from serin.native.limits import Limits
 from serin.native.state import StateFiles
+from serin.native.twin.hashing import GOLDEN, MASK, mix64
 from serin.native.twin.limits import LimitsTwin
 from serin.native.worker import AttachError
 
@@ -230,3 +231,16 @@ def test_a_kept_file_goes_on(tmp_path: Path) -> None:
 
 def test_without_limits_the_file_takes_a_page(files: StateFiles, tmp_path: Path) -> None:
     assert (tmp_path / "state" / "limits.bin").stat().st_blocks * 512 <= 2 * layout.HEADER_SIZE
+
+
+def test_clients_cannot_choose_to_crowd_another_out(limits: Limits) -> None:
+    """With addresses that would share a set under any name that is known beforehand."""
+
+    def place(key: int) -> int:
+        return mix64(mix64((1 + GOLDEN) & MASK) ^ key) % layout.CELL_SETS
+
+    crowd = [key for key in range(8, 1 << 18) if place(key) == place(7)][:32]
+    assert len(crowd) == 32
+    for key in crowd:
+        limits.enter(1, key, 1)
+    assert limits.enter(1, 7, 1)
