@@ -11,10 +11,14 @@ from serin.refs import Source
 
 
 class Severity(StrEnum):
-    """ERROR: something the user asked for does not happen. WARNING: it happens, but likely not as meant."""
+    """ERROR: something the user asked for does not happen. WARNING: it happens, but likely not as meant.
+
+    INFO: it happens as it always did, and surprises people; of `serin lint` alone (serin.lint.notes).
+    """
 
     ERROR = "error"
     WARNING = "warning"
+    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -38,6 +38,8 @@ EXAMPLES = {
         serin lint examples/                         exit 1 if anything asked for does not happen
         serin lint app.yaml --json
         serin lint --kubeconfig ~/.kube/config       what is wrong on a cluster
+        serin lint --explain canary-without-main     what a code means, with an example
+        serin lint --from ingress-nginx --kubeconfig ~/.kube/config --format markdown
     """,
     "render": """
         serin render examples/                       nginx.conf, with the weights beside each split
@@ -165,7 +167,24 @@ def _explain(parser: Parser) -> None:
 def _lint(parser: Parser) -> None:
     _paths_or_cluster(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no notes about what surprises, problems alone")
+    parser.add_argument("--explain", metavar="CODE", help="what a problem's code means, and nothing else")
+    group = parser.add_argument_group("coming from another controller")
+    group.add_argument(
+        "--from",
+        dest="former",
+        choices=("ingress-nginx",),
+        help="report what changes, for each Ingress, annotation, option and flag",
+    )
+    group.add_argument("--format", choices=("text", "json", "markdown"), help="of that report (default: text)")
+    group.add_argument(
+        "--args",
+        type=Path,
+        metavar="FILE",
+        help="the former controller's flags (default: those of its Deployment, if it is among the objects)",
+    )
     _what_counts(parser)
+    parser.set_defaults(plane=None)
 
 
 def _render(parser: Parser) -> None:

@@ -2,11 +2,13 @@
 
 import argparse
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from serin.cli.paths import existing
 from serin.cli.selection import options
-from serin.compile.compiler import compile_snapshot
+from serin.compile.compiler import Compiled, compile_snapshot
 from serin.control.patterns import check_pattern
 from serin.errors import UsageError
 from serin.files import FileSource
@@ -17,8 +19,15 @@ from serin.routing.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    plan: Plan
+    """`workloads`: Deployments and DaemonSets as they are written, where these were asked for."""
+
+    compiled: Compiled
     problems: tuple[Problem, ...]
+    workloads: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        return self.compiled.plan
 
 
 def look(arguments: argparse.Namespace) -> Looked:
@@ -41,6 +50,6 @@ def _look_at_files(arguments: argparse.Namespace) -> Looked:
         for view in source.load().applied:
             store.apply(view)
         compiled = compile_snapshot(store.snapshot(), options(arguments, standalone=True), check_pattern)
-        return Looked(compiled.plan, tuple(sorted({*source.problems, *compiled.problems})))
+        return Looked(compiled, tuple(sorted({*source.problems, *compiled.problems})))
     finally:
         source.close()

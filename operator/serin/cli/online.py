@@ -21,7 +21,7 @@ def look(arguments: argparse.Namespace) -> Looked:
     for ref, why in sorted(found.unreadable.items()):
         print(f"{ref} cannot be read and counts as absent: {why}", file=sys.stderr)
     compiled = found.compiled
-    return Looked(compiled.plan, tuple(sorted({*found.problems, *compiled.problems})))
+    return Looked(compiled, tuple(sorted({*found.problems, *compiled.problems})))
 
 
 async def _look(arguments: argparse.Namespace) -> once.Looked:

@@ -12,7 +12,7 @@ from serin.problems import Problem, Severity
 from serin.refs import Source
 from serin.telemetry import log
 
-LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING}
+LEVELS = {Severity.ERROR: logging.ERROR, Severity.WARNING: logging.WARNING, Severity.INFO: logging.INFO}
 
 
 class Journal:

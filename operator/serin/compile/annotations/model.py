@@ -53,7 +53,8 @@ class Annotation(Generic[T]):
 
     For one that is not supported, or not by the data plane at hand: values in `neutral` ask for nothing more than what
     is done anyway, `instead` says what to use (`advice`: for a value), and `guards` tells of a value that it is an
-    access rule although the annotation's concern is another.
+    access rule although the annotation's concern is another. `differs`: what is not as in ingress-nginx although it is
+    honoured, for whoever comes from there (docs/migration.md).
     """
 
     name: str
@@ -70,6 +71,7 @@ class Annotation(Generic[T]):
     advice: Callable[[str], str] | None = None
     fate: Fate | None = None
     ours: bool = False
+    differs: str = ""
 
     def key(self, prefix: str) -> str:
         """The whole name under a prefix like `nginx.ingress.kubernetes.io`."""
