@@ -135,17 +135,20 @@ def upstreaminfo(e: Exchange, stamp: str) -> str:
     if e.earlier:
         upstream = _attempts(e)
     elif e.upstream_addr:
-        seconds = seconds_text(e.upstream_time)
+        ms = int(e.upstream_time * 1000)
+        seconds = _MILLISECONDS[ms] if 0 <= ms < 1000 else seconds_text(e.upstream_time)
         upstream = f"{e.upstream_addr} {e.upstream_length} {seconds} {e.upstream_status or '-'}"
     else:
         upstream = "- - - -"
     user = quote(c.remote_user.encode()) if c.remote_user else "-"
     referer = "-" if e.referer is None else _quoted(e.referer)
     agent = "-" if e.user_agent is None else _quoted(e.user_agent)
+    ms = int(e.request_time * 1000)
+    took = _MILLISECONDS[ms] if 0 <= ms < 1000 else seconds_text(e.request_time)
     request = e.request.decode("ascii") if _find_unsafe(e.request) is None else quote(e.request)
     return (
         f'{e.remote_addr} - {user} [{stamp}] "{request or "-"}" {e.status} {e.body_bytes} '
-        f'"{referer}" "{agent}" {e.request_length} {seconds_text(e.request_time)} '
+        f'"{referer}" "{agent}" {e.request_length} {took} '
         f"[{c.upstream}] [{c.alternative}] {upstream} {c.request_id or '-'}\n"
     )
 

@@ -37,12 +37,14 @@ def _no_log() -> LogContext:
 
 
 class Downstream(RequestReader):
-    __slots__ = ("_requests", "_server", "_task", "_transfer", "client", "pool", "tunnels")
+    __slots__ = ("_requests", "_server", "_task", "_transfer", "client", "on_complete", "pool", "tunnels")
 
     def __init__(self, server: "Server", *, tls: bool, server_port: int, client: Address | None = None) -> None:
         super().__init__(server.settings, server.heads, tls=tls)
         self._server = server
         self.pool = server.pool
+        self.on_complete = server.on_complete
+        """Takes the record of an exchange that is over; its length has been set."""
         self.tunnels = server.tunnels
         self.client = Client("", 0, tls, server_port)
         if client is not None:
@@ -184,7 +186,7 @@ class Downstream(RequestReader):
     def _complete_own(self, status: int, body: int, log: LogContext) -> None:
         """Tell the log of an exchange that no endpoint had a part in."""
         head, fields = self._head, self._intake.fields
-        self._server.on_complete(
+        self.on_complete(
             Completed(
                 log.remote_addr or self.client.address,
                 self._intake.line,
@@ -221,7 +223,7 @@ class Downstream(RequestReader):
     def completed(self, record: Transfer) -> None:
         """The exchange is over for the log and the statistics."""
         record.request_length = self.received
-        self._server.on_complete(record)
+        self.on_complete(record)
 
     def fail(self, transfer: Transfer, status: int, prelude: bytes) -> None:
         """No endpoint gave an answer: a page says so."""

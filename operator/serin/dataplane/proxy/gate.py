@@ -25,7 +25,7 @@ from serin.dataplane.proxy.headers import (
 )
 from serin.dataplane.proxy.limiting import Counts
 from serin.dataplane.proxy.picking import BY_SPLIT, Hash, Split, client_key
-from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, OwnFields, RuntimeHost, RuntimeRoute
+from serin.dataplane.proxy.runtime import NO_ROUTE, LogFields, OwnFields, RuntimeRoute
 from serin.dataplane.proxy.site import Site
 from serin.dataplane.proxy.subrequest import ReadyBeside, Subrequests
 from serin.errors import CorruptFileError, SerinError
@@ -90,11 +90,6 @@ class Gate:
                 return self._unrouted(self._reply(reply, head, client, NO_ROUTE), head, client, path)
         if host is None:
             return self._nowhere(site, head, client, path)
-        return self._on_host(site, host, head, client, path)
-
-    def _on_host(
-        self, site: Site, host: RuntimeHost, head: RequestHead, client: Client, path: bytes
-    ) -> Answer | Forward | Awaitable[Answer | Forward]:
         try:
             route = host.table.find(path)
         except SerinError:

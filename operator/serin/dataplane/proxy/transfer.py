@@ -26,6 +26,8 @@ _NOTHING: list[bytes] = []
 """The body of nearly every request; never changed."""
 CLIENT_CLOSED = 499
 """nginx's status for a client that went away before the answer."""
+UNANSWERED = frozenset({CLIENT_CLOSED, 502, 504})
+"""Statuses that mean, when nothing came with them, that no endpoint answered."""
 
 
 class Transfer(Completed):
@@ -47,7 +49,9 @@ class Transfer(Completed):
         "bodiless",
         "body_done",
         "choice",
+        "connect_time",
         "forward",
+        "header_time",
         "judged",
         "reusable",
         "settings",
@@ -68,6 +72,7 @@ class Transfer(Completed):
         self.upstream_length = 0
         self.upstream_status = 0
         self.earlier = ()
+        self.counted = False
         self.forward = forward
         self.choice = forward.choice
         self.settings: UpstreamSettings = forward.upstream
@@ -76,6 +81,10 @@ class Transfer(Completed):
         self.bodiless = head.method == "HEAD"
         self.body_done = not head.content_length
         """The whole request body has been given to the endpoint's connection."""
+        self.connect_time = 0.0
+        """Seconds until the endpoint asked last was connected; a kept connection takes none."""
+        self.header_time = -1.0
+        """Seconds until its answer began; below 0: it has not, or came to its end in the same read."""
         self.reusable = False
         """The endpoint's head allows another exchange on its connection."""
         self._down = down
@@ -158,7 +167,9 @@ class Transfer(Completed):
 
     def _opened(self, upstream: Upstream) -> None:
         self._connecting = None
-        self._send(upstream, time.monotonic())
+        now = time.monotonic()
+        self.connect_time = now - self._attempt_started
+        self._send(upstream, now)
         self._down.hold(HOLD_CONNECTING, on=False)
 
     def _not_opened(self, word: str) -> None:
@@ -228,6 +239,8 @@ class Transfer(Completed):
         self.status = self.upstream_status = answer.status
         self.upstream_length = self.body_bytes = len(part)
         down, forward = self._down, self.forward
+        if not whole:
+            self.header_time = time.monotonic() - self._attempt_started
         if answer.length < 0 and not self.bodiless and answer.status not in (204, 304):
             self._chunked_out = not self._head.http10
             if self._head.http10:
@@ -262,11 +275,22 @@ class Transfer(Completed):
         """The answer is with the client's transport."""
         self._upstream = None
         self._over = True
-        self.request_time = now - self._started
-        self.upstream_time = now - self._attempt_started
-        self.choice.done(self.status)
-        down = self._down
-        down.completed(self)
+        self.request_time = took = now - self._started
+        self.upstream_time = response = now - self._attempt_started
+        down, status = self._down, self.status
+        self.request_length = received = down.received
+        if self.log.split is None:
+            if status >= CLIENT_CLOSED and status in UNANSWERED and not self.upstream_length:
+                response = -1.0
+            connect, header = self.connect_time, self.header_time
+            if header < 0:
+                header = response
+            self.counted = self.choice.over(
+                status, self._head.method, received, self.body_bytes, took, response, connect, header
+            )
+        else:
+            self.choice.done(status)
+        down.on_complete(self)
         down.over(now)
 
     def switched(self, answer: AnswerHead, early: bytes) -> None:
@@ -382,6 +406,7 @@ class Transfer(Completed):
         self.earlier = (*self.earlier, Attempt(self.upstream_addr, 0, now - self._attempt_started, status))
         self.choice = choice
         self._attempt_started = now
+        self.connect_time = 0.0
         self.attempt()
 
     def _settle(self, status: int, now: float, *, failed: bool) -> None:

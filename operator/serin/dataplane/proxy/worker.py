@@ -220,7 +220,8 @@ class ProxyWorker:
         return self._pages.large_headers if status == TOO_LARGE else self._pages.body(status)
 
     def _completed(self, record: Completed) -> None:
-        self._counting.completed(record)
+        if not record.counted:
+            self._counting.completed(record)
         if record.log.logged:
             self._log_lines.add(record)
 
