@@ -1,5 +1,8 @@
 """nginx variables of hash keys and virtual hosts."""
 
+import re
+import time
+
 import pytest
 
 from serin.dataplane.proxy.exchange import Client, RequestHead
@@ -69,3 +72,10 @@ def evaluate(text: str) -> bytes:
 )
 def test_variables_mean_what_nginx_means(text: str, value: bytes) -> None:
     assert evaluate(text) == value
+
+
+def test_the_time_has_three_digits_behind_the_point() -> None:
+    before = time.time()
+    told = evaluate("t=${msec}").decode()
+    assert re.fullmatch(r"t=[0-9]+\.[0-9]{3}", told)
+    assert before - 0.001 <= float(told[2:]) <= time.time()

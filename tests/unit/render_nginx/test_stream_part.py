@@ -9,7 +9,7 @@ from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.streams import Endpoints
 from serin.routing.beside import Beside
 from serin.routing.plan import Endpoint, Globals, Host, PathKind, PathMatch, Policy, Pool, PoolSpec, Route, RuleId
-from serin.routing.wide import Forwarding, Stream
+from serin.routing.wide import Forwarding, Logs, Stream
 
 SETTINGS = NginxSettings(
     "/run",
@@ -99,3 +99,19 @@ def test_lines_of_a_load_balancer_come_before_the_name() -> None:
     assert (without.https, without.http_lines, without.https_lines) == (("127.0.0.1:8443",), True, True)
     no_module = listens(replace(SETTINGS, stream=False), Globals(passthrough=True))
     assert (no_module.https, no_module.https_lines) == (("127.0.0.1:8443",), False)
+
+
+def test_the_log_has_the_address_of_who_is_refused_before_real_ip_is_asked() -> None:
+    def log(globals_: Globals, access_log: str = "upstreaminfo") -> str:
+        text = render_main(globals_, [], {}, replace(SETTINGS, access_log=access_log), "d")
+        return text[text.index("log_format serin") :].partition(";")[0]
+
+    for access_log in ("upstreaminfo", "json"):
+        assert "$remote_addr" in log(Globals(), access_log)
+        passing = log(Globals(passthrough=True), access_log)
+        assert ("$serin_client" in passing, "$remote_addr" in passing) == (True, False)
+    own = log(Globals(passthrough=True, logs=Logs(format="$remote_addr $the_real_ip $status")))
+    assert "${serin_client}" in own
+    assert "remote_addr" not in own
+    whole = render_main(Globals(passthrough=True), [], {}, SETTINGS, "d")
+    assert 'map $remote_addr $serin_client { "unix:" $proxy_protocol_addr; default' in " ".join(whole.split())

@@ -23,7 +23,7 @@ VARIABLES = frozenset(
         *("request_method", "request", "server_protocol", "scheme", "https", "content_type", "content_length"),
         *("remote_addr", "the_real_ip", "binary_remote_addr", "remote_port", "server_port"),
         *("proxy_add_x_forwarded_for", "namespace", "ingress_name", "service_name"),
-        *("service_port", "location_path"),
+        *("service_port", "location_path", "msec"),
     }
 )
 """Variables that the data planes know, beside `http_*`, `cookie_*` and `arg_*`."""
@@ -57,6 +57,7 @@ HASH_BY = Annotation(
     _R,
     _L,
     "The endpoint is chosen by this text, such as `$request_uri` or `$http_x_user`: equal texts, same endpoint.",
+    differs="the hash is another one: keys go to other endpoints than before",
 )
 HASH_BY_SUBSET = Annotation(
     "upstream-hash-by-subset",

@@ -4,6 +4,7 @@ The set is what those texts are known to use. A name that is not known is the em
 default would give; compile warns about it, this module never fails. It must not decide what the text is used for.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import quote
 
@@ -111,6 +112,7 @@ _VARIABLES: dict[str, Evaluate] = {
     "proxy_add_x_forwarded_for": lambda head, client, path: b", ".join(
         [v for v in (head.get(b"x-forwarded-for"), client.address.encode()) if v]
     ),
+    "msec": lambda head, client, path: b"%d.%03d" % divmod(time.time_ns() // 1_000_000, 1000),
 }
 
 _FAMILIES: dict[str, Callable[[str], Evaluate]] = {"http": _header, "cookie": _cookie, "arg": _argument}

@@ -16,7 +16,7 @@ from serin.routing.variables import is_variable_part
 _SAME = (
     *("request_uri", "uri", "document_uri", "args", "query_string", "is_args", "host", "best_http_host"),
     *("request_method", "request", "server_protocol", "scheme", "https", "remote_addr", "remote_port"),
-    *("content_type", "content_length", "proxy_add_x_forwarded_for"),
+    *("content_type", "content_length", "proxy_add_x_forwarded_for", "msec"),
 )
 _NAMES = {
     **{name: name for name in _SAME},

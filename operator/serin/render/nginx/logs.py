@@ -65,25 +65,34 @@ LAST = (
 LEVELS = {"debug": "info", "warning": "warn", "critical": "crit"}
 """Levels of the process log that nginx calls otherwise; its own debug level would be a log of bytes."""
 
+BEHIND = "serin_client"
+"""The client's address where TLS comes by our own stream part: nginx refuses some requests before it asks real_ip."""
+
 _RENAMED = {
     "arguments": "args",
     "location_path": "serin_never",
     "pass_server_port": "pass_port",
     "protocol": "server_protocol",
     "sent_bytes": "bytes_sent",
-    "the_real_ip": "remote_addr",
 }
 _PIECE = 500
 """Characters; nginx reads a format in any number of tokens."""
 
 
-def format_lines(text: str, scheme: Variable) -> tuple[Template, ...]:
+def own_lines(access_log: str, address: str) -> tuple[Text, ...]:
+    """Our own formats. `address`: the variable with the client's."""
+    lines = JSON_FIELDS if access_log == "json" else UPSTREAMINFO
+    return tuple(Text(line.replace("$remote_addr", f"${address}")) for line in lines)
+
+
+def format_lines(text: str, scheme: Variable, address: str) -> tuple[Template, ...]:
     """A format of a user, of which all variables exist (log-format-upstream). `scheme`: the client's."""
+    renamed = {**_RENAMED, "remote_addr": address, "the_real_ip": address}
     found: list[Template] = []
     for part in split_variables(text):
         if is_variable_part(part):
             name = part[1:].lower()
-            variable = scheme if name == "pass_access_scheme" else Variable(_RENAMED.get(name, name))
+            variable = scheme if name == "pass_access_scheme" else Variable(renamed.get(name, name))
             found.append(Template((variable,)))
         else:
             found += (Template((part[at : at + _PIECE],)) for at in range(0, len(part), _PIECE))

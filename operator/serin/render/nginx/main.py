@@ -19,7 +19,7 @@ from serin.render.nginx.headers import Given, is_full, usual_headers
 from serin.render.nginx.host import upstreams_of
 from serin.render.nginx.listening import Listens, is_behind, listens
 from serin.render.nginx.locations import literal
-from serin.render.nginx.logs import JSON_FIELDS, LAST, LEVELS, UPSTREAMINFO, Last, format_lines
+from serin.render.nginx.logs import BEHIND, LAST, LEVELS, Last, format_lines, own_lines
 from serin.render.nginx.names import DEFAULT_CERTIFICATE, CertificateRow, UpstreamKey, certificate_rows
 from serin.render.nginx.pages import ErrorLines, ErrorPage, Pages
 from serin.render.nginx.refusals import Refusal, refusals
@@ -138,7 +138,12 @@ class Main:
 
     @property
     def real_ip(self) -> RealIp | None:
-        return real_ip(self.globals.forwarding, behind=is_behind(self.settings, self.globals))
+        return real_ip(self.globals.forwarding, behind=self.is_behind)
+
+    @property
+    def is_behind(self) -> bool:
+        """TLS that is ended here comes by the stream part."""
+        return is_behind(self.settings, self.globals)
 
     @property
     def listens(self) -> Listens:
@@ -225,12 +230,18 @@ class Main:
 
     @property
     def log_lines(self) -> tuple[Text, ...]:
-        return tuple(Text(line) for line in (JSON_FIELDS if self.settings.access_log == "json" else UPSTREAMINFO))
+        return own_lines(self.settings.access_log, self.client_address)
 
     @property
     def log_format(self) -> tuple[Template, ...]:
         """A format of the user's own."""
-        return format_lines(self.globals.logs.format, usual_headers(self.globals.forwarding).scheme)
+        scheme = usual_headers(self.globals.forwarding).scheme
+        return format_lines(self.globals.logs.format, scheme, self.client_address)
+
+    @property
+    def client_address(self) -> str:
+        """The variable that log lines have."""
+        return BEHIND if self.is_behind else "remote_addr"
 
     @property
     def logs(self) -> bool:
