@@ -8,7 +8,17 @@ from serin.routing.plan import Affinity
 _R, _I = Concern.ROUTING, Scope.INGRESS
 
 AFFINITY = Annotation(
-    "affinity", grammar.one_of("cookie", case=True), "", _R, _I, "`cookie`: a cookie keeps each user on one endpoint."
+    "affinity",
+    grammar.one_of("cookie", case=True),
+    "",
+    _R,
+    _I,
+    "`cookie`: a cookie keeps each user on one endpoint.",
+    differs=(
+        "cookies that ingress-nginx gave keep their users on one endpoint each, but not the one of "
+        "before, and on no version: beside a canary these users are drawn with each request until they "
+        "have a cookie of Serin's"
+    ),
 )
 AFFINITY_MODE = Annotation(
     "affinity-mode",

@@ -28,6 +28,10 @@ CANARY = Annotation(
     _I,
     "Makes the Ingress an alternative of the ordinary Ingress that has the same host, path and path type "
     "in the same namespace.",
+    differs=(
+        "a canary answers also while main has no endpoint (there: 503), and a cookie without a name "
+        "(`Cookie: =always`) chooses nothing"
+    ),
 )
 WEIGHT = Annotation(
     "canary-weight",

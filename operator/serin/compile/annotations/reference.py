@@ -45,7 +45,7 @@ _FATES = {
 
 def reference() -> str:
     """The whole page."""
-    return "\n".join((_HEAD, *_supported(), *_unsupported(), *_other_names(), *_config_map()))
+    return "\n".join((_HEAD, *_supported(), *_unsupported(), *_differing(), *_other_names(), *_config_map()))
 
 
 def _supported() -> Iterator[str]:
@@ -94,6 +94,16 @@ def _unsupported() -> Iterator[str]:
             if not a.supported:
                 neutral = ", ".join(f"`{value}`" for value in sorted(a.neutral))
                 yield f"| `{a.name}` | {a.concern} | {a.about} | {a.instead} | {neutral} |"
+    yield ""
+
+
+def _differing() -> Iterator[str]:
+    yield "## Honoured, and not quite alike\n"
+    yield "What differs from ingress-nginx whatever the value; `serin lint --from ingress-nginx` (migration.md) tells of it"
+    yield "where it counts, and of what depends on values and other objects.\n"
+    yield "| annotation | what differs |"
+    yield "|---|---|"
+    yield from (f"| `{a.name}` | {a.differs} |" for family in FAMILIES.values() for a in family if a.differs)
     yield ""
 
 

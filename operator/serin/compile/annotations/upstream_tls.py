@@ -44,6 +44,7 @@ SECRET_NAME = Annotation(
     "Secret of the Ingress's own namespace with our certificate for the endpoints (`tls.crt`, `tls.key`), with the "
     "authorities that theirs are checked by (`ca.crt`), or both. Without the Secret, requests get 503.",
     fate=Fate.CLOSED,
+    differs="it counts for this Ingress alone (there, without proxy-ssl-location-only, for the whole host)",
 )
 VERIFY = Annotation(
     "proxy-ssl-verify",
