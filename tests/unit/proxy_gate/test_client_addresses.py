@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from unit.proxy_gate.gate_fakes import client, request, serve
 
 from serin.dataplane.proxy.exchange import Answer, Forward
-from serin.dataplane.proxy.networks import Networks
+from serin.dataplane.proxy.networks import Networks, networks
 from serin.dataplane.proxy.seen_clients import SeenClients, seen_clients
 from serin.refs import Ref, Source
 from serin.routing.plan import (
@@ -46,6 +46,23 @@ def test_networks_are_those_of_the_library(
 @pytest.mark.parametrize("text", ["", "unix:", "a.example", "10.0.0", "10.0.0.1/8", "fe80::1%eth0", "1.2.3.4\0", "é"])
 def test_what_is_no_address_is_in_no_network(text: str) -> None:
     assert text not in Networks(("0.0.0.0/0", "::/0"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/²", "::1%1/8"]
+)
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a network"):
+        Networks((text,))
+
+
+def test_equal_lists_are_read_once() -> None:
+    """A hundred paths with ten thousand networks each would keep a worker from everybody for many seconds."""
+    texts = [f"10.{a}.{b}.0/24" for a in range(4) for b in range(256)]
+    first = networks(tuple(texts))
+    assert networks(tuple(texts)) is first
+    assert "10.3.255.7" in first
+    assert networks(tuple(texts[:-1])) is not first
 
 
 TRUST = Forwarding(trust=True)

@@ -14,7 +14,7 @@ from serin.dataplane.proxy.exchange import Answer, Client, Forward, RequestHead
 from serin.dataplane.proxy.external_auth import Allowed, Denied, ReadyExternal
 from serin.dataplane.proxy.headers import one_line
 from serin.dataplane.proxy.limiting import Counts, Place, PlacedChoice, ReadyLimits
-from serin.dataplane.proxy.networks import Networks
+from serin.dataplane.proxy.networks import Networks, networks
 from serin.dataplane.proxy.subrequest import ReadyBeside, Subrequests
 from serin.routing.beside import Beside
 from serin.routing.plan import BasicAuth, Globals, Route
@@ -64,8 +64,8 @@ class Lists:
     __slots__ = ("_allow", "_deny")
 
     def __init__(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
-        self._allow = Networks(allow) if allow else None
-        self._deny = Networks(deny) if deny else None
+        self._allow = networks(allow) if allow else None
+        self._deny = networks(deny) if deny else None
 
     def verdict(self, address: str) -> bool | None:
         """True: in the allow list; False: refused; None: there is nothing about this address."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from serin.dataplane.proxy.exchange import Choice, Client
-from serin.dataplane.proxy.networks import Networks
+from serin.dataplane.proxy.networks import networks
 from serin.routing.access import Limits
 from serin.routing.wide import Globals
 
@@ -56,7 +56,7 @@ class ReadyLimits:
         thousandths = ((limits.rps, limits.rps * 1000), (limits.rpm, limits.rpm * 1000 // 60))
         self._rates = tuple((milli, rate * limits.burst) for rate, milli in thousandths if rate)
         self._most = limits.connections
-        self._spared = Networks(limits.spared) if limits.spared else None
+        self._spared = networks(limits.spared) if limits.spared else None
 
     def take(self, counts: Counts | None, client: Client, key: int, settings: Globals) -> Place | int | None:
         """None: let in. A place is to be left when the request is over; a number is the status of the refusal."""
