@@ -14,12 +14,24 @@ from serin.objects.fields import shorten
 FORMER_CLASS = "k8s.io/ingress-nginx"
 """spec.controller of ingress-nginx's IngressClass, where no flag says otherwise."""
 _DIFFERS: Mapping[str, str] = {
-    "--http-port": "the default is 8080 (there: 80); the chart's Service maps port 80 to it",
-    "--https-port": "the default is 8443 (there: 443); the chart's Service maps port 443 to it",
     "--election-id": "the Lease is Serin's own: with the same name both would wait for each other; leave it out",
     "--shutdown-grace-period": "how long requests in flight may take (there: a wait before the end begins)",
     "--publish-service": "name Serin's Service, not that of ingress-nginx, or status shows the former address",
 }
+_LOST = frozenset(
+    (
+        *("--enable-ssl-chain-completion", "--enable-topology-aware-routing"),
+        *(flag for flag in REASONS if flag.startswith("--maxmind-")),
+    )
+)
+"""Flags that ask for something that is not done."""
+_CHANGED = frozenset(
+    (
+        *("--bucket-factor", "--length-buckets", "--max-buckets", "--size-buckets", "--time-buckets"),
+        *("--health-check-path", "--healthz-host", "--metrics-per-undefined-host", "--profiling", "--v", "-v"),
+    )
+)
+"""Flags whose subject is done another way that shows."""
 _SECRETS = ("--maxmind-license-key",)
 
 
@@ -62,7 +74,9 @@ def _judge(word: str, flag: str) -> Judged:
     if given is None:
         return Judged(Verdict.REFUSED, error, "correct it, or leave it out: the controller does not start with it")
     if flag in REASONS:
-        return Judged(Verdict.NONE, REASONS[flag])
+        off = word.partition("=")[2].lower() in ("false", "f", "0")
+        verdict = Verdict.REFUSED if flag in _LOST else Verdict.DIFFERENT if flag in _CHANGED else Verdict.NONE
+        return Judged(Verdict.NONE if off else verdict, REASONS[flag])
     if flag in _DIFFERS:
         return Judged(Verdict.DIFFERENT, _DIFFERS[flag])
     return SAME

@@ -1,6 +1,7 @@
 """`serin lint --from ingress-nginx`: what changes for each Ingress, annotation, option and flag."""
 
 import argparse
+import importlib
 import json
 from collections.abc import Iterator, Mapping
 
@@ -55,9 +56,10 @@ def _former(arguments: argparse.Namespace) -> tuple[str, tuple[str, ...]] | None
     """Where the flags of ingress-nginx are from, and what they are; None without any."""
     if arguments.args is not None:
         return str(arguments.args), workloads.read_flags(arguments.args)
-    cluster = arguments.kubeconfig is not None or arguments.apiserver_host
-    found = workloads.of_cluster(arguments) if cluster else workloads.of_files(arguments.paths)
-    return workloads.arguments_of(found)
+    if arguments.kubeconfig is None and not arguments.apiserver_host:
+        return workloads.arguments_of(workloads.of_files(arguments.paths))
+    online = importlib.import_module("serin.cli.online")  # knows the cluster's client, which files do not need
+    return workloads.arguments_of(online.workloads(arguments))
 
 
 def _take_over(arguments: argparse.Namespace, given: argparse.Namespace) -> None:

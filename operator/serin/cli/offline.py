@@ -2,9 +2,7 @@
 
 import argparse
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from serin.cli.paths import existing
 from serin.cli.selection import options
@@ -19,11 +17,8 @@ from serin.routing.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """`workloads`: Deployments and DaemonSets as they are written, where these were asked for."""
-
     compiled: Compiled
     problems: tuple[Problem, ...]
-    workloads: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def plan(self) -> Plan:

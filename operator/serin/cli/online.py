@@ -2,11 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from serin.cli.offline import Looked
 from serin.cli.selection import options
-from serin.cluster.api import Api
+from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.connection import read_connection
 from serin.cluster.scope import Scope
 from serin.control import once
@@ -24,8 +27,29 @@ def look(arguments: argparse.Namespace) -> Looked:
     return Looked(compiled, tuple(sorted({*found.problems, *compiled.problems})))
 
 
+def workloads(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], ...]:
+    """Deployments and DaemonSets; none where they may not be listed."""
+    return asyncio.run(_workloads(arguments))
+
+
+async def _workloads(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], ...]:
+    api = _api(arguments)
+    found: list[Mapping[str, Any]] = []
+    try:
+        for plural in ("deployments", "daemonsets"):
+            with contextlib.suppress(ApiError, ApiUnreachableError):
+                found += (await api.list(f"/apis/apps/v1/{plural}")).items
+    finally:
+        await api.close()
+    return tuple(found)
+
+
+def _api(arguments: argparse.Namespace) -> Api:
+    return Api(lambda: read_connection(arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority))
+
+
 async def _look(arguments: argparse.Namespace) -> once.Looked:
-    api = Api(lambda: read_connection(arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority))
+    api = _api(arguments)
     try:
         scope = Scope(arguments.watch_namespace, arguments.watch_namespace_selector)
         return await once.look(api, scope, options(arguments, standalone=False))

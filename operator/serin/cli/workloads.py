@@ -3,8 +3,6 @@
 Of these objects nothing else is looked at: no other command reads them.
 """
 
-import argparse
-import asyncio
 import os
 import re
 import shlex
@@ -12,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from serin.cluster.api import Api, ApiError, ApiUnreachableError
-from serin.cluster.connection import read_connection
 from serin.errors import UsageError
 from serin.files.manifest import load_json
 from serin.files.yamltext import UnreadableError, load
@@ -21,7 +17,6 @@ from serin.objects.parse import flatten
 
 Workload = Mapping[str, Any]
 _KINDS = ("Deployment", "DaemonSet")
-_PLURALS = ("deployments", "daemonsets")
 _SUFFIXES = (".yaml", ".yml", ".json")
 _CONTROLLER = re.compile(r"ingress-nginx/controller|nginx-ingress-controller")
 
@@ -29,11 +24,6 @@ _CONTROLLER = re.compile(r"ingress-nginx/controller|nginx-ingress-controller")
 def of_files(paths: Sequence[Path]) -> tuple[Workload, ...]:
     """Files that cannot be read are told of elsewhere."""
     return tuple(found for path in _manifests(paths) for found in _of_file(path))
-
-
-def of_cluster(arguments: argparse.Namespace) -> tuple[Workload, ...]:
-    """Empty where they may not be listed: the flags can be given by --args."""
-    return asyncio.run(_listed(arguments))
 
 
 def arguments_of(workloads: Sequence[Workload]) -> tuple[str, tuple[str, ...]] | None:
@@ -99,20 +89,6 @@ def _of_file(path: Path) -> Iterator[Workload]:
         for raw in flatten(document):
             if isinstance(raw, Mapping) and raw.get("kind") in _KINDS:
                 yield raw
-
-
-async def _listed(arguments: argparse.Namespace) -> tuple[Workload, ...]:
-    api = Api(lambda: read_connection(arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority))
-    found: list[Workload] = []
-    try:
-        for plural in _PLURALS:
-            try:
-                found += (await api.list(f"/apis/apps/v1/{plural}")).items
-            except (ApiError, ApiUnreachableError):
-                continue
-    finally:
-        await api.close()
-    return tuple(found)
 
 
 def _containers(workload: Workload) -> Iterator[Mapping[str, Any]]:

@@ -25,10 +25,6 @@ PROTOCOL = Annotation(
     "How the endpoints are spoken to: `HTTP` or `HTTPS` (their certificate is not checked unless `proxy-ssl-verify` "
     "asks for it), or `AUTO_HTTP`, which is HTTPS exactly when the client uses it. With the nginx plane also `GRPC`, "
     "`GRPCS` and `FCGI`; the proxy plane takes these three for HTTP.",
-    differs=(
-        "kept connections are told apart by their TLS: another Ingress with the same endpoints never "
-        "gets this one's (there it may)"
-    ),
 )
 VHOST = Annotation(
     "upstream-vhost",
@@ -78,7 +74,7 @@ SERVICE_UPSTREAM = Annotation(
 )
 CONNECTION = Annotation(
     "connection-proxy-header",
-    grammar.pattern(r"[A-Za-z][A-Za-z-]*(?: *, *[A-Za-z][A-Za-z-]*)*", "a value like keep-alive or close"),
+    grammar.pattern(r"(?=.{1,256}\Z)[A-Za-z][A-Za-z-]*(?: *, *[A-Za-z][A-Za-z-]*)*", "a value like keep-alive or close"),
     "",
     _R,
     _L,

@@ -91,7 +91,7 @@ CODES = (
         f"`auth-proxy-set-headers` names a ConfigMap of another namespace. {_503}",
         "Copy the ConfigMap into the namespace of the Ingress.",
         ingress("auth-url: https://login.example.com/auth", "auth-proxy-set-headers: team-b/headers"),
-        there="the headers are sent",
+        there="the same, unless allow-cross-namespace-resources is true in its ConfigMap",
     ),
     Code(
         "auth-headers-unusable",

@@ -105,7 +105,6 @@ CODES = (
         "`custom-headers` names a ConfigMap of another namespace; requests get 503.",
         "Copy the ConfigMap into the namespace of the Ingress.",
         ingress("custom-headers: team-b/headers"),
-        there="the same, unless allow-cross-namespace-resources is true in its ConfigMap",
     ),
     Code(
         "custom-headers-unusable",

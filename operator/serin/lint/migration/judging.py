@@ -1,5 +1,6 @@
 """Verdicts about annotations and options, out of what compile said of each."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from serin.compile.annotations.model import OURS, Annotation, Fate
@@ -28,6 +29,15 @@ _DROPPED = frozenset(
     )
 )
 """Annotations of which a value that cannot be read makes ingress-nginx drop the whole Ingress (as observed)."""
+_LOST = re.compile(
+    r".*-snippet|allow-snippet-annotations|allow-cross-namespace-resources|use-geoip2?|geoip2-.*|enable-ocsp"
+    r"|enable-opentelemetry|opentelemetry-.*|otel-.*|otlp-.*|enable-syslog|syslog-.*|ssl-dh-param|ssl-session-ticket-key"
+)
+"""Options that are known and ask for something that Serin does not do."""
+_CHANGED = frozenset(
+    ("allow-backend-server-header", "default-type", "log-format-escape-none", "access-log-params", "debug-connections")
+)
+"""Options that are known, and whose subject is done another way that shows."""
 _PER_INGRESS_DROP = "ingress-nginx drops the whole Ingress for it"
 
 
@@ -75,8 +85,8 @@ def _of_problems(annotation: Annotation[object], text: str, problems: Sequence[P
     worst = min(problems, key=lambda problem: (problem.severity is not Severity.ERROR, problem.code))
     do = _do((worst,))
     if worst.code == "annotation-unsupported":
-        if annotation.supported and plane not in annotation.planes:
-            do = f"use --plane {next(iter(annotation.planes))}"
+        elsewhere = annotation.supported and plane not in annotation.planes
+        do = f"use --plane {next(iter(annotation.planes))}" if elsewhere else ""
         return Judged(Verdict.REFUSED, worst.text, do, worst.code)
     if worst.code == "annotation-invalid":
         return _bad_value(annotation, text, worst)
@@ -95,9 +105,10 @@ def _of_problems(annotation: Annotation[object], text: str, problems: Sequence[P
 def _bad_value(annotation: Annotation[object], text: str, problem: Problem) -> Judged:
     """A value that cannot be read has one fate here for each class; in ingress-nginx it depends on the annotation."""
     do = CODES[problem.code].do
-    if annotation.fate_of_bad is not Fate.ABSENT:
-        return Judged(Verdict.REFUSED, problem.text, do, problem.code)
     dropped = annotation.name in _DROPPED or (annotation.name == "rewrite-target" and "?" in text)
+    if annotation.fate_of_bad is not Fate.ABSENT:
+        what = f"{problem.text}; {_PER_INGRESS_DROP}" if dropped else problem.text
+        return Judged(Verdict.REFUSED, what, do, problem.code)
     if dropped:
         return Judged(Verdict.DIFFERENT, f"{problem.text}; {_PER_INGRESS_DROP}", do, problem.code)
     if annotation.name.endswith("-timeout") and text.strip().startswith("-"):
@@ -111,7 +122,8 @@ def judge_option(key: str, text: str, source: Source, plane: str, at: ProblemsAt
     if text == "" or text.strip() in HARMLESS.get(key, ()):
         return SAME
     if key in IDLE:
-        return Judged(Verdict.NONE, IDLE[key], "", "config-without-effect")
+        verdict = Verdict.REFUSED if _LOST.fullmatch(key) else Verdict.DIFFERENT if key in _CHANGED else Verdict.NONE
+        return Judged(verdict, IDLE[key], "", "config-without-effect")
     if key in REFUSED:
         what = f"{REFUSED[key]}; it keeps nobody out"
         return Judged(Verdict.REFUSED, what, CODES["config-unsupported"].do, "config-unsupported")
@@ -123,8 +135,7 @@ def judge_option(key: str, text: str, source: Source, plane: str, at: ProblemsAt
             return Judged(Verdict.REFUSED, problem.text, f"use --plane {next(iter(KEYS[key].planes))}", problem.code)
         if problem.severity is Severity.ERROR:
             return Judged(Verdict.REFUSED, problem.text, _do((problem,)), problem.code)
-        verdict = Verdict.NONE if problem.code == "config-without-effect" else Verdict.DIFFERENT
-        return Judged(verdict, problem.text, _do((problem,)), problem.code)
+        return Judged(Verdict.DIFFERENT, problem.text, _do((problem,)), problem.code)
     return SAME
 
 
