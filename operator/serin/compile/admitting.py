@@ -14,6 +14,7 @@ from serin.compile.beside import Besides
 from serin.compile.canaries import CheckPattern
 from serin.compile.config_maps import ConfigMapReader
 from serin.compile.findings import Findings
+from serin.compile.header_maps import MOST_LINES
 from serin.compile.ingresses import IngressReading
 from serin.compile.settings import Settings
 from serin.objects.fields import shorten
@@ -123,6 +124,8 @@ def read_header_set(config_map: ConfigMap | None) -> HeaderSet:
     """All of it, or nothing: an authentication server that misses a header may think otherwise of a request."""
     if config_map is None:
         return HeaderSet(error="there is no such ConfigMap")
+    if len(config_map.data) > MOST_LINES:
+        return HeaderSet(error=f"expected at most {MOST_LINES} headers, found {len(config_map.data)}")
     for name, value in sorted(config_map.data.items()):
         fault = fault_of_name(name, of_request=True) or fault_of_value(value)
         if fault:

@@ -15,6 +15,8 @@ from serin.objects.views import ConfigMap
 from serin.refs import Ref, Source
 from serin.routing.lines import HeaderLine
 
+MOST_LINES = 256
+"""Of one ConfigMap: each is worked out for every request, and written for every path."""
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 FCGI_VARIABLES = frozenset(
     (
@@ -51,7 +53,10 @@ def _read(config_map: ConfigMap | None, fault_of: Callable[[str, str], str]) -> 
     if config_map is None:
         return HeaderMap(missing=True)
     lines, faults = {}, []
-    for name, value in sorted(config_map.data.items()):
+    for number, (name, value) in enumerate(sorted(config_map.data.items())):
+        if number == MOST_LINES:
+            faults.append((name, f"only the first {MOST_LINES} lines are read, neither this one nor those behind it"))
+            break
         value = value.strip()
         fault = fault_of(name, value)
         if not fault and name.lower() in lines:

@@ -18,8 +18,10 @@ from unit.compile.manifests import (
 from serin.compile import header_maps
 from serin.compile.compiler import Compiled, compile_snapshot
 from serin.compile.concerned import concerned
+from serin.compile.header_maps import MOST_LINES, for_clients
 from serin.compile.options import Options
 from serin.objects.store import Store
+from serin.objects.views import ConfigMap
 from serin.refs import Ref
 from serin.routing.lines import HeaderLine
 
@@ -201,3 +203,11 @@ def test_a_fault_of_ours_leaves_plain_options_in_force(monkeypatch: pytest.Monke
     found = problem(compiled, "internal-error")
     assert (found.source.ref, "boom" in found.text) == (OWN, True)
     assert route(compiled).policy.closed is None
+
+
+def test_no_more_lines_are_read_than_every_request_can_bear() -> None:
+    (view,) = views([data_map("more", **{f"X_{number:04}": "1" for number in range(300)})])
+    assert isinstance(view, ConfigMap)
+    found = for_clients(view)
+    assert len(found.lines) == MOST_LINES
+    assert [key for key, _ in found.faults] == [f"X-{MOST_LINES:04}"]

@@ -225,6 +225,8 @@ def test_a_key_alone_keeps_answers_for_five_minutes() -> None:
             for value in ("X User", "X-User;", "X-User,Host", "Content-Length", ",", "é")
         ),
         *(("auth_response_headers", value) for value in ("transfer-encoding", "X-User,Connection", 'X-"')),
+        ("auth_response_headers", ",".join(f"X-{number}" for number in range(65))),
+        ("auth_cache_duration", ",".join(f"{number} 5m" for number in range(100, 201))),
         *(
             ("auth_cache_duration", value)
             for value in ("5", "200", "5m 200", "200 5m 5m", "999 5m", "5 m", "-5m", "9999y")
@@ -300,6 +302,7 @@ def test_how_long_answers_are_kept(text: str, times: tuple[tuple[int, ...], int]
         ({"x_a": "$nobody"}, "$nobody"),
         ({"x_a": "é"}, "ASCII"),
         ({"x_good": "1", "transfer_encoding": "chunked"}, "transfer-encoding"),
+        ({f"x_{number}": "1" for number in range(257)}, "at most 256 headers"),
     ],
 )
 def test_headers_that_cannot_be_sent_close(data: dict[str, str] | None, told: str) -> None:

@@ -13,7 +13,7 @@ from unit.render_nginx.stock_nginx import POOL, SOURCE, Running, one, serving
 
 from serin.render.nginx.refusals import refusals
 from serin.render.nginx.stock import losses
-from serin.routing.access import Access, ExternalAuth, Limits
+from serin.routing.access import Access, CacheTime, ExternalAuth, Limits
 from serin.routing.beside import Beside
 from serin.routing.lines import HeaderLine
 from serin.routing.plan import BasicAuth, Globals, Host, Policy, TlsRedirect
@@ -36,6 +36,7 @@ def limited(letter: str, **more: object) -> Policy:
     return Policy(limits=Limits(letter * 16, **more))  # type: ignore[arg-type]
 
 
+KEPT = {"cache_key": "$http_x_key", "cache_times": (CacheTime((200,), 60),)}
 ROUTES = {
     "/denied": Policy(access=Access((), (HERE,))),
     "/allowed": Policy(access=Access((HERE,))),
@@ -53,6 +54,8 @@ ROUTES = {
         )
     ),
     "/target": Policy(external_auth=asks("/check$uri?set=X-User:$arg_a", response_headers=("X-User",))),
+    "/kept": Policy(external_auth=asks("/?set=X-User:$arg_a", response_headers=("X-User",), **KEPT)),
+    "/kept-too": Policy(external_auth=asks("/?set=X-User:$arg_a", response_headers=("X-User",), **KEPT)),
     "/401": Policy(external_auth=asks("/?status=401&set=WWW-Authenticate:Foo")),
     "/403": Policy(external_auth=asks("/?status=403", signin="https://login.example/")),
     "/404": Policy(external_auth=asks("/?status=404")),
@@ -112,6 +115,17 @@ def test_headers_of_the_authentication_server_replace_those_of_clients(running: 
 def test_targets_are_of_the_request_itself(running: Running) -> None:
     _, body = running.ask("g.example", "/target/x?a=ann")
     assert json.loads(body)["headers"]["x-user"] == "ann"
+
+
+def test_kept_answers_are_of_their_path(running: Running) -> None:
+    """The server is told which address is asked for: what it says of one path is not its word on another."""
+
+    def user(target: str) -> str:
+        return str(json.loads(running.ask("g.example", target, more="X-Key: k\r\n")[1])["headers"].get("x-user"))
+
+    assert user("/kept?a=ann") == "ann"
+    assert user("/kept?a=bob") == "ann"
+    assert user("/kept-too?a=bob") == "bob"
 
 
 @pytest.mark.parametrize(("path", "status"), [("/401", 401), ("/403", 403), ("/404", 500), ("/302", 500)])

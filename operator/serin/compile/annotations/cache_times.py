@@ -18,6 +18,8 @@ _MILLISECONDS = {
     "M": 30 * _DAY,
     "y": 365 * _DAY,
 }
+_MOST = 100
+"""Entries: no status comes in more than one."""
 _LONGEST = 10 * 365 * 86_400
 _USUAL_CODES = (200, 301, 302)
 """What nginx keeps where no status is named."""
@@ -28,7 +30,7 @@ DEFAULT = (CacheTime((200, 202, 401), 300),)
 def _times(text: str) -> tuple[CacheTime, ...] | None:
     found = [_time(part.split()) for part in text.split(",") if part.strip(" ")]
     kept = tuple(time for time in found if time is not None)
-    return kept if kept and len(kept) == len(found) else None
+    return kept if 0 < len(kept) == len(found) <= _MOST else None
 
 
 def _time(words: list[str]) -> CacheTime | None:

@@ -27,6 +27,8 @@ _FRAMING = frozenset(
 )
 """Headers that say how a message is sent: an authentication server's word may not replace them."""
 _NAME = r"[A-Za-z0-9_-]{1,256}"
+_MOST_NAMES = 64
+"""nginx takes a variable for each, and looks through all of them for the next: minutes for tens of thousands."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -52,7 +54,9 @@ def _signin(text: str) -> str | None:
 def _header_names(text: str) -> tuple[str, ...] | None:
     names = tuple({part.strip(" ").lower(): part.strip(" ") for part in text.split(",") if part.strip(" ")}.values())
     one = grammar.pattern(_NAME, "")
-    good = names and all(one.read(name) is not None and name.lower() not in _FRAMING for name in names)
+    good = 0 < len(names) <= _MOST_NAMES and all(
+        one.read(name) is not None and name.lower() not in _FRAMING for name in names
+    )
     return names if good else None
 
 
@@ -63,7 +67,9 @@ URL = Grammar(
 METHOD = grammar.one_of(*METHODS, case=True)
 SIGNIN = Grammar(_signin, "an http(s) URL or a path, with variables that are known")
 PARAM = grammar.pattern(r"[A-Za-z0-9_.~-]+", "the name of a query parameter")
-HEADER_NAMES = Grammar(_header_names, "names of headers separated by commas, none that says how a message is sent")
+HEADER_NAMES = Grammar(
+    _header_names, f"up to {_MOST_NAMES} names of headers separated by commas, none that says how a message is sent"
+)
 TEXT_WITH_VARIABLES = Grammar(_known, "a text of letters, digits and - . _ ~ / : , ? & = % + $ with known variables")
 CACHE_KEY = Grammar(_known, "a text with variables that are known, like $cookie_session")
 _CONFIG_MAP = grammar.pattern(r"(?:[a-z0-9-]+/)?[a-z0-9.-]+", "a ConfigMap's name, or NAMESPACE/NAME")

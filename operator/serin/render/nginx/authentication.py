@@ -140,7 +140,7 @@ class Questions:
         lines = [(line.name, line.value) for line in auth.set_headers if _may_be_sent(line.name)]
         sent = tuple(Given(name, texts.of(f"h{number}", text)) for number, (name, text) in enumerate(lines))
         redirect = texts.of("redirect", auth.request_redirect or "$request_uri")
-        cache = self._cache(auth, texts) if auth.cache_key and auth.cache_times else None
+        cache = self._cache(route, auth, texts) if auth.cache_key and auth.cache_times else None
         host = texts.of("host", auth.host)
         buffering = route.policy.upstream.buffering
         if cache is not None:
@@ -149,9 +149,10 @@ class Questions:
         certificate = route.policy.pass_client_certificate if self.client_certificates else None
         return Question(auth.method, host, sent, redirect, auth.keepalive > 0, cache, proxy, certificate)
 
-    def _cache(self, auth: ExternalAuth, texts: "_Lifted") -> Cache:
-        ref = auth.source.ref
-        scope = digest64((self.host, ref.namespace, ref.name, auth.to.split, auth.url, auth.method))
+    def _cache(self, route: Route, auth: ExternalAuth, texts: "_Lifted") -> Cache:
+        """Each path keeps its own answers: the server is told which one is asked for, and may think otherwise of it."""
+        ref, match = route.ingress, route.match
+        scope = digest64((self.host, ref.namespace, ref.name, match.kind, match.path, repr(auth)))
         times = tuple(
             CacheTime(codes, time.seconds)
             for time in auth.cache_times
