@@ -62,6 +62,7 @@ def dataplane_figures(view: View, plane: PlaneFigures, external: Mapping[str, Na
         external={text: ExternalName(len(n.addresses or ()), n.failures) for text, n in external.items()},
         nginx=plane.nginx,
         plans=plans,
+        came=plane.came,
     )
 
 

@@ -40,6 +40,8 @@ class PlaneFigures:
     connections: Mapping[str, int]
     """Open ones, by what they do."""
     nginx: NginxFigures | None = None
+    came: tuple[int, int] = (0, 0)
+    """Connections of clients since the start: all, and those that were not closed at once."""
 
 
 class Plane(Protocol):

@@ -90,7 +90,8 @@ class WorkerPlane:
         for worker in self.workers.alive:
             active, waiting, upstream = worker.connections
             connections.update({"active": active, "waiting": waiting, "upstream_idle": upstream})
-        return PlaneFigures(len(self.workers.alive), self.workers.died, self.workers.replaced, connections)
+        w = self.workers
+        return PlaneFigures(len(w.alive), w.died, w.replaced, connections, came=w.came)
 
     def _hand_over(self) -> None:
         """To all workers; again in a second where one does not read, or a port could not be had."""

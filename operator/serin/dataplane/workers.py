@@ -41,6 +41,8 @@ class Worker:
     """A newer generation that it could not take: it goes on with `generation`."""
     connections: tuple[int, int, int] = (0, 0, 0)
     """Client connections in an exchange, those waiting (keep-alive), idle ones to endpoints."""
+    came: tuple[int, int] = (0, 0)
+    """Client connections since its start: all, and those that were not closed at once."""
     leaving: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,6 +78,8 @@ class Workers:
         self._draining = False
         self._cut = False
         self._alive: set[Worker] = set()
+        self._came = (0, 0)
+        """Of the processes that are gone, as they told last."""
         self._rows = set(range(ROWS))
         self._row_freed = asyncio.Event()
         self._follows: set[asyncio.Task[None]] = set()
@@ -86,6 +90,12 @@ class Workers:
     def alive(self) -> frozenset[Worker]:
         """All processes, those that are leaving too."""
         return frozenset(self._alive)
+
+    @property
+    def came(self) -> tuple[int, int]:
+        """Client connections since the start: all, and those that were not closed at once."""
+        all_, kept = zip(self._came, *(worker.came for worker in self._alive), strict=True)
+        return sum(all_), sum(kept)
 
     def start(self) -> None:
         for number in range(len(self.places)):
@@ -166,6 +176,7 @@ class Workers:
     async def _follow(self, worker: Worker) -> None:
         """Wait for the end of a process and do what its place then needs."""
         status = await worker.child.exited
+        self._came = self._came[0] + worker.came[0], self._came[1] + worker.came[1]
         self._alive.discard(worker)
         self._release(worker.row)
         self._rows.add(worker.row)
@@ -241,8 +252,9 @@ class Workers:
                 worker.ready.set()
         elif word == "kept":
             worker.kept = rest
-        elif word == "connections" and len(figures := rest.split()) == 3 and all(f.isdecimal() for f in figures):
-            worker.connections = (int(figures[0]), int(figures[1]), int(figures[2]))
+        elif word == "connections" and len(figures := rest.split()) == 5 and all(f.isdecimal() for f in figures):
+            active, waiting, upstream, came, kept = (int(figure) for figure in figures)
+            worker.connections, worker.came = (active, waiting, upstream), (came, kept)
             return
         else:
             log.event(_log, log.WORKER_SAID, level=logging.WARNING, pid=worker.child.pid, line=line)

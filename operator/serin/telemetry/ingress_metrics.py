@@ -1,41 +1,104 @@
 """Requests under ingress-nginx's names and labels (`nginx_ingress_controller_requests` and the others).
 
 Dashboards, Flagger and Argo Rollouts ask by them. One series is one (rule, version, status, method): no request can
-make a label, and those of a rule that is gone go. Labels that nobody asks the histograms for are left out of them.
+make a label, and those of a rule that is gone go. Labels that nobody asks a histogram for are left out of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from serin.native.stats import DETAIL_BOUNDS_US, Detail, Totals
+from serin.native.stats import DETAIL_BOUNDS_US, DETAIL_SIZES, Detail, Totals
 from serin.telemetry.exposition import Page, label_text
 from serin.telemetry.route_names import Key, Series
 from serin.telemetry.told import Told
 
 PREFIX = "nginx_ingress_controller_"
 REQUESTS = "requests"
-TIMES = {
-    "request_duration_seconds": "From the first byte of the request to the last of the answer",
-    "response_duration_seconds": "From sending to the endpoint that answered to the last byte of its answer",
-}
-SIZES = {
-    "request_size": "Bytes received: request line, headers and body",
-    "response_size": "Bytes sent: status line, headers and body",
-    "bytes_sent": "Deprecated name of response_size",
-}
 LATENCY = "ingress_upstream_latency_seconds"
 """A summary that older tools ask for; its sum and count are those of response_duration_seconds."""
-_LE = tuple(f"{us / 1e6:g}" for us in DETAIL_BOUNDS_US)
+RESPONSE = "response_duration_seconds"
+MICRO = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """`of` reads sum and buckets; `unit`: what one of the sum is in the family's unit.
+
+    `method`, `status`: the labels that it has beside those of its rule and version.
+    """
+
+    name: str
+    help: str
+    of: Callable[[Detail], tuple[int, Sequence[int]]]
+    method: bool
+    status: bool
+    bounds: tuple[str, ...]
+    unit: float = 1
+
+
+_SECONDS = tuple(f"{us / 1e6:g}" for us in DETAIL_BOUNDS_US)
+_BYTES = tuple(str(size) for size in DETAIL_SIZES)
+HISTOGRAMS = (
+    Histogram(
+        "request_duration_seconds",
+        "From the first byte of the request to the last of the answer",
+        lambda d: (d.request_us, d.requests),
+        True,
+        True,
+        _SECONDS,
+        MICRO,
+    ),
+    Histogram(
+        RESPONSE,
+        "From sending to the endpoint that answered to the last byte of its answer",
+        lambda d: (d.response_us, d.responses),
+        True,
+        True,
+        _SECONDS,
+        MICRO,
+    ),
+    Histogram(
+        "header_duration_seconds",
+        "From sending to the endpoint that answered to the first byte of its answer",
+        lambda d: (d.header_us, d.headers),
+        False,
+        False,
+        _SECONDS,
+        MICRO,
+    ),
+    Histogram(
+        "connect_duration_seconds",
+        "Until the endpoint was connected; next to nothing where the connection was kept",
+        lambda d: (d.connect_us, d.connects),
+        False,
+        False,
+        _SECONDS,
+        MICRO,
+    ),
+    Histogram(
+        "request_size",
+        "Bytes received: request line, headers and body",
+        lambda d: (d.received, d.received_sizes),
+        True,
+        False,
+        _BYTES,
+    ),
+    Histogram(
+        "response_size",
+        "Bytes sent: status line, headers and body",
+        lambda d: (d.sent, d.sent_sizes),
+        True,
+        False,
+        _BYTES,
+    ),
+    Histogram("bytes_sent", "Deprecated name of response_size", lambda d: (d.sent, d.sent_sizes), False, False, _BYTES),
+)
 
 
 @dataclass(slots=True)
-class _Times:
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(_LE) + 1))
-    total_us: int = 0
-
-    def add(self, buckets: Sequence[int], total_us: int) -> None:
-        self.buckets = [a + b for a, b in zip(self.buckets, buckets, strict=True)]
-        self.total_us += total_us
+class _Counted:
+    buckets: list[int]
+    total: int = 0
 
     @property
     def cumulative(self) -> list[int]:
@@ -47,31 +110,27 @@ class _Times:
 
 
 @dataclass(slots=True)
-class _Sizes:
-    count: int = 0
-    received: int = 0
-    sent: int = 0
-
-
-@dataclass(slots=True)
 class _Sums:
-    """By label text; in the order in which they were met."""
+    """By label text; in the order in which they were met. `histograms` beside HISTOGRAMS."""
 
     requests: dict[str, int] = field(default_factory=dict)
-    durations: dict[str, tuple[_Times, _Times]] = field(default_factory=dict)
-    sizes: dict[str, _Sizes] = field(default_factory=dict)
+    histograms: tuple[dict[str, _Counted], ...] = field(default_factory=lambda: tuple({} for _ in HISTOGRAMS))
 
     def add(self, base: str, status: str, detail: Detail) -> None:
-        count = detail.count
-        whole = f'{base},method="{detail.method}",status="{status}"'
-        self.requests[whole] = self.requests.get(whole, 0) + count
-        request, response = self.durations.setdefault(f'{base},status="{status}"', (_Times(), _Times()))
-        request.add(detail.requests, detail.request_us)
-        response.add(detail.responses, detail.response_us)
-        size = self.sizes.setdefault(base, _Sizes())
-        size.count += count
-        size.received += detail.received
-        size.sent += detail.sent
+        with_method = f'{base},method="{detail.method}"'
+        whole = f'{with_method},status="{status}"'
+        self.requests[whole] = self.requests.get(whole, 0) + detail.count
+        for family, sums in zip(HISTOGRAMS, self.histograms, strict=True):
+            total, buckets = family.of(detail)
+            if not any(buckets):
+                continue
+            labels = whole if family.status else with_method if family.method else base
+            known = sums.get(labels)
+            if known is None:
+                sums[labels] = _Counted(list(buckets), total)
+            else:
+                known.buckets = [a + b for a, b in zip(known.buckets, buckets, strict=True)]
+                known.total += total
 
 
 def request_families(page: Page, totals: Totals, series: Mapping[Key, Series], told: Told) -> None:
@@ -80,19 +139,11 @@ def request_families(page: Page, totals: Totals, series: Mapping[Key, Series], t
         page.family(PREFIX + REQUESTS, "counter", "Requests of clients")
         for labels, count in sums.requests.items():
             page.sample(PREFIX + REQUESTS, labels, count)
-    for number, (name, text) in enumerate(TIMES.items()):
-        if shown(name, told):
-            _histogram(page, PREFIX + name, text, ((la, both[number]) for la, both in sums.durations.items()))
-    for name, text in SIZES.items():
-        if shown(name, told):
-            _sizes(page, PREFIX + name, text, sums.sizes, received=name == "request_size")
-    if shown(LATENCY, told):
-        name = PREFIX + LATENCY
-        page.family(name, "summary", "Deprecated: see response_duration_seconds")
-        for labels, (_, response) in sums.durations.items():
-            if any(response.buckets):
-                page.sample(f"{name}_sum", labels, response.total_us / 1e6)
-                page.sample(f"{name}_count", labels, sum(response.buckets))
+    for family, found in zip(HISTOGRAMS, sums.histograms, strict=True):
+        if shown(family.name, told):
+            _histogram(page, family, found)
+        if family.name == RESPONSE and shown(LATENCY, told):
+            _summary(page, family, found)
     page.family("serin_requests_undetailed_total", "counter", "Requests in none of the series of ingress-nginx's names")
     lost = sum(v.undetailed for v in totals.versions.values())
     page.sample("serin_requests_undetailed_total", "", lost)
@@ -131,15 +182,16 @@ def _labels(whose: Series, told: Told) -> dict[str, str]:
     return {**labels, "host": whose.host} if told.per_host else labels
 
 
-def _histogram(page: Page, name: str, text: str, found: Iterable[tuple[str, _Times]]) -> None:
-    page.family(name, "histogram", text)
-    for labels, times in found:
-        if any(times.buckets):
-            page.histogram(name, labels, _LE, times.cumulative, times.total_us / 1e6)
+def _histogram(page: Page, family: Histogram, found: Mapping[str, _Counted]) -> None:
+    name = PREFIX + family.name
+    page.family(name, "histogram", family.help)
+    for labels, counted in found.items():
+        page.histogram(name, labels, family.bounds, counted.cumulative, counted.total * family.unit)
 
 
-def _sizes(page: Page, name: str, text: str, found: Mapping[str, _Sizes], *, received: bool) -> None:
-    """Histograms of one bucket: nobody asks for more than their sum and number."""
-    page.family(name, "histogram", text)
-    for labels, size in found.items():
-        page.histogram(name, labels, (), (size.count,), size.received if received else size.sent)
+def _summary(page: Page, family: Histogram, found: Mapping[str, _Counted]) -> None:
+    name = PREFIX + LATENCY
+    page.family(name, "summary", f"Deprecated: see {family.name}")
+    for labels, counted in found.items():
+        page.sample(f"{name}_sum", labels, counted.total * family.unit)
+        page.sample(f"{name}_count", labels, sum(counted.buckets))

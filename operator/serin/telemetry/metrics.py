@@ -59,6 +59,8 @@ class DataPlane:
     nginx: NginxFigures | None = None
     plans: int = 0
     """Plans that came since the start."""
+    came: tuple[int, int] = (0, 0)
+    """Connections of clients since the start: all, and those that were not closed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,12 @@ def plane_state(d: DataPlane, totals: Totals) -> PlaneState:
     active, waiting = d.connections.get("active", 0), d.connections.get("waiting", 0)
     requests = sum(v.requests for v in totals.versions.values()) + sum(totals.others)
     if n is None:
-        return PlaneState(active, waiting, requests, str(d.generation), d.plans, 0, ok=True)
+        return PlaneState(active, waiting, requests, str(d.generation), d.plans, 0, ok=True, came=d.came)
     failed = n.reloads.get(OUTCOMES[1], 0) + n.reloads.get(OUTCOMES[2], 0)
     ok = n.last is None or n.last.outcome == OUTCOMES[0]
     ended = 0.0 if n.last is None else n.last.ended_at
-    return PlaneState(active, waiting, requests, n.digest, n.reloads.get(OUTCOMES[0], 0), failed, ok=ok, ended_at=ended)
+    taken = n.reloads.get(OUTCOMES[0], 0)
+    return PlaneState(active, waiting, requests, n.digest, taken, failed, ok=ok, ended_at=ended, came=d.came)
 
 
 def _requests(page: Page, sums: Mapping[Names, _Sum], other: Sequence[int]) -> None:

@@ -33,7 +33,8 @@ class Processes:
 class PlaneState:
     """`active` connections are in an exchange, `waiting` ones are kept open; `configuration` names what is served.
 
-    `taken` and `failed` count configurations; `ok`: the last one was taken, at `ended_at` (0: none yet).
+    `taken` and `failed` count configurations; `ok`: the last one was taken, at `ended_at` (0: none yet). `came`: all
+    connections since the start, and those that were not closed at once.
     """
 
     active: int
@@ -44,6 +45,7 @@ class PlaneState:
     failed: int
     ok: bool
     ended_at: float = 0.0
+    came: tuple[int, int] = (0, 0)
 
 
 def plane_families(page: Page, state: PlaneState, processes: Processes, told: Told) -> None:
@@ -62,6 +64,9 @@ def plane_families(page: Page, state: PlaneState, processes: Processes, told: To
         ("waiting", state.waiting),
     ):
         page.sample(f"{PREFIX}nginx_process_connections", f'{labels},state="{word}"', count)
+    page.family(f"{PREFIX}nginx_process_connections_total", "counter", "Connections of clients since the start")
+    for word, count in zip(("accepted", "handled"), state.came, strict=True):
+        page.sample(f"{PREFIX}nginx_process_connections_total", f'{labels},state="{word}"', count)
     one("nginx_process_requests_total", "counter", "Requests of clients", state.requests)
     one("nginx_process_num_procs", "gauge", "Processes that serve", processes.number)
     one("nginx_process_cpu_seconds_total", "counter", "Their CPU time", processes.cpu_seconds)

@@ -62,7 +62,7 @@ async def main() -> None:
         for fd in (*SETTINGS["http_fds"], *SETTINGS["https_fds"])
     ]
     plan = asyncio.create_task(follow_plan(generation()))
-    say("connections 0 1 0")
+    say("connections 0 1 0 3 2")
     if not (RUN_DIR / "mute").exists():
         say(f"ready {generation()}")
     await ending.wait()

@@ -213,11 +213,11 @@ async def test_a_worker_tells_how_many_connections_it_has(running: Running) -> N
     assert (await idle.ask())[0] == 200
     running.endpoint.open.clear()
     client.send()
-    while await running.line(figures=True) != "connections 1 1 0":
+    while await running.line(figures=True) != "connections 1 1 0 2 2":
         pass
     running.endpoint.open.set()
     await client.answer()
-    while await running.line(figures=True) != "connections 0 2 1":
+    while await running.line(figures=True) != "connections 0 2 1 2 2":
         pass
 
 

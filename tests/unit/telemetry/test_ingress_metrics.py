@@ -24,18 +24,38 @@ CANARY = replace(MAIN, canary="prod-web-canary-80")
 ADMIN = replace(MAIN, path="/admin")
 OTHER = Series("prod", "blog", "blog", "", "blog.example.com", "/")
 KEYS = {("s1", "m"): MAIN, ("s1", "c"): CANARY, ("s2", "m"): ADMIN, ("s3", "m"): OTHER}
-PLANE = DataPlane(True, 7, (7,), 1, 0, 0, {"active": 3, "waiting": 4})
+PLANE = DataPlane(True, 7, (7,), 1, 0, 0, {"active": 3, "waiting": 4}, came=(90, 88))
 Labels = Mapping[str, str]
 Samples = list[tuple[str, Labels, float]]
 
 
 def detail(status: int, count: int, *, method: str = "GET", ms: int = 20, responses: bool = True) -> Detail:
-    """`count` requests that took `ms` each, of 100 bytes received and 1000 sent."""
-    bucket = next((i for i, us in enumerate((5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)) if ms <= us), 11)
-    buckets = tuple(count if i == bucket else 0 for i in range(12))
-    answered = buckets if responses else (0,) * 12
+    """`count` requests of 100 bytes received and 1000 sent, that took `ms` each, half of it before the answer began.
+
+    Connections took 1 ms.
+    """
+
+    def times(each: float, there: bool = True) -> tuple[int, tuple[int, ...]]:
+        bounds = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+        at = next((i for i, bound in enumerate(bounds) if each <= bound), 11)
+        return int(each * 1000 * count * there), tuple(count if i == at and there else 0 for i in range(12))
+
+    request, response, connect, header = times(ms), times(ms, responses), times(1, responses), times(ms / 2, responses)
     return Detail(
-        status, method, 100 * count, 1000 * count, ms * 1000 * count, ms * 1000 * count * responses, buckets, answered
+        status,
+        method,
+        received=100 * count,
+        sent=1000 * count,
+        request_us=request[0],
+        response_us=response[0],
+        connect_us=connect[0],
+        header_us=header[0],
+        requests=request[1],
+        responses=response[1],
+        connects=connect[1],
+        headers=header[1],
+        received_sizes=(0, count, *(0,) * 6),
+        sent_sizes=(0, 0, count, *(0,) * 5),
     )
 
 
@@ -171,6 +191,60 @@ def quantile(q: float, buckets: Mapping[tuple[str, ...], float]) -> float:
     raise AssertionError("no bucket")
 
 
+def test_sizes_have_ingress_nginx_s_buckets() -> None:
+    found = rate("response_size_bucket", "le", ingress="shop")
+    bounds = ["10", "100", "1000", "10000", "100000", "1000000", "10000000", "+Inf"]
+    assert [le for (le,) in found] == bounds
+    assert found["100",] == 0
+    assert found["1000",] == found["+Inf",] == pytest.approx(12)
+    assert rate("bytes_sent_bucket", "le", ingress="shop") == found
+    assert rate("request_size_bucket", ingress="shop", le="100")[()] == pytest.approx(12)
+
+
+@pytest.mark.parametrize(("name", "mean"), [("connect", 0.001), ("header", 0.1)])
+def test_times_until_endpoints_are_connected_and_begin_to_answer(name: str, mean: float) -> None:
+    asked = {"ingress": "shop", "canary": "!"}
+    sums, counts = (total(f"{name}_duration_seconds_{part}", **asked) for part in ("sum", "count"))
+    assert counts == pytest.approx(57 / 60)
+    assert sums / counts == pytest.approx(mean)
+    assert quantile(0.5, rate(f"{name}_duration_seconds_bucket", "le", **asked)) <= 0.1
+
+
+def test_where_no_endpoint_answered_there_are_no_series_of_its_times() -> None:
+    for name in ("connect", "header", "response"):
+        assert not select(samples(page(SECOND)), f"{name}_duration_seconds_count", ingress="blog")
+    assert total("request_duration_seconds_count", ingress="blog") == pytest.approx(0.1)
+
+
+def test_performance_dashboard_by_method_and_path() -> None:
+    by = ("method", "path")
+    median = rate("response_duration_seconds_bucket", "le", *by, ingress="~shop", canary="!")
+    posts: dict[tuple[str, ...], float] = {
+        (le,): value for (le, method, _), value in median.items() if method == "POST"
+    }
+    assert 0.1 < quantile(0.5, posts) <= 0.25
+    bad = rate("request_duration_seconds_count", *by, ingress="~shop", status="~[4-5].*")
+    all_ = rate("request_duration_seconds_count", *by, ingress="~shop")
+    assert {key: value / all_[key] for key, value in bad.items()} == {
+        ("GET", "/"): pytest.approx(63 / 653),
+        ("GET", "/admin"): pytest.approx(0.5),
+    }
+    volume = rate("request_duration_seconds_count", "status", *by, ingress="~shop", status="~[4-5].*")
+    assert volume["404", "GET", "/"] == pytest.approx(1)
+    sums, counts = (rate(f"response_size_{part}", *by, ingress="~shop") for part in ("sum", "count"))
+    assert sums.keys() == {("GET", "/"), ("POST", "/"), ("GET", "/admin")}
+    assert all(sums[key] / counts[key] == pytest.approx(1000) for key in sums)
+    times, number = (
+        rate(f"ingress_upstream_latency_seconds_{part}", *by, ingress="~shop") for part in ("sum", "count")
+    )
+    assert times["POST", "/"] / number["POST", "/"] == pytest.approx(0.2)
+
+
+def test_a_histogram_without_status_is_one_series_for_all_of_them() -> None:
+    found = select(samples(page(SECOND)), "header_duration_seconds_count", ingress="shop", path="/", canary="")
+    assert [(value, "status" in labels, "method" in labels) for _, labels, value in found] == [(600, False, False)]
+
+
 def test_dashboard_percentiles() -> None:
     buckets = rate("request_duration_seconds_bucket", "le", ingress="shop", **CONTROLLER)
     assert 0.01 < quantile(0.5, buckets) <= 0.025
@@ -203,6 +277,8 @@ def test_dashboard_stats_of_the_controller() -> None:
         return value
 
     assert one("nginx_process_connections", state="active") == 7
+    assert one("nginx_process_connections_total", state="accepted") == 90
+    assert one("nginx_process_connections_total", state="handled") == 88
     assert one("success") == 3
     assert one("errors") == 1
     assert one("config_last_reload_successful") == 1

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from serin.dataplane.nginx import process, processes, standard_output
@@ -139,7 +140,8 @@ class NginxPlane:
             log_lines_dropped=self._errors.dropped,
         )
         connections = {"active": self._connections.active, "waiting": self._connections.waiting}
-        return PlaneFigures(len(self._workers), self._workers_died, 0, connections, nginx)
+        came = self._connections.accepted, self._connections.handled
+        return PlaneFigures(len(self._workers), self._workers_died, 0, connections, nginx, came)
 
     def _launch(self) -> NginxProcess:
         """Start a master on our sockets. SerinError, OSError."""
@@ -188,7 +190,8 @@ class NginxPlane:
         connections = await self._status.connections() if self.master.digest else None
         silent = self._silent + 1 if connections is None and self.master.digest else 0
         told = (silent >= SILENT_LOOKS) != (self._silent >= SILENT_LOOKS)
-        self._connections, self._silent = connections or Connections(0, 0), silent
+        self._connections = connections or replace(self._connections, active=0, waiting=0)
+        self._silent = silent
         self._see_processes()
         self.master.settle()
         self._sweep()

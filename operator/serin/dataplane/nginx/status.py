@@ -14,7 +14,7 @@ from serin.errors import RunDirectoryError
 SECONDS = 2.0
 LONGEST = 100
 """Bytes of a socket's path; the kernel takes 107."""
-_CONNECTIONS = re.compile(rb"Active connections: (\d+).*Reading: (\d+) Writing: (\d+) Waiting: (\d+)", re.DOTALL)
+_CONNECTIONS = re.compile(rb"Active connections: (\d+)\D+(\d+) (\d+) \d+\s+Reading: \d+ Writing: \d+ Waiting: (\d+)")
 
 
 def socket_path(prefix: Path) -> Path:
@@ -43,10 +43,15 @@ def leave(path: Path, prefix: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Of clients: in an exchange, and open without one."""
+    """Of clients: in an exchange, and open without one.
+
+    `accepted`: all since nginx's start, our own questions too; `handled`: those not closed at once for want of room.
+    """
 
     active: int
     waiting: int
+    accepted: int = 0
+    handled: int = 0
 
 
 class StatusSocket:
@@ -63,8 +68,8 @@ class StatusSocket:
         found = _CONNECTIONS.search(body) if body is not None else None
         if found is None:
             return None
-        active, waiting = int(found[1]), int(found[4])
-        return Connections(max(0, active - waiting - 1), waiting)  # one is this question
+        active, accepted, handled, waiting = (int(number) for number in found.groups())
+        return Connections(max(0, active - waiting - 1), waiting, accepted, handled)  # one is this question
 
     async def _get(self, path: str) -> bytes | None:
         try:

@@ -35,6 +35,10 @@ class Server:
         self.settings = settings
         self.on_complete = on_complete
         self.draining = False
+        self.came = 0
+        """Client connections since the start."""
+        self.kept = 0
+        """Those of them that were not closed at once."""
         self.refused = 0
         """Connections closed at once because there were too many."""
         self.heads = head_reader(settings)
@@ -59,10 +63,10 @@ class Server:
         return len(self.connections) + len(self.tunnels)
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """Client connections in an exchange or upgraded, those waiting, and idle ones to endpoints."""
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """Client connections in an exchange or upgraded, those waiting, idle ones to endpoints; `came`, `kept`."""
         waiting = sum(connection.idle for connection in self.connections)
-        return self.active - waiting, waiting, self.pool.idle
+        return self.active - waiting, waiting, self.pool.idle, self.came, self.kept
 
     def protocol_factory(
         self, *, tls: bool, server_port: int = 0, client: Address | None = None
@@ -75,9 +79,11 @@ class Server:
         return lambda: Downstream(self, tls=tls, server_port=port, client=client)
 
     def admit(self, connection: Downstream) -> bool:
+        self.came += 1
         if len(self.connections) >= self.settings.max_connections:
             self.refused += 1
             return False
+        self.kept += 1
         self.connections.add(connection)
         return True
 

@@ -88,7 +88,7 @@ class ProxyWorker:
         self._tls: TlsContexts | None = None
         self._streams: StreamPorts | None = None
         self._followings: set[asyncio.Task[None]] = set()
-        self._counts = (0, 0, 0)
+        self._counts = (0, 0, 0, 0, 0)
 
     async def run(self) -> None:
         """Serve until SIGTERM, then finish what is in flight."""
@@ -192,7 +192,7 @@ class ProxyWorker:
     def _tell_connections(self) -> None:
         if self._server is not None and (counts := self._server.counts) != self._counts:
             self._counts = counts
-            self._say("connections {} {} {}".format(*counts))
+            self._say("connections {} {} {} {} {}".format(*counts))
 
     def _tell_refused(self) -> None:
         """Once a tick at most, however many there are."""
