@@ -94,6 +94,7 @@ def judge(
         warnings=warnings_of([*own_warnings(p for p in own if p not in denied), *others]),
         message=message_of(denial(p, candidate.view, what_if.after) for p in denied),
         codes=tuple(dict.fromkeys(p.code for p in denied)),
+        judged=len(what_if.after.ingresses),
     )
 
 

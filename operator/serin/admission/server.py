@@ -17,6 +17,7 @@ from aiohttp import web
 
 from serin.admission.certificate import CertificateFiles, ServedCertificate
 from serin.admission.intake import RefusedError, Room, read, size_of
+from serin.admission.last_review import LastReview
 from serin.admission.review import Review, answer
 from serin.admission.verdict import Result, Verdict, unchecked
 from serin.objects.views import View
@@ -70,6 +71,9 @@ class AdmissionServer:
         self._clock = clock
         self._results: Counter[str] = Counter()
         self._seconds = 0.0
+        self._judging = 0.0
+        """Of the verdict reached last."""
+        self._last = LastReview()
         self._room = Room()
         self._turn = asyncio.Lock()
         self.port = 0
@@ -104,6 +108,7 @@ class AdmissionServer:
             Figure("admission_review_seconds_total", "counter", spent, self._seconds),
             Figure("admission_listening", "gauge", "1 when the webhook's port is open.", float(self.port != 0)),
             Figure("admission_certificate_expiry_timestamp_seconds", "gauge", expires, self._certificate.not_after),
+            *self._last.figures(),
         ]
 
     @contextlib.asynccontextmanager
@@ -144,6 +149,7 @@ class AdmissionServer:
         try:
             async with self._room.taken(size_of(request)):
                 review = await read(request)
+                arrived = self._clock()
                 verdict = await self._verdict(review)
         except RefusedError as refused:
             self._results[REFUSED] += 1
@@ -152,7 +158,11 @@ class AdmissionServer:
             response.force_close()
             return response
         self._results[verdict.result] += 1
-        self._seconds += self._clock() - started
+        ended = self._clock()
+        self._seconds += ended - started
+        if verdict.judged:
+            size = request.content_length or 0
+            self._last = LastReview(verdict.judged, self._judging, ended - arrived, ended - started, size)
         return web.Response(body=answer(review, verdict), content_type="application/json")
 
     async def _verdict(self, review: Review) -> Verdict:
@@ -174,7 +184,7 @@ class AdmissionServer:
         try:
             return self._judge.verdict(review, secrets)
         finally:
-            spent = time.perf_counter() - started
+            self._judging = spent = time.perf_counter() - started
             asyncio.get_running_loop().call_later(spent, self._turn.release)
 
     async def _fetch(self, refs: frozenset[Ref]) -> dict[Ref, View | None]:

@@ -1,7 +1,7 @@
 """What is answered: allowed or not, and what the user is told. Held within what the API server passes on."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 LONGEST_WARNING = 256
@@ -32,6 +32,8 @@ class Verdict:
     message: str = ""
     codes: tuple[str, ...] = ()
     checked: bool = True
+    judged: int = field(default=0, compare=False)
+    """Ingresses of the plan that the object was judged in; 0: it was in none."""
 
     @property
     def allowed(self) -> bool:

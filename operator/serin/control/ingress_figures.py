@@ -16,6 +16,15 @@ from serin.telemetry.figure import Figure
 from serin.telemetry.told import Told
 
 PREFIX = "nginx_ingress_controller_"
+ADMISSION = {
+    "admission_tested_ingresses": ("admission_last_ingresses", "Ingresses of the plan of the last review"),
+    "admission_render_ingresses": ("admission_last_ingresses", "The same: a plan is made of all of them"),
+    "admission_tested_duration": ("admission_last_testing_seconds", "Seconds for the last review, Secrets fetched"),
+    "admission_render_duration": ("admission_last_judging_seconds", "Seconds for the plan of the last review"),
+    "admission_roundtrip_duration": ("admission_last_review_seconds", "Seconds from the last review to its answer"),
+    "admission_config_size": ("admission_last_review_bytes", "Bytes of the last review: no text is made of a plan"),
+}
+"""Gauges of ingress-nginx's: what the admission server calls them."""
 AT_ONCE = 200
 """Certificates read at one time."""
 
@@ -46,10 +55,14 @@ class IngressFigures:
             *_family("check_success", "counter", "Compiles that succeeded", [({**self.told.labels}, checks[0])]),
             *_family("check_errors", "counter", "Compiles that failed", [({**self.told.labels}, checks[1])]),
         ]
-        leader = next((figure.value for figure in others if figure.name == "leader"), None)
+        values = {figure.name: figure.value for figure in others if not figure.labels}
+        leader = values.get("leader")
         if leader is not None:
             samples = [({**self.told.labels, "name": self.election}, leader)]
             lines += _family("leader_election_status", "gauge", "1 while this replica is the one that writes", samples)
+        for name, (own, about) in ADMISSION.items():
+            if own in values:
+                lines += _family(name, "gauge", about, [(self.told.labels, values[own])])
         if plan is not None:
             lines += self._of_plan(plan, snapshot)
         return "".join(line + "\n" for line in lines)

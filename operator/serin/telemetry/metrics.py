@@ -28,7 +28,9 @@ CONTROLLER_NAMES = tuple(
     f"nginx_ingress_controller_{name}"
     for name in (
         *("ssl_expire_time_seconds", "ssl_certificate_info", "leader_election_status", "orphan_ingress"),
-        *("check_success", "check_errors", "admission_tested_ingresses", "admission_roundtrip_duration"),
+        *("check_success", "check_errors", "admission_tested_ingresses", "admission_tested_duration"),
+        *("admission_render_ingresses", "admission_render_duration", "admission_roundtrip_duration"),
+        "admission_config_size",
     )
 )
 """What the controller tells under ingress-nginx's names."""

@@ -156,6 +156,25 @@ async def test_a_review_is_answered(tmp_path: Path) -> None:
         assert seconds[0] > 0
 
 
+async def test_what_the_last_review_cost_is_told(tmp_path: Path) -> None:
+    world = World(ingress("first", created="2026-01-01T00:00:00Z"))
+    async with running(tmp_path, world.judge) as webhook:
+
+        def last() -> dict[str, float]:
+            return {f.name: f.value for f in webhook.admission.figures() if f.name.startswith("admission_last_")}
+
+        assert set(last().values()) == {0}
+        body = body_of(ingress("third", host="third.example"))
+        await webhook.judged(body)
+        found = last()
+        assert found["admission_last_ingresses"] == 2
+        assert found["admission_last_review_bytes"] == len(body)
+        assert found["admission_last_judging_seconds"] > 0
+        assert 0 < found["admission_last_testing_seconds"] <= found["admission_last_review_seconds"]
+        await webhook.judged(body_of(None, operation="DELETE"))
+        assert last() == found, "what is not judged in a plan costs nothing"
+
+
 async def test_both_paths_take_reviews(tmp_path: Path) -> None:
     async with running(tmp_path, StandIn()) as webhook:
         for path in sorted(intake.PATHS):

@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from serin.admission.last_review import LastReview
 from serin.control.ingress_figures import AT_ONCE, IngressFigures, orphans, read_certificate
 from serin.objects.store import Snapshot
 from serin.refs import Ref
@@ -25,6 +26,7 @@ from serin.routing.plan import (
     VersionRoute,
 )
 from serin.telemetry.figure import Figure
+from serin.telemetry.metrics import controller_lines
 from serin.telemetry.told import Told
 
 ENDS = dt.datetime(2030, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -86,6 +88,20 @@ def test_an_ingress_without_endpoints() -> None:
     assert list(orphans(empty, Snapshot(1))) == [("prod", "shop", "no-service")]
     assert 'orphan_ingress{controller_class="k"' in text(empty)
     assert "orphan_ingress{" not in text(plan())
+
+
+def test_what_the_last_review_cost() -> None:
+    found = text(None, *LastReview(12, 0.25, 0.5, 0.75, 4096).figures())
+    labels = 'controller_class="k",controller_namespace="ns",controller_pod="pod"'
+    wanted = {"tested_ingresses": 12, "render_ingresses": 12, "tested_duration": 0.5, "render_duration": 0.25}
+    for name, value in {**wanted, "roundtrip_duration": 0.75, "config_size": 4096}.items():
+        assert f"# TYPE nginx_ingress_controller_admission_{name} gauge\n" in found
+        assert f"nginx_ingress_controller_admission_{name}{{{labels}}} {value}\n" in found
+    assert set(found.splitlines()) <= {*controller_lines(found).splitlines()}, "the data plane shows all of it"
+
+
+def test_without_a_webhook_there_are_no_figures_of_it() -> None:
+    assert "admission" not in text(plan())
 
 
 def test_leadership_and_checks() -> None:
