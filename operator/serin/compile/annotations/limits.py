@@ -51,7 +51,14 @@ SPARED = Annotation(
     "Clients of these networks have no limits. A list that cannot be read spares nobody.",
     fate=Fate.ABSENT,
 )
-RATE = Annotation("limit-rate", KILOBYTES, 0, _R, _L, "Kilobytes a second of one answer.")
+RATE = Annotation(
+    "limit-rate",
+    KILOBYTES,
+    0,
+    _R,
+    _L,
+    "Kilobytes a second of one answer. With the nginx plane it needs `proxy-buffering: on`, as with ingress-nginx.",
+)
 RATE_AFTER = Annotation("limit-rate-after", KILOBYTES, 0, _R, _L, "Kilobytes of an answer before `limit-rate` counts.")
 
 FAMILY: tuple[Annotation[Any], ...] = (RPS, RPM, CONNECTIONS, BURST, SPARED, RATE, RATE_AFTER)
