@@ -356,15 +356,19 @@ static const char *earlier(const srn_worker *w, const void *request, const char 
 /* The last of nginx's seconds with three decimals in a list by attempt, as µs; SRN_NO_RESPONSE: it ends with none. */
 static uint64_t last_time(const char *text, size_t len) {
     uint64_t ms = 0, unit = 1;
-    size_t at = text == NULL ? 0 : len;
-    if (at < 5 || text[at - 4] != '.')
+    size_t digits = 0;
+    if (text == NULL || len < 5 || text[len - 4] != '.')
         return SRN_NO_RESPONSE;
-    for (; at > 0 && unit < 1000000000u && (text[at - 1] == '.' || (text[at - 1] >= '0' && text[at - 1] <= '9')); at--)
-        if (text[at - 1] != '.') {
-            ms += (uint64_t)(text[at - 1] - '0') * unit;
-            unit *= 10;
-        }
-    return ms * 1000;
+    for (size_t at = len; at > 0 && unit < 1000000000u; at--) {
+        if (at == len - 3)
+            continue; /* the point */
+        if (text[at - 1] < '0' || text[at - 1] > '9')
+            break;
+        ms += (uint64_t)(text[at - 1] - '0') * unit;
+        unit *= 10;
+        digits++;
+    }
+    return digits < 4 ? SRN_NO_RESPONSE : ms * 1000;
 }
 
 /* Of the upstream asked at present, or of the one before. */
