@@ -40,6 +40,28 @@ def siblings(plan: Plan) -> Iterator[Note]:
             yield from _leaks(routes)
 
 
+def mixed(plan: Plan) -> Iterator[Note]:
+    """Endpoints that some routes speak to in TLS and others plainly: connections are kept for each by itself."""
+    plain: dict[tuple[str, str], tuple[Host, Route]] = {}
+    over_tls: set[tuple[str, str]] = set()
+    for host in plan.hosts.values():
+        for route in host.routes:
+            if route.versions:
+                spec = plan.pools[route.versions[0].pool].spec
+                key = (spec.namespace, spec.service)
+                if route.policy.upstream.tls:
+                    over_tls.add(key)
+                else:
+                    plain.setdefault(key, (host, route))
+    for key in over_tls & plain.keys():
+        host, route = plain[key]
+        if route.source is not None:
+            text = f"Service {'/'.join(key)} is spoken to in TLS by other routes, and plainly by this one"
+            there = "it may be sent over a kept TLS connection of the others"
+            request = f"GET {url(host.name, _literal(route.rule.path))}"
+            yield note(route.source, "endpoint-tls-mixed", text, request, f"{key[1]}, always without TLS", there)
+
+
 def _leaks(routes: Sequence[tuple[Host, Route]]) -> Iterator[Note]:
     for _, route in routes:
         for version in route.versions[1:] if route.canary_route is None else ():
@@ -163,7 +185,7 @@ def _guarded(host: Host) -> Iterator[Note]:
         text = f"paths are decoded and `..` resolved before a rule is chosen: {_GUARDED_BY} of {route.rule.path} holds"
         target = free.rule.path.rstrip("/") + "/%2e%2e" * max(free.rule.path.strip("/").count("/") + 1, 1)
         target = target if free.rule.path != "/" else "/x/%2e%2e"
-        here = f"the guard of {route.rule.path}; who passes it reaches {_taken(route)}, which gets the target as sent"
+        here = f"{_taken(route)} behind the guard of {route.rule.path}; it gets the target as sent"
         yield note(route.source, "path-normalised", text, f"GET {url(host.name, target + route.rule.path)}", here)
 
 

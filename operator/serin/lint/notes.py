@@ -29,6 +29,7 @@ def notes_of(compiled: Compiled) -> tuple[Note, ...]:
         found.update(note_hosts.notes(at.host, at.readings, compiled.plan, compiled.memo.snapshot))
         found.update(note_routes.notes(at.host, at.readings))
     found.update(note_routes.siblings(compiled.plan))
+    found.update(note_routes.mixed(compiled.plan))
     return tuple(sorted(found, key=lambda note: (note.problem, note.request)))
 
 

@@ -137,6 +137,15 @@ CODES = (
         there="the canary is attached to main's Service: the other path is shared out as well",
     ),
     Code(
+        "endpoint-tls-mixed",
+        "endpoints in TLS and without",
+        "Some routes speak to a Service in TLS, others plainly. Connections are kept for each of the two by itself.",
+        "Look which of the two the endpoints speak, and give all routes the same `backend-protocol`.",
+        join(ingress(path="/plain", name="plain"), ingress("backend-protocol: HTTPS", path="/tls")),
+        "GET http://shop.example.com/plain",
+        there="kept connections are told apart by address alone: a plain request may go over another's TLS connection",
+    ),
+    Code(
         "several-canaries",
         "several canaries of one path",
         "All canaries of a path count, oldest first: headers of all, cookies of all, then each has its share.",
