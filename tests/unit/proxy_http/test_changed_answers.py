@@ -17,7 +17,7 @@ from serin.dataplane.proxy.changes import Changes
 from serin.dataplane.proxy.compression import ReadyCompression
 from serin.dataplane.proxy.connection_settings import UpstreamSettings
 from serin.dataplane.proxy.error_pages import ReadyErrors
-from serin.dataplane.proxy.mirroring import MOST_BODY, Mirrors, ReadyMirror
+from serin.dataplane.proxy.mirroring import MOST_BODIES, MOST_BODY, Mirrors, ReadyMirror
 from serin.dataplane.proxy.subrequest import ReadyBeside, Subrequests
 from serin.refs import Ref, Source
 from serin.routing.answers import Bandwidth, ErrorPages, Swap
@@ -463,6 +463,30 @@ async def test_a_mirror_that_fails_or_sleeps_is_not_noticed(rig: Rig) -> None:
     await beyond.endpoint.stop()
     beyond.split.port = 0
     assert (await rig.ask(GET)).body == b"ok"
+
+
+async def test_bodies_that_are_still_coming_in_have_their_room_too(rig: Rig) -> None:
+    """Else each of a worker's connections could hold a megabyte, as slowly as it likes."""
+    beyond = await mirroring(rig)
+    mirrors = rig.forward_options["changes"].mirror.mirrors
+
+    async def reading(visit: Visit) -> None:
+        await visit.request()
+        await visit.read(6)
+        await visit.send(ANSWER)
+
+    rig.endpoint.script = reading
+    half = f"POST / HTTP/1.1\r\n{HOST}Content-Length: 6\r\n\r\nabc"
+    left, stays = await rig.call(half), await rig.call(half)
+    await until(lambda: mirrors.held == 6, "both are counted")
+    left.cut()
+    await until(lambda: mirrors.held == 3, "who left is not")
+    assert mirrors.hold(MOST_BODIES - 3)
+    await stays.send("def")
+    assert (await stays.answer()).body == b"ok"
+    assert mirrors.held == MOST_BODIES - 3
+    assert beyond.endpoint.requests == []
+    await beyond.endpoint.stop()
 
 
 async def test_a_body_too_long_is_not_copied(rig: Rig) -> None:

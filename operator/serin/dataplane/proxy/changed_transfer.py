@@ -72,18 +72,27 @@ class ChangedTransfer(Transfer):
         mirror = self._changes.mirror
         if self._copy is None or mirror is None or not mirror.body:
             return
-        self._copy_size += len(part)
-        if self._copy_size > MOST_BODY:
-            self._copy = None
-        else:
+        size = self._copy_size + len(part)
+        if size <= MOST_BODY and mirror.mirrors.hold(len(part)):
+            self._copy_size = size
             self._copy.append(part)
+        else:
+            self._drop_copy()
+
+    def _drop_copy(self) -> None:
+        """None is sent from here, any more."""
+        mirror = self._changes.mirror
+        if mirror is not None and self._copy_size:
+            mirror.mirrors.release(self._copy_size)
+        self._copy, self._copy_size = None, 0
 
     def _mirror(self) -> None:
         """Send the copy once it is whole."""
         mirror = self._changes.mirror
         if self._copy is None or mirror is None or (mirror.body and not self.body_done):
             return
-        body, self._copy = b"".join(self._copy), None
+        body = b"".join(self._copy)
+        self._drop_copy()
         mirror.send(self._head, self._down.client, body)
 
     def _send(self, upstream: Upstream, now: float) -> None:
@@ -166,7 +175,8 @@ class ChangedTransfer(Transfer):
         self.forward, self.settings = page, page.upstream
         self.judged = self.settings.retry_statuses
         self._paged = self._replayable = self.body_done = True
-        self._body, self._body_size, self._copy = [], 0, None
+        self._body, self._body_size = [], 0
+        self._drop_copy()
         self._attempt_started = now
         self.connect_time = 0.0
         self.header_time = -1.0
@@ -255,6 +265,7 @@ class ChangedTransfer(Transfer):
     def _settle(self, status: int, now: float, *, failed: bool) -> None:
         if self._pacer is not None:
             self._pacer.stop()
+        self._drop_copy()
         super()._settle(status, now, failed=failed)
 
 

@@ -20,7 +20,7 @@ MOST_AT_ONCE = 256
 MOST_BODY = 1 << 20
 """Bytes of a body that are copied; a request with a longer one is not mirrored."""
 MOST_BODIES = 32 << 20
-"""Bytes of all bodies on their way."""
+"""Bytes of all bodies on their way, and of those that clients are still sending."""
 _NOT_COPIED = HOP_BY_HOP | {b"content-length"}
 
 
@@ -33,6 +33,22 @@ class Mirrors:
         self.asks = asks
         self._tasks: set[asyncio.Task[None]] = set()
         self._bodies = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of all bodies."""
+        return self._bodies
+
+    def hold(self, size: int) -> bool:
+        """Keep room for so many bytes of a body that is still coming in; False: there is none."""
+        if self._bodies + size > MOST_BODIES:
+            return False
+        self._bodies += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Of what was held."""
+        self._bodies -= size
 
     def send(
         self, to: ReadyBeside, method: str, target: bytes, host: bytes, headers: bytes, body: bytes
@@ -60,11 +76,11 @@ class Mirrors:
 class ReadyMirror:
     """Of one route."""
 
-    __slots__ = ("_host", "_mirrors", "_target", "_to", "body")
+    __slots__ = ("_host", "_target", "_to", "body", "mirrors")
 
     def __init__(self, mirror: Mirror, to: ReadyBeside, mirrors: Mirrors, constants: Mapping[str, bytes]) -> None:
         self._to = to
-        self._mirrors = mirrors
+        self.mirrors = mirrors
         self._target = compile_parts(split_variables(mirror.target), constants)
         self._host = compile_parts(split_variables(mirror.host), constants)
         self.body = mirror.body
@@ -80,4 +96,4 @@ class ReadyMirror:
             b"%b: %b\r\n" % pair for pair, name in zip(head.headers, head.lower, strict=True) if name not in _NOT_COPIED
         ]
         host = one_line(self._host(head, client, path))
-        self._mirrors.send(self._to, head.method, one_line(target), host, b"".join(lines), body)
+        self.mirrors.send(self._to, head.method, one_line(target), host, b"".join(lines), body)
