@@ -75,6 +75,54 @@ def test_requests_are_counted_exactly_under_their_names(world: World) -> None:
     assert "nobody.example" not in page(serving)
 
 
+def sums(serving: Serving, name: str, **wanted: str) -> float:
+    """PromQL's sum of the samples whose labels are these."""
+    found = 0.0
+    for labels, value in re.findall(rf"^nginx_ingress_controller_{name}\{{(.*)\}} (.*)$", page(serving), re.MULTILINE):
+        of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        if wanted.items() <= of.items():
+            found += float(value)
+    return found
+
+
+def test_times_and_sizes_are_in_histograms(world: World) -> None:
+    put(world.folder / "timed.yaml", ingress("timed", "timed.example", "main"))
+    serving = world.serve()
+    for _ in range(6):
+        assert send(serving, host="timed.example") == 200
+    of = {"ingress": "timed"}
+    counts = [f"{time}_duration_seconds_count" for time in ("request", "response", "header", "connect")]
+    counts += [f"{size}_count" for size in ("request_size", "response_size", "bytes_sent")]
+    until(lambda: [sums(serving, name, **of) for name in counts] == [6] * len(counts), "the counts")
+    assert sums(serving, "response_duration_seconds_count", method="GET", status="200", **of) == 6
+    assert sums(serving, "response_size_count", method="GET", **of) == 6
+    assert sums(serving, "request_size_bucket", le="10", **of) == 0
+    assert sums(serving, "request_size_bucket", le="10000", **of) == 6
+    assert 6 * 10 < sums(serving, "request_size_sum", **of) < 6 * 10_000
+    assert 0 < sums(serving, "response_size_sum", **of) == sums(serving, "bytes_sent_sum", **of)
+    rounding = 6 * 0.001
+    times = [sums(serving, f"{time}_duration_seconds_sum", **of) for time in ("connect", "header", "response")]
+    assert times[0] <= times[1] + rounding
+    assert times[1] <= times[2] + rounding
+    assert times[2] <= sums(serving, "request_duration_seconds_sum", **of) + rounding
+    until(lambda: sums(serving, "nginx_process_connections_total", state="accepted") >= 1, "a connection")
+    until(lambda: sums(serving, "nginx_process_connections_total", state="handled") >= 1, "a connection")
+
+
+def test_where_nobody_answered_there_are_no_times_of_an_endpoint(world: World) -> None:
+    put(world.folder / "empty.yaml", ingress("empty", EMPTY, "nobody"), service("nobody"))
+    serving = world.serve()
+    assert send(serving, host=EMPTY) == 503
+    until(lambda: sums(serving, "request_duration_seconds_count", ingress="empty") == 1, "the count")
+    assert [
+        sums(serving, f"{t}_duration_seconds_count", ingress="empty") for t in ("response", "header", "connect")
+    ] == [
+        0,
+        0,
+        0,
+    ]
+
+
 def test_series_of_an_ingress_that_is_gone_go(world: World) -> None:
     put(world.folder / "more.yaml", ingress("more", "more.example", "main"))
     serving = world.serve()
