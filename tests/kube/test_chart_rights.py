@@ -46,7 +46,13 @@ CASES = {
         {
             "controller.scope.enabled": True,
             "controller.scope.namespace": "{shop}",
-            "controller.extraArgs": {"default-ssl-certificate": "{other}/certificate"},
+            "controller.extraArgs": {
+                "default-ssl-certificate": "{other}/certificate",
+                "udp-services-configmap": "{other}/udp",
+            },
+            "controller.addHeaders": {"X-Served-By": "edge"},
+            "controller.config": {"proxy-set-headers": "{other}/lines"},
+            "tcp": {"5432": "{shop}/web:80"},
         }
     ),
     "nothing cluster-wide": Case(

@@ -128,7 +128,7 @@
 {{- range $key, $name := include "serin.headerMaps" . | fromYaml -}}
 {{- $found = append $found (list $own (list (printf "header lines for all hosts (%s)" $key) "configmaps" $name "get, list, watch")) -}}
 {{- end -}}
-{{- $found = append $found (list $own (list "what is wrong with the options is told where kubectl describe shows it" "events" "" "create, patch, list")) -}}
+{{- $found = append $found (list $own (list "what is wrong with the options is told where `kubectl describe` shows it; patch counts repetitions, and list finds what the leader before has told" "events" "" "create, patch, list")) -}}
 {{- end -}}
 {{- $named := pick .Values.controller.config "add-headers" "proxy-set-headers" -}}
 {{- $named = merge $named (pick (default dict .Values.controller.extraArgs) "tcp-services-configmap" "udp-services-configmap") -}}
