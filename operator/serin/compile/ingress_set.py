@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from serin.compile.classes import Classes, is_anothers, is_ours
 from serin.compile.draft import Draft, Uses
 from serin.compile.findings import Findings
-from serin.compile.ingresses import IngressReading, NameClaim, failed_ingress, read_ingress
+from serin.compile.ingresses import IngressReading, NameClaim, Usual, failed_ingress, read_ingress
 from serin.compile.memo import Memo, Problems
 from serin.compile.options import Key, Options
 from serin.compile.settings import Settings
@@ -25,6 +25,7 @@ class IngressSet:
     def __init__(self, memo: Memo, options: Options, settings: Settings, classes: Classes, problems: Problems) -> None:
         self._options = options
         self._settings = settings
+        self._usual = Usual()
         self.classes = classes
         self._before = memo.snapshot.ingresses
         self._problems = problems
@@ -113,7 +114,7 @@ class IngressSet:
 
     def _read(self, view: Ingress) -> IngressReading:
         try:
-            return read_ingress(view, self._options, self._settings)
+            return read_ingress(view, self._options, self._settings, self._usual)
         except Exception as e:  # our own fault, and this Ingress's alone
             return failed_ingress(view, self._options, shorten(f"{type(e).__name__}: {e}"))
 

@@ -143,11 +143,25 @@ def age_of(ingress: Ingress) -> Age:
     return (ingress.meta.created, ingress.meta.order, (*backwards, 1))
 
 
-def read_ingress(ingress: Ingress, options: Options, settings: Settings) -> IngressReading:
+@dataclass(slots=True)
+class Usual:
+    """What Ingresses without annotations ask for under the same options and settings: read once, as most have none."""
+
+    reading: IngressReading | None = None
+
+
+def read_ingress(ingress: Ingress, options: Options, settings: Settings, usual: Usual | None = None) -> IngressReading:
+    """`usual` belongs to these options and settings."""
     findings = Findings()
     if _says_canary(ingress, options):
         return _canary(ingress, read_annotations(ingress.meta, options, findings, _ON_CANARY), settings, findings)
     reading = read_annotations(ingress.meta, options, findings)
+    if usual is not None and not reading.values.found and not findings.problems and reading == Reading(reading.values):
+        if usual.reading is None:
+            usual.reading = _ordinary(ingress, reading, options, settings, findings)
+        if not usual.reading.problems:
+            age, paths = age_of(ingress), _paths(ingress)
+            return replace(usual.reading, ingress=ingress, age=age, values=reading.values, paths=paths)
     canary.canary_rules(reading.values, findings)
     return _ordinary(ingress, reading, options, settings, findings)
 
