@@ -30,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         Host("usual.example", (one(1, "/", Policy()),)),
         Host("own.example", (one(2, "/", Policy()),), ciphers=f"{OTHER}:{RSA_OTHER}", prefer_server_ciphers=False),
     ]
-    with serving(tmp_path_factory.mktemp("tls"), hosts, Globals(tls=tls)) as found:
+    with serving(tmp_path_factory.mktemp("tls"), hosts, Globals(tls=tls, reject_handshake=True)) as found:
         yield found
 
 
@@ -67,3 +67,9 @@ def test_other_versions_are_refused(running: Running) -> None:
     raw = socket.create_connection(("127.0.0.1", running.tls), 10)
     with pytest.raises(ssl.SSLError), context.wrap_socket(raw, server_hostname="usual.example"):
         pass
+
+
+def test_a_name_that_no_host_has_is_refused(running: Running) -> None:
+    for name in ("nobody.example", "more.usual.example"):
+        with pytest.raises(ssl.SSLError):
+            negotiated(running, name)
