@@ -46,7 +46,8 @@ class _Lines(socketserver.StreamRequestHandler):
 class _Datagrams(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         data, sock = self.request
-        sock.sendto(self.server.name + b":" + data, self.client_address)  # type: ignore[attr-defined]
+        for _ in range(self.server.answers):  # type: ignore[attr-defined]
+            sock.sendto(self.server.name + b":" + data, self.client_address)  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
@@ -65,10 +66,11 @@ def tcp_backend(name: str, certified: str = "") -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def udp_backend(name: str) -> Iterator[int]:
+def udp_backend(name: str, answers: int = 1) -> Iterator[int]:
+    """Its port on 127.0.0.1; `answers` to each datagram."""
     server = socketserver.ThreadingUDPServer(("127.0.0.1", 0), _Datagrams)
     server.daemon_threads = True
-    server.name = name.encode()  # type: ignore[attr-defined]
+    server.name, server.answers = name.encode(), answers  # type: ignore[attr-defined]
     with _running(server):
         yield server.server_address[1]
 

@@ -84,6 +84,20 @@ RULES = (
     ),
     Rule(kinds.CONFIG_MAP, READ_BY_NAME, Where.NAMED, "the options in --configmap have no effect", flag="--configmap"),
     Rule(
+        kinds.CONFIG_MAP,
+        READ_BY_NAME,
+        Where.NAMED,
+        "no port of TCP is passed on",
+        flag="--tcp-services-configmap",
+    ),
+    Rule(
+        kinds.CONFIG_MAP,
+        READ_BY_NAME,
+        Where.NAMED,
+        "no port of UDP is passed on",
+        flag="--udp-services-configmap",
+    ),
+    Rule(
         kinds.SECRET,
         READ_BY_NAME,
         Where.NAMED,
@@ -170,6 +184,8 @@ class Uses:
     publish_service: Ref | None = None
     publish_status_address: bool = False
     configmap: Ref | None = None
+    tcp_services: Ref | None = None
+    udp_services: Ref | None = None
     default_ssl_certificate: Ref | None = None
     in_pod: bool = False
 
@@ -269,6 +285,8 @@ def _applies(rule: Rule, uses: Uses) -> bool:
         "": True,
         "--watch-namespace-selector": bool(uses.scope.selector),
         "--configmap": uses.configmap is not None,
+        "--tcp-services-configmap": uses.tcp_services is not None,
+        "--udp-services-configmap": uses.udp_services is not None,
         "--default-ssl-certificate": uses.default_ssl_certificate is not None,
         "--election-id": bool(uses.election_id),
         "--update-status": uses.update_status,
@@ -293,6 +311,8 @@ def _placed(rule: Rule, uses: Uses) -> list[Need]:
         return _of_lease(rule, uses) if rule.kind is kinds.LEASE else [Need(rule, uses.own_namespace)]
     named = {
         "--configmap": uses.configmap,
+        "--tcp-services-configmap": uses.tcp_services,
+        "--udp-services-configmap": uses.udp_services,
         "--default-ssl-certificate": uses.default_ssl_certificate,
         "--publish-service": uses.publish_service,
     }[rule.flag]

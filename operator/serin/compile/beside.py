@@ -39,14 +39,16 @@ class Besides:
         upstream: Upstream = _PLAIN,
         *,
         protocol: str = "",
+        whole: bool = False,
     ) -> Beside:
         """A Service's endpoints; FIRST_PORT for its first port. `source`: the field that names it.
 
-        `protocol`: TCP or UDP where only ports of that one count.
+        `protocol`: TCP or UDP where only ports of that one count. `whole`: the Service's own address instead of them
+        (service-upstream).
         """
         shown = "" if port == FIRST_PORT else str(port)
         name = "-".join(part for part in (namespace, service, shown) if part)
-        spec = make_spec(namespace, service, port, _ROUND_ROBIN, protocol)
+        spec = make_spec(namespace, service, port, Balancing(cluster_ip=True) if whole else _ROUND_ROBIN, protocol)
         return self._add(spec, name, source, upstream, service, shown)
 
     def outside(self, host: str, port: int, source: Source, upstream: Upstream = _PLAIN) -> Beside:

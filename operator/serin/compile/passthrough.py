@@ -12,6 +12,7 @@ from serin.compile.findings import Findings
 from serin.compile.ingresses import IngressReading
 from serin.compile.options import Options
 from serin.compile.rules import PathKey, Rule
+from serin.refs import Source
 from serin.routing.beside import Beside
 from serin.routing.plan import Policy, Route
 
@@ -49,7 +50,24 @@ def choose_passthrough(
         findings.error(source, "passthrough-without-root", text)
         return None
     backend = rule.path.backend
-    return besides.service(rule.reading.ref.namespace, backend.service, backend.port, rule.path.source, protocol="TCP")
+    _warn_others(name, ordinary, findings)
+    return besides.service(
+        rule.reading.ref.namespace,
+        backend.service,
+        backend.port,
+        rule.path.source,
+        protocol="TCP",
+        whole=rule.reading.balancing.cluster_ip,
+    )
+
+
+def _warn_others(name: str, ordinary: Sequence[IngressReading], findings: Findings) -> None:
+    """Ingresses of the host that did not ask for it, and whose rules no connection over TLS meets."""
+    text = f"TLS connections for host {name} are passed on unread, as {ordinary[0].ref} asks for, which is older: "
+    text += "the rules of this Ingress hold for plain requests alone"
+    for reading in ordinary[1:]:
+        if not reading.values.get(SSL_PASSTHROUGH):
+            findings.warning(Source(reading.ref), "passthrough-skips-rules", text)
 
 
 def warn_of_rules(reading: IngressReading, routes: Iterable[Route], findings: Findings, *, client_auth: bool) -> None:

@@ -23,6 +23,8 @@ FIRST_PORT = 0
 
 _DEFAULTS = Options()
 _NOBODY = "its requests get 503 where no other version can answer"
+_CLOSED = {"TCP": "its connections are closed", "UDP": "its datagrams are dropped"}
+"""What happens at ports that are passed on unread."""
 
 
 def make_spec(namespace: str, service: str, port: int | str, balancing: Balancing, protocol: str = "") -> PoolSpec:
@@ -32,6 +34,11 @@ def make_spec(namespace: str, service: str, port: int | str, balancing: Balancin
     told = ((protocol,) if protocol else ()) + (("cluster-ip",) if balancing.cluster_ip else ())
     ident = digest64((namespace, service, kind, str(port), balancing.algorithm.value, str(size), *told))
     return PoolSpec(ident, namespace, service, port, balancing.algorithm, size, protocol, balancing.cluster_ip)
+
+
+def _fate(spec: PoolSpec) -> str:
+    """Of those who come to a pool without endpoints."""
+    return _CLOSED.get(spec.protocol, _NOBODY)
 
 
 def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) -> tuple[Pool, tuple[Problem, ...]]:
@@ -46,7 +53,7 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     ref = Ref("Service", spec.namespace, spec.service)
     service = snapshot.services.get((spec.namespace, spec.service))
     if service is None:
-        findings.error(Source(ref), "service-not-found", f"there is no {ref}; {_NOBODY}")
+        findings.error(Source(ref), "service-not-found", f"there is no {ref}; {_fate(spec)}")
         return Pool(spec, ()), tuple(findings.problems)
     port = find_port(service, spec.port, spec.protocol)
     if service.type == "ExternalName":
@@ -57,14 +64,14 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     if spec.cluster_ip and _is_address(service.cluster_ip):
         refused = refusal(service.cluster_ip, standalone=options.standalone)
         if refused:
-            findings.error(service.meta.at("spec.clusterIP"), "address-refused", f"is {refused}; {_NOBODY}")
+            findings.error(service.meta.at("spec.clusterIP"), "address-refused", f"is {refused}; {_fate(spec)}")
             return Pool(spec, ()), tuple(findings.problems)
         return Pool(spec, (Endpoint(service.cluster_ip, port.port),)), tuple(findings.problems)
     endpoints = tuple(sorted(set(_ready(_slices(snapshot, spec), port)), key=lambda e: (e.address, e.port)))
     if not endpoints:
         others = _other_ports(_slices(snapshot, spec), port)
         named = f" (those that are ready have other ports: {others})" if others else ""
-        text = f"{ref} has no ready endpoint on port {_shown(spec)}{named}; {_NOBODY}"
+        text = f"{ref} has no ready endpoint on port {_shown(spec)}{named}; {_fate(spec)}"
         findings.warning(Source(ref), "no-ready-endpoints", text)
     return Pool(spec, endpoints, client_affinity=service.affinity_timeout), tuple(findings.problems)
 
@@ -75,7 +82,7 @@ def fill_or_close(snapshot: Snapshot, spec: PoolSpec, options: Options) -> tuple
         return fill_pool(snapshot, spec, options)
     except Exception as e:  # our own fault, and this pool's alone
         findings = Findings()
-        text = f"Serin failed on this Service ({shorten(f'{type(e).__name__}: {e}')}); {_NOBODY}"
+        text = f"Serin failed on this Service ({shorten(f'{type(e).__name__}: {e}')}); {_fate(spec)}"
         findings.error(Source(Ref("Service", spec.namespace, spec.service)), "internal-error", text)
         return Pool(spec, ()), tuple(findings.problems)
 
@@ -133,7 +140,7 @@ def _slice_ports(ports: tuple[SlicePort, ...], port: ServicePort) -> list[SliceP
 def _no_port(service: Service, spec: PoolSpec, findings: Findings) -> None:
     listed = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in service.ports) or "none"
     wanted = f"named {shorten(spec.port)!r}" if isinstance(spec.port, str) else _shown(spec)
-    text = f"{service.meta.ref} has no port {wanted}, its ports are: {listed}; {_NOBODY}"
+    text = f"{service.meta.ref} has no port {wanted}, its ports are: {listed}; {_fate(spec)}"
     findings.error(service.meta.at("spec.ports"), "service-port-not-found", text)
 
 
@@ -145,7 +152,7 @@ def _external(spec: PoolSpec, service: Service, port: ServicePort | None, option
     """The name is resolved, and its addresses are checked, by the data plane."""
     refused = _refusal(service.external_name, options)
     if refused:
-        findings.error(service.meta.at("spec.externalName"), "external-name-refused", f"{refused}; {_NOBODY}")
+        findings.error(service.meta.at("spec.externalName"), "external-name-refused", f"{refused}; {_fate(spec)}")
         return Pool(spec, ())
     number = _external_port(service, port, spec.port)
     if number is None:
@@ -163,7 +170,9 @@ def _outside(spec: PoolSpec, options: Options, findings: Findings) -> Pool:
     if not refused and not options.standalone and _is_loopback(host):
         refused = "this pod itself"
     if refused:
-        text = f"{shorten(host)} is {refused}, which nobody may name; it is not asked"
+        text = (
+            f"{shorten(host)} is {refused}, which nobody may name; it is not asked, and what needs its answer gets 500"
+        )
         findings.error(Source(Ref("Address", "", host)), "address-refused", text)
         return Pool(spec, ())
     return Pool(spec, (Endpoint(host, port),)) if literal else Pool(spec, (), host, port)

@@ -13,6 +13,7 @@ from serin.compile import (
     settings_clients,
     settings_endpoints,
     settings_logs,
+    settings_streams,
     settings_tls,
 )
 from serin.compile.annotations import buffering, grammar
@@ -33,6 +34,7 @@ SUBJECTS: Mapping[str, Mapping[str, Key]] = {
     "Endpoints": settings_endpoints.KEYS,
     "Answers": settings_answers.KEYS,
     "Logs": settings_logs.KEYS,
+    "TCP and UDP": settings_streams.KEYS,
 }
 KEYS: Mapping[str, Key] = dict(chain.from_iterable(keys.items() for keys in SUBJECTS.values()))
 

@@ -48,8 +48,10 @@ KEYS: Mapping[str, Key] = {
         "logs",
         "stream_format",
         Grammar(lambda text: log_format(text, of_stream=True), "a log format with `$variables` that exist"),
-        "Lines of TCP and UDP.",
-        planes=NGINX,
+        "The access log's lines of TCP and UDP.",
+    ),
+    "stream-access-log-path": part(
+        "logs", "stream_path", _PATH, "File of the access log of TCP and UDP.", "where requests are logged"
     ),
     "error-log-level": part(
         "logs",

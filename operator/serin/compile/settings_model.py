@@ -14,7 +14,7 @@ from serin.compile.options import Key as ObjectKey
 from serin.refs import Ref, Source
 from serin.routing.answers import Bandwidth, Swap
 from serin.routing.plan import Algorithm, Upstream
-from serin.routing.wide import ClientTls, Compression, Connections, Forwarding, Logs
+from serin.routing.wide import ClientTls, Compression, Connections, Forwarding, Logs, Passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Settings:
     connections: Connections = field(default_factory=Connections)
     compression: Compression = field(default_factory=Compression)
     logs: Logs = field(default_factory=Logs)
+    passing: Passing = field(default_factory=Passing)
     generate_request_id: bool = True
     server_tokens: bool = False
     config_map: Ref | None = None

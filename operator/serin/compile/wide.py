@@ -62,6 +62,7 @@ def _plain(context: HostContext, default: Certificate | None) -> Globals:
         connections=settings.connections,
         compression=_compression(settings.compression),
         logs=settings.logs,
+        passing=settings.passing,
         generate_request_id=settings.generate_request_id,
         server_tokens=settings.server_tokens,
         passthrough=options.ssl_passthrough,

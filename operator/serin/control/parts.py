@@ -133,6 +133,10 @@ class Parts:
         return [figure for part in parts if part is not None for figure in part.figures()]
 
 
+def _config_map(key: tuple[str, str] | None) -> Ref | None:
+    return None if key is None else Ref("ConfigMap", *key)
+
+
 def _uses(settings: ControllerSettings) -> Uses:
     status, options = settings.status, settings.options
     return Uses(
@@ -142,7 +146,9 @@ def _uses(settings: ControllerSettings) -> Uses:
         update_status=status.update,
         publish_service=None if status.service is None else Ref("Service", *status.service),
         publish_status_address=bool(status.addresses),
-        configmap=None if options.configmap is None else Ref("ConfigMap", *options.configmap),
+        configmap=_config_map(options.configmap),
+        tcp_services=_config_map(options.tcp_services),
+        udp_services=_config_map(options.udp_services),
         default_ssl_certificate=None
         if options.default_ssl_certificate is None
         else Ref("Secret", *options.default_ssl_certificate),

@@ -17,7 +17,8 @@ class Forwarding:
     `trust` (use-forwarded-headers): X-Forwarded-* of the client stand, `header` has its address, of which the first one
     that is not in `proxies` counts, from the right; `full` (compute-full-forwarded-for): our own peer is appended.
     `real_ip` (enable-real-ip): the address alone is taken from `header`. `proxy_protocol`: each connection begins with
-    a PROXY line (v1 or v2), which has the address; one without it is closed.
+    a PROXY line (v1 or v2), which has the address; one without it is closed. `line_timeout`: how long a line may take,
+    on ports of TCP as well (proxy-protocol-header-timeout).
     """
 
     trust: bool = False
@@ -26,6 +27,7 @@ class Forwarding:
     proxy_protocol: bool = False
     header: str = "X-Forwarded-For"
     proxies: tuple[str, ...] = ("0.0.0.0/0",)
+    line_timeout: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,24 @@ class Logs:
     skip: tuple[str, ...] = ()
     stream_off: bool = False
     stream_format: str = ""
+    stream_path: str = ""
+    """Of TCP and UDP: `stream_format` empty for ingress-nginx's own, `stream_path` for the file of requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """How all ports of TCP and UDP are passed on (proxy-stream-*).
+
+    `timeout`: without a byte in either direction. `responses` for each datagram end a UDP session; 0: none is waited
+    for. `next_upstream`: another endpoint is tried while none could be connected; `tries` and `tries_timeout` bound
+    that, 0 for no bound.
+    """
+
+    timeout: int = 600
+    responses: int = 1
+    next_upstream: bool = True
+    tries: int = 3
+    tries_timeout: int = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +175,6 @@ class Globals:
     generate_request_id: bool = True
     server_tokens: bool = False
     streams: tuple[Stream, ...] = ()
+    passing: Passing = field(default_factory=Passing)
     passthrough: bool = False
     """--enable-ssl-passthrough: hosts with `passthrough` get TLS connections unread, by their SNI."""

@@ -5,13 +5,16 @@ The line is latin-1 text of the bytes: in JSON nginx passes bytes above 127 on a
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from serin.routing.variables import is_variable_part, split_variables
 from serin.telemetry.access_log import local_time, quote
-from serin.telemetry.log_variables import Logged, Read, Value, reader
+from serin.telemetry.log_variables import Value, reader
 
-Line = Callable[[Logged, int], str]
-"""The line of an exchange that ended at a second since 1970, with its line end."""
+Line = Callable[[Any, int], str]
+"""The line of an exchange (Logged) or of a session of TCP or UDP (StreamLogged) that ended at a second since 1970."""
+Readers = Callable[[str], Callable[[Any], Value]]
+"""How a variable is read, by its name."""
 
 _SHORT = {ord('"'): '\\"', ord("\\"): "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 _JSON = {code: _SHORT.get(code, f"\\u{code:04X}") for code in (*range(32), *_SHORT)}
@@ -23,12 +26,12 @@ _TIMES: dict[str, Callable[[int], str]] = {
 }
 
 
-def compile_format(text: str, *, escape_json: bool = False) -> Line:
+def compile_format(text: str, *, escape_json: bool = False, readers: Readers = reader) -> Line:
     """A function that makes the line. Variables that nobody knows are as those that are not found."""
     escape = _json if escape_json else _default
-    pieces = [_piece(part, escape) for part in split_variables(text)]
+    pieces = [_piece(part, escape, readers) for part in split_variables(text)]
 
-    def line(e: Logged, second: int) -> str:
+    def line(e: Any, second: int) -> str:
         return "".join([piece(e, second) for piece in pieces]) + "\n"
 
     return line
@@ -40,16 +43,16 @@ def iso_with_offset(second: int) -> str:
     return f"{text[:-2]}:{text[-2:]}"
 
 
-def _piece(part: str, escape: Callable[[Value], str]) -> Line:
+def _piece(part: str, escape: Callable[[Value], str], readers: Readers) -> Line:
     if not is_variable_part(part):
         return lambda e, second: part
     stamp = _TIMES.get(part[1:].lower())
     if stamp is not None:
         return lambda e, second: stamp(second)
-    return _value(reader(part[1:]), escape)
+    return _value(readers(part[1:]), escape)
 
 
-def _value(read: Read, escape: Callable[[Value], str]) -> Line:
+def _value(read: Callable[[Any], Value], escape: Callable[[Value], str]) -> Line:
     return lambda e, second: escape(read(e))
 
 

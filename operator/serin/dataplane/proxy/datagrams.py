@@ -10,23 +10,25 @@ import socket
 import time
 
 from serin.dataplane.proxy.proxy_protocol import Address, plain_address
-from serin.dataplane.proxy.relay import BAD_GATEWAY, IDLE_SECONDS, OK, Chosen, Relays
+from serin.dataplane.proxy.relay import BAD_GATEWAY, OK, Chosen, Relays, shown
+from serin.dataplane.proxy.stream_session import EndpointTry, StreamSession
 from serin.routing.beside import Beside
+from serin.routing.stream_log import upstream_name
+from serin.routing.wide import Passing
 
 MOST_SESSIONS = 4096
 """Of one port in one worker; datagrams of further clients are dropped."""
 MOST_EARLY = 64
 """Datagrams that wait for a session's socket."""
-ANSWERS = 1
-"""For each datagram of a client (proxy-stream-responses)."""
 SWEEP_SECONDS = 1.0
 
 
 class DatagramPort(asyncio.DatagramProtocol):
-    """One bound socket. `beside` may be replaced at any time: the next session goes there."""
+    """One bound socket. `beside` may be replaced at any time: the next session goes there. `server`: its address."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, relays: Relays, beside: Beside) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, relays: Relays, beside: Beside, server: Address) -> None:
         self.beside = beside
+        self._server = server
         self._transport: asyncio.DatagramTransport | None = None
         self._closed = False
         self._loop = loop
@@ -48,18 +50,24 @@ class DatagramPort(asyncio.DatagramProtocol):
         if session is None:
             if len(self._sessions) >= MOST_SESSIONS:
                 return
-            choice = self._relays.choose(self.beside, (plain_address(addr[0]), addr[1]))
+            client = (plain_address(addr[0]), addr[1])
+            told = StreamSession("UDP", client, self._server, upstream_name("UDP", self.beside.name))
+            choice = self._relays.choose(self.beside, client)
             if choice is None:
+                told.received = len(data)
+                self._relays.over(told, BAD_GATEWAY)
                 return
-            session = self._sessions[addr] = _Session(self, addr, choice)
+            told.tries.append(EndpointTry(shown(choice)))
+            session = self._sessions[addr] = _Session(self, addr, choice, self._relays.rules, told)
             session.open(self._loop)
         session.send(data)
 
     def error_received(self, exc: Exception) -> None:
         """A client's port is closed: nothing to do."""
 
-    def over(self, client: Address) -> None:
+    def over(self, client: Address, told: StreamSession, status: int) -> None:
         self._sessions.pop(client, None)
+        self._relays.over(told, status)
 
     def close(self) -> None:
         """Take no more, and end all sessions."""
@@ -79,7 +87,11 @@ class DatagramPort(asyncio.DatagramProtocol):
 
 
 class _Session(asyncio.DatagramProtocol):
-    def __init__(self, port: DatagramPort, client: Address, choice: Chosen) -> None:
+    def __init__(
+        self, port: DatagramPort, client: Address, choice: Chosen, rules: Passing, told: StreamSession
+    ) -> None:
+        self._rules = rules
+        self._told = told
         self._port = port
         self._client = client
         self._choice = choice
@@ -89,7 +101,7 @@ class _Session(asyncio.DatagramProtocol):
         self._answered = 0
         self._closed = False
         self._task: asyncio.Task[None] | None = None
-        self.deadline = time.monotonic() + IDLE_SECONDS
+        self.deadline = time.monotonic() + rules.timeout
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         self._task = loop.create_task(self._connect(loop))
@@ -110,22 +122,39 @@ class _Session(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         early, self._early = self._early, []
+        tried = self._told.tries[-1]
+        tried.connected = tried.since()
         for data in early:
-            self._transport.sendto(data)  # type: ignore[union-attr]
+            self._send(transport, data)  # type: ignore[arg-type]
+        self._end_answered()
 
     def send(self, data: bytes) -> None:
         self._asked += 1
-        self.deadline = time.monotonic() + IDLE_SECONDS
+        self._told.received += len(data)
+        self.deadline = time.monotonic() + self._rules.timeout
         if self._transport is not None:
-            self._transport.sendto(data)
+            self._send(self._transport, data)
+            self._end_answered()
         elif len(self._early) < MOST_EARLY:
             self._early.append(data)
 
+    def _send(self, transport: asyncio.DatagramTransport, data: bytes) -> None:
+        self._told.tries[-1].sent += len(data)
+        transport.sendto(data)
+
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        tried = self._told.tries[-1]
+        if not self._answered:
+            tried.first_byte = tried.since()
         self._answered += 1
-        self.deadline = time.monotonic() + IDLE_SECONDS
+        self._told.sent += len(data)
+        tried.received += len(data)
+        self.deadline = time.monotonic() + self._rules.timeout
         self._port.answer(data, self._client)
-        if self._answered >= ANSWERS * self._asked:
+        self._end_answered()
+
+    def _end_answered(self) -> None:
+        if self._answered >= self._rules.responses * self._asked:
             self.close()
 
     def error_received(self, exc: Exception) -> None:
@@ -136,8 +165,8 @@ class _Session(asyncio.DatagramProtocol):
         if self._closed:
             return
         self._closed = True
-        self._port.over(self._client)
         self._choice.done(status, failed=status == BAD_GATEWAY)
+        self._port.over(self._client, self._told, status)
         if self._transport is not None:
             self._transport.close()
         elif self._task is not None:

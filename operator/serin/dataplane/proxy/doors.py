@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
@@ -19,15 +20,14 @@ from serin.dataplane.proxy.downstream import Downstream
 from serin.dataplane.proxy.networks import Networks
 from serin.dataplane.proxy.prelude import peek
 from serin.dataplane.proxy.proxy_protocol import Address, BadLineError, ProxyLine, read_line
-from serin.dataplane.proxy.relay import Relays
+from serin.dataplane.proxy.relay import Relays, local_address
 from serin.dataplane.proxy.server import Server
+from serin.dataplane.proxy.stream_session import StreamSession
 from serin.dataplane.sockets import BACKLOG
 from serin.errors import CorruptFileError
 from serin.routing.beside import Beside
 from serin.routing.plan import Globals
 
-LINE_SECONDS = 5.0
-"""For a PROXY line (proxy-protocol-header-timeout)."""
 HTTPS = 443
 HANDSHAKE_SECONDS = 30.0
 """For a ClientHello, and for the handshake."""
@@ -117,8 +117,9 @@ class Doors:
         assert site is not None
         forwarding = site.globals.forwarding
         client = peer
+        begun = time.monotonic()
         if forwarding.proxy_protocol:
-            line = await take_line(self._loop, sock)
+            line = await take_line(self._loop, sock, forwarding.line_timeout)
             if line is None:
                 sock.close()
                 return
@@ -127,9 +128,12 @@ class Doors:
                 if line.destination is not None and line.destination[1] == HTTPS:
                     port = HTTPS  # TLS was ended in front of us
         if context is not None and site.globals.passthrough:
-            beside = await self._passed(sock, site)
+            name = await peek(self._loop, sock, server_name, most=client_hello.MOST, seconds=HANDSHAKE_SECONDS)
+            beside = _passed(name, site)
             if beside is not None:
-                await self._relays.join(sock, client, beside)
+                session = StreamSession("TCP", client, local_address(sock), beside.name, name, begun=begun)
+                session.told = forwarding.proxy_protocol
+                await self._relays.join(sock, session, beside)
                 return
         await self._loop.connect_accepted_socket(
             self._factory(context is not None, port, client),
@@ -141,19 +145,19 @@ class Doors:
     def _factory(self, tls: bool, port: int, client: Address) -> Callable[[], Downstream]:
         return self._server.protocol_factory(tls=tls, server_port=port, client=client)
 
-    async def _passed(self, sock: socket.socket, site: Listened) -> Beside | None:
-        """Who gets the connection unread; None: its TLS is ended here."""
-        name = await peek(self._loop, sock, server_name, most=client_hello.MOST, seconds=HANDSHAKE_SECONDS)
-        try:
-            return site.passthrough_of(name) if name else None
-        except CorruptFileError:
-            return None  # whose requests are answered with an error then
+
+def _passed(name: str, site: Listened) -> Beside | None:
+    """Who gets connections for a name unread; None: their TLS is ended here."""
+    try:
+        return site.passthrough_of(name) if name else None
+    except CorruptFileError:
+        return None  # whose requests are answered with an error then
 
 
-async def take_line(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> ProxyLine | None:
+async def take_line(loop: asyncio.AbstractEventLoop, sock: socket.socket, seconds: float) -> ProxyLine | None:
     """Takes a PROXY line off a connection. None: there is none, and the connection is to be closed."""
     try:
-        line = await peek(loop, sock, read_line, most=proxy_protocol.MOST, seconds=LINE_SECONDS)
+        line = await peek(loop, sock, read_line, most=proxy_protocol.MOST, seconds=seconds)
     except BadLineError:
         return None
     left = line.length

@@ -11,19 +11,17 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from serin.dataplane.proxy.proxy_protocol import Address, write_line
+from serin.dataplane.proxy.proxy_protocol import Address, plain_address, write_line
+from serin.dataplane.proxy.stream_session import EndpointTry, StreamSession
 from serin.dataplane.proxy.tunnel import Joined
 from serin.native.worker import KEYED
 from serin.routing.beside import Beside
+from serin.routing.wide import Passing
 
 NEVER = float("inf")
-IDLE_SECONDS = 600.0
-"""Without a byte in either direction (proxy-stream-timeout)."""
 CONNECT_SECONDS = 5.0
 MOST_HANDLES = 4096
-TRIES = 3
-"""Endpoints that are tried (proxy-stream-next-upstream-tries)."""
-OK, BAD_GATEWAY = 200, 502
+OK, BAD_REQUEST, BAD_GATEWAY, UNAVAILABLE = 200, 400, 502, 503
 """What nginx says of such a connection in its log."""
 
 
@@ -46,7 +44,8 @@ class Decides(Protocol):
 class Relays:
     """All of a worker's. `split` opens one of the plan's splits; `joined` is swept and drained by the server.
 
-    `most`: one more connection is closed at once, so that descriptors are left for requests.
+    `most`: one more connection is closed at once, so that descriptors are left for requests. `tell` gets each session
+    that is over.
     """
 
     def __init__(
@@ -56,7 +55,11 @@ class Relays:
         hashed: Callable[[bytes], int],
         joined: set[Joined],
         most: int,
+        tell: Callable[[StreamSession], None] = lambda session: None,
     ) -> None:
+        self.rules = Passing()
+        """Of the plan in force."""
+        self.tell = tell
         self._most = most
         self._loop = loop
         self._split = split
@@ -75,24 +78,23 @@ class Relays:
         found = handle.decide(-1, 0, self._hashed(client[0].encode()), KEYED)
         return None if isinstance(found, int) else found
 
-    async def join(self, client: socket.socket, source: Address, beside: Beside, *, encode: bool = False) -> None:
+    async def join(
+        self, client: socket.socket, session: StreamSession, beside: Beside, *, encode: bool = False
+    ) -> None:
         """Connect an endpoint and pass everything on; returns when both are joined, or the client is closed.
 
         `encode`: the endpoint gets a PROXY line first. OSError when the client is gone meanwhile.
         """
-        choice = self.choose(beside, source) if len(self._joined) < self._most else None
-        if choice is None:
+        full = len(self._joined) >= self._most
+        choice = None if full else self.choose(beside, session.client)
+        endpoint = None if choice is None else await self._connected(choice, session)
+        if choice is None or endpoint is None:
             client.close()
+            self.over(session, UNAVAILABLE if full else BAD_GATEWAY)
             return
-        endpoint = await self._connected(choice)
-        if endpoint is None:
-            client.close()
-            return
-        prelude = b""
-        if encode:
-            name = client.getsockname()
-            prelude = write_line(source, (name[0].removeprefix("::ffff:") if "." in name[0] else name[0], name[1]))
-        relay = Relay(choice, self._joined)
+        prelude = write_line(session.client, session.server) if encode else b""
+        session.tries[-1].sent = len(prelude)
+        relay = Relay(choice, self._joined, self, session)
         try:
             await self._loop.connect_accepted_socket(lambda: relay.endpoint, endpoint)
             relay.endpoint.write(prelude)
@@ -103,9 +105,16 @@ class Relays:
             client.close()
             raise
 
-    async def _connected(self, choice: Chosen) -> socket.socket | None:
+    def over(self, session: StreamSession, status: int) -> None:
+        session.ended(status)
+        self.tell(session)
+
+    async def _connected(self, choice: Chosen, session: StreamSession) -> socket.socket | None:
         """A connection to the chosen endpoint or to another one; None when there is none, and the choice is done."""
-        for attempt in range(TRIES):
+        begun = time.monotonic()
+        while True:
+            tried = EndpointTry(shown(choice))
+            session.tries.append(tried)
             family = socket.AF_INET6 if ":" in choice.address else socket.AF_INET
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             try:
@@ -114,35 +123,62 @@ class Relays:
                     await self._loop.sock_connect(sock, (choice.address, choice.port))
             except OSError:
                 sock.close()
-                if attempt + 1 == TRIES or choice.retry() is None:
+                tried.ended = tried.since()
+                if not self._may_retry(len(session.tries), begun) or choice.retry() is None:
                     break
             except BaseException:
                 sock.close()
                 choice.done(0)
                 raise
             else:
+                tried.connected = tried.since()
                 return sock
         choice.done(BAD_GATEWAY, failed=True)
         return None
+
+    def _may_retry(self, tried: int, begun: float) -> bool:
+        rules = self.rules
+        late = rules.tries_timeout and time.monotonic() - begun >= rules.tries_timeout
+        return rules.next_upstream and not late and (not rules.tries or tried < rules.tries)
+
+
+def shown(choice: Chosen) -> str:
+    """An endpoint as logs have it."""
+    return f"[{choice.address}]:{choice.port}" if ":" in choice.address else f"{choice.address}:{choice.port}"
+
+
+def local_address(sock: socket.socket) -> Address:
+    """Where the client came to."""
+    name = sock.getsockname()
+    return plain_address(name[0]), name[1]
 
 
 class Relay:
     """A pair, as the sweep sees it."""
 
-    __slots__ = ("_choice", "_joined", "client", "deadline", "endpoint")
+    __slots__ = ("_choice", "_idle", "_is_over", "_joined", "_relays", "_session", "client", "deadline", "endpoint")
 
-    def __init__(self, choice: Chosen, joined: set[Joined]) -> None:
+    def __init__(self, choice: Chosen, joined: set[Joined], relays: Relays, session: StreamSession) -> None:
         self._choice = choice
         self._joined = joined
+        self._relays = relays
+        self._session = session
+        self._idle = float(relays.rules.timeout)
+        self._is_over = False
         self.client = RelayEnd(self)
         self.endpoint = RelayEnd(self)
         self.client.other, self.endpoint.other = self.endpoint, self.client
-        self.deadline = time.monotonic() + IDLE_SECONDS
+        self.deadline = time.monotonic() + self._idle
         joined.add(self)
 
     def moved(self) -> None:
         """A byte went through."""
-        self.deadline = time.monotonic() + IDLE_SECONDS
+        self.deadline = time.monotonic() + self._idle
+
+    def answered(self) -> None:
+        """The endpoint's first byte is there."""
+        tried = self._session.tries[-1]
+        tried.first_byte = tried.since()
 
     def ended(self) -> None:
         """One side has sent all; the relay is over when both have."""
@@ -156,7 +192,7 @@ class Relay:
         other = end.other
         if other.transport is not None and not other.gone:
             other.transport.close()
-            self.deadline = min(self.deadline, time.monotonic() + IDLE_SECONDS)
+            self.deadline = min(self.deadline, time.monotonic() + self._idle)
         if other.gone or other.transport is None:
             self._over()
 
@@ -173,12 +209,20 @@ class Relay:
     def _over(self) -> None:
         self._joined.discard(self)
         self._choice.done(OK)
+        if self._is_over:
+            return
+        self._is_over = True
+        session = self._session
+        session.received, session.sent = self.client.received, self.endpoint.received
+        session.tries[-1].sent += session.received
+        session.tries[-1].received = session.sent
+        self._relays.over(session, OK)
 
 
 class RelayEnd(asyncio.Protocol):
     """One connection of a pair. The endpoint's comes first: what it says meanwhile waits for the client's."""
 
-    __slots__ = ("_early", "_paused", "ended", "gone", "other", "relay", "transport")
+    __slots__ = ("_early", "_paused", "ended", "gone", "other", "received", "relay", "transport")
 
     other: "RelayEnd"
 
@@ -187,6 +231,7 @@ class RelayEnd(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.ended = False
         self.gone = False
+        self.received = 0
         self._early = b""
         self._paused = False
 
@@ -204,6 +249,9 @@ class RelayEnd(asyncio.Protocol):
             other.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        if not self.received and self is self.relay.endpoint:
+            self.relay.answered()
+        self.received += len(data)
         self.relay.moved()
         self.other.write(data)
         if self.other.transport is None and self.transport is not None:

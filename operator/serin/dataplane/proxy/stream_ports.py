@@ -16,7 +16,9 @@ from serin.dataplane.proxy.accepting import Accepting
 from serin.dataplane.proxy.datagrams import DatagramPort
 from serin.dataplane.proxy.doors import take_line
 from serin.dataplane.proxy.proxy_protocol import Address
-from serin.dataplane.proxy.relay import Relays
+from serin.dataplane.proxy.relay import BAD_REQUEST, OK, Relays, local_address
+from serin.dataplane.proxy.stream_session import StreamSession
+from serin.routing.stream_log import upstream_name
 from serin.routing.wide import Stream
 
 MOST_ARRIVING = 4096
@@ -34,11 +36,13 @@ class StreamPorts:
         self._serving: dict[SocketKey, tuple[socket.socket, Accepting | DatagramPort]] = {}
         self._arriving: set[asyncio.Task[None]] = set()
         self._opening: set[asyncio.Task[None]] = set()
+        self._line_timeout = 0.0
         self._closed = False
         self._received = None if handed < 0 else Received(self._loop, handed, self._match)
 
-    def follow(self, streams: tuple[Stream, ...]) -> None:
-        """Serve these from now on. Connections that are there stay as they are."""
+    def follow(self, streams: tuple[Stream, ...], line_timeout: float) -> None:
+        """Serve these from now on. Connections that are there stay as they are. `line_timeout` of PROXY lines."""
+        self._line_timeout = line_timeout
         self._streams = {(stream.protocol, stream.port): stream for stream in streams}
         for key, (_, port) in self._serving.items():
             stream = self._streams.get(key[:2])
@@ -75,7 +79,7 @@ class StreamPorts:
 
             self._serving[key] = (sock, Accepting(self._loop, own, handle, self._arriving, MOST_ARRIVING))
             return
-        port = DatagramPort(self._loop, self._relays, self._streams[key[:2]].to)
+        port = DatagramPort(self._loop, self._relays, self._streams[key[:2]].to, local_address(sock))
         self._serving[key] = (sock, port)
         own.setblocking(False)
         self._task(self._open(own, port))
@@ -92,15 +96,29 @@ class StreamPorts:
 
     async def _arrived(self, key: SocketKey, sock: socket.socket, peer: Address) -> None:
         stream = self._streams.get(key[:2])
-        client = peer
-        if stream is not None and stream.decode:
-            line = await take_line(self._loop, sock)
-            stream = None if line is None else stream
-            client = line.source or peer if line is not None else peer
         if stream is None:
             sock.close()
             return
-        await self._relays.join(sock, client, stream.to, encode=stream.encode)
+        name = upstream_name(stream.protocol, stream.to.name)
+        session = StreamSession(stream.protocol, peer, local_address(sock), name)
+        if stream.decode and not await self._told(sock, session):
+            sock.close()
+            return
+        await self._relays.join(sock, session, stream.to, encode=stream.encode)
+
+    async def _told(self, sock: socket.socket, session: StreamSession) -> bool:
+        """Whether the connection begins with a PROXY line; its address is the client's."""
+        try:
+            line = await take_line(self._loop, sock, self._line_timeout)
+        except OSError:
+            self._relays.over(session, OK)  # as nginx has it, whose client is gone or late
+            raise
+        if line is None:
+            self._relays.over(session, BAD_REQUEST)
+            return False
+        session.told = line.source is not None
+        session.client = line.source or session.client
+        return True
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -33,6 +33,7 @@ from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.server import Server
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings, read_settings
 from serin.dataplane.proxy.site import LoadedHosts, Site
+from serin.dataplane.proxy.stream_lines import StreamLines
 from serin.dataplane.proxy.stream_ports import StreamPorts
 from serin.dataplane.proxy.subrequest import Subrequests
 from serin.dataplane.proxy.tls import TlsContexts
@@ -77,6 +78,7 @@ class ProxyWorker:
         self._limits = _limits(self._run_dir.path, settings.index)
         self._pages = Pages()
         self._log_lines = LogLines(LogFormat(settings.access_log), settings.access_log_path, self._loop)
+        self._stream_lines = StreamLines(LogFormat(settings.access_log), settings.access_log_path, self._loop)
         self._planned = asyncio.Event()
         self._gate: Gate | None = None
         self._newest = ""
@@ -86,13 +88,14 @@ class ProxyWorker:
         """As they are before the plan has its say."""
         self._doors: Doors | None = None
         self._tls: TlsContexts | None = None
+        self._relays: Relays | None = None
         self._streams: StreamPorts | None = None
         self._followings: set[asyncio.Task[None]] = set()
         self._counts = (0, 0, 0, 0, 0)
 
     async def run(self) -> None:
         """Serve until SIGTERM, then finish what is in flight."""
-        for number, act in ((signal.SIGTERM, self._stop.set), (signal.SIGUSR1, self._log_lines.reopen)):
+        for number, act in ((signal.SIGTERM, self._stop.set), (signal.SIGUSR1, self._reopen)):
             self._loop.add_signal_handler(number, act)
         watch = GenerationWatch(self._run_dir.path, self._changed)
         ticking = self._loop.create_task(self._tick())
@@ -105,6 +108,11 @@ class ProxyWorker:
             self._auth.close()
             await asyncio.sleep(0)  # what was cut says so to the log first
             self._log_lines.close()
+            self._stream_lines.close()
+
+    def _reopen(self) -> None:
+        self._log_lines.reopen()
+        self._stream_lines.reopen()
 
     async def _first_plan(self) -> bool:
         """Wait for a plan that can be read; False when the end came first."""
@@ -122,11 +130,13 @@ class ProxyWorker:
         settings = self._connections.under(gate.site.globals.connections)
         server = self._server = Server(gate, settings, self._completed)
         self._asks.pool = server.pool
-        relays = Relays(self._loop, self._shared.split, hash64, server.tunnels, most)
+        relays = self._relays = Relays(
+            self._loop, self._shared.split, hash64, server.tunnels, most, self._stream_lines.add
+        )
         doors = self._doors = self._make_doors(server, relays, self._tls_context(gate))
         streams = self._streams = StreamPorts(relays, self._settings.handing_fd)
+        self._stream(gate.site, relays, streams)
         await doors.follow(gate.site)
-        streams.follow(gate.site.globals.streams)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECT)
@@ -164,6 +174,7 @@ class ProxyWorker:
     def _took(self, site: Site) -> None:
         log.event(_log, log.PLAN_TAKEN, level=logging.DEBUG, generation=site.generation)
         self._log_lines.follow(site.globals.logs)
+        self._stream_lines.follow(site.globals.logs)
         if self._gate is None:
             self._gate = Gate(site, self._page, self._auth, hash64, self._taker.doubt, self._asks, self._limits)
             self._planned.set()
@@ -173,13 +184,18 @@ class ProxyWorker:
             self._tls.apply(site.globals.tls)
         if self._server is not None and self._connections is not None:
             self._server.configure(self._connections.under(site.globals.connections))
-        if self._doors is not None and self._streams is not None:
-            self._streams.follow(site.globals.streams)
+        if self._doors is not None and self._streams is not None and self._relays is not None:
+            self._stream(site, self._relays, self._streams)
             following = self._loop.create_task(self._doors.follow(site))
             self._followings.add(following)
             following.add_done_callback(self._followings.discard)
         if self._serving:
             self._say(f"plan {site.generation}")
+
+    def _stream(self, site: Site, relays: Relays, ports: StreamPorts) -> None:
+        """What is passed on unread, as this plan has it."""
+        relays.rules = site.globals.passing
+        ports.follow(site.globals.streams, site.globals.forwarding.line_timeout)
 
     async def _tick(self) -> None:
         while True:

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from serin.render.nginx.listening import is_behind, passed_socket, tls_socket
 from serin.render.nginx.names import map_key
 from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.stream_logs import NamedUpstream, StreamLog, stream_log
 from serin.render.nginx.upstreams import server_text
 from serin.render.nginx.values import Pattern, Text
 from serin.routing.beside import Beside
 from serin.routing.match import HostTable
 from serin.routing.plan import Globals, Pool
+from serin.routing.stream_log import upstream_name
+from serin.routing.wide import Passing as Rules
 
 EVERYBODY: tuple[str, ...] = ("0.0.0.0/0", "::/0")
 
@@ -70,6 +73,10 @@ class StreamPart:
     upstreams: tuple[StreamUpstream, ...]
     servers: tuple[StreamServer, ...]
     passing: Passing | None
+    rules: Rules
+    line_timeout: int
+    """Seconds."""
+    log: StreamLog | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,8 @@ def stream_part(
         upstreams[name] = StreamUpstream(name, servers, sticky and bool(servers))
         return name
 
-    servers = []
+    servers: list[StreamServer] = []
+    named: list[NamedUpstream] = []
     for stream in globals_.streams:
         udp = stream.protocol == "UDP"
         free = [a for a in settings.addresses if (stream.protocol, stream.port, a) not in endpoints.refused]
@@ -109,6 +117,8 @@ def stream_part(
             texts = tuple(f"[{a}]:{stream.port}" if ":" in a else f"{a}:{stream.port}" for a in free)
             believed: tuple[str, ...] = EVERYBODY if stream.decode else ()
             servers.append(StreamServer(texts, udp, stream.decode, stream.encode, upstream(stream.to), believed))
+            key = f"{stream.protocol}:{stream.port}"
+            named.append(NamedUpstream(key, upstream_name(stream.protocol, stream.to.name)))
     passing = None
     if is_behind(settings, globals_):
         lines = globals_.forwarding.proxy_protocol
@@ -117,7 +127,15 @@ def stream_part(
         passing = Passing(settings.https, tls_socket(settings), passed_socket(settings), lines, believed, rows)
     if not servers and passing is None:
         return None
-    return StreamPart(tuple(upstreams[name] for name in sorted(upstreams)), tuple(servers), passing)
+    by_name = () if passing is None else sorted({(upstream(beside), beside.name) for beside in passed.values()})
+    return StreamPart(
+        tuple(upstreams[name] for name in sorted(upstreams)),
+        tuple(servers),
+        passing,
+        globals_.passing,
+        globals_.forwarding.line_timeout,
+        stream_log(globals_.logs, settings, named, [NamedUpstream(*pair) for pair in by_name]),
+    )
 
 
 def _rows(passed: Mapping[str, Beside], names: Iterable[str], upstream: Callable[[Beside], str]) -> tuple[NameRow, ...]:
