@@ -14,6 +14,8 @@ from serin.compile.settings_model import Key, Partly, Settings, own, part
 
 _BUFFERS = re.compile(r"([0-9]{1,3}) +([0-9]{1,8}[kKmM]?)")
 _BUFFER = grammar.size(256, 1 << 20, "a size from 256 to 1m")
+_LARGE_BUFFER = grammar.size(512, 1 << 20, "a size from 512 to 1m")
+"""nginx refuses less than its own pool of a connection."""
 _SECONDS = grammar.integer(0, 2147483, "whole seconds")
 
 
@@ -25,7 +27,7 @@ def networks(text: str) -> Partly | tuple[str, ...]:
 
 def _large_buffers(text: str) -> tuple[int, int] | None:
     found = _BUFFERS.fullmatch(text.strip())
-    size = None if found is None else _BUFFER.read(found[2])
+    size = None if found is None else _LARGE_BUFFER.read(found[2])
     return None if found is None or size is None or not 1 <= int(found[1]) <= 64 else (int(found[1]), size)
 
 

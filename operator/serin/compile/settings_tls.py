@@ -10,12 +10,17 @@ from serin.compile.annotations.upstream_tls import CIPHERS_GRAMMAR, PROTOCOL_WOR
 from serin.compile.settings_model import Key, own, part
 
 _CODES = (301, 302, 307, 308)
-_CURVES = frozenset(
-    (
-        *("auto", "X25519", "X448", "prime256v1", "secp384r1", "secp521r1", "P-256", "P-384", "P-521"),
-        *("x25519", "x448"),
-    )
-)
+_CURVES = {
+    "x25519": "X25519",
+    "x448": "X448",
+    "p-256": "prime256v1",
+    "prime256v1": "prime256v1",
+    "p-384": "secp384r1",
+    "secp384r1": "secp384r1",
+    "p-521": "secp521r1",
+    "secp521r1": "secp521r1",
+}
+"""By all of their names, since OpenSSL refuses a list that has one of them twice."""
 
 
 def _redirect_code(text: str) -> int | None:
@@ -29,9 +34,11 @@ def locations(text: str) -> tuple[str, ...] | None:
 
 
 def _curves(text: str) -> str | None:
-    """nginx refuses its whole configuration for a curve that OpenSSL has not."""
-    names = text.strip().split(":")
-    return ":".join(names) if all(name in _CURVES for name in names) else None
+    """nginx refuses its whole configuration for a list that OpenSSL does not take."""
+    if text.strip() == "auto":
+        return "auto"
+    names = [_CURVES.get(name.lower()) for name in text.strip().split(":")]
+    return None if None in names else ":".join(dict.fromkeys(name for name in names if name is not None))
 
 
 LOCATIONS = Grammar(locations, "paths separated by commas")

@@ -18,6 +18,10 @@ from serin.routing.answers import Cors
 _R, _I = Concern.ROUTING, Scope.INGRESS
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?(?::[0-9]{1,5})?")
 ANY = "*"
+_MOST = 1000
+"""Origins of a list: nginx compares a request's with one after the other."""
+_LONGEST = 2048
+"""Of a list that is sent as a header: nginx takes no word of a configuration beyond 4096 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ def _origins(text: str) -> Origins | None:
     if ANY in found:
         return Origins((ANY,))
     good = tuple(dict.fromkeys(part.lower() for part in found if _ORIGIN.fullmatch(part.lower())))
-    return Origins(good, tuple(part for part in found if not _ORIGIN.fullmatch(part.lower()))) if good else None
+    refused = tuple(part for part in found if not _ORIGIN.fullmatch(part.lower()))
+    return Origins(good[:_MOST], refused + good[_MOST:]) if good else None
 
 
 ORIGINS = Grammar(_origins, "origins like https://shop.example or https://*.example, separated by commas, or *")
@@ -46,11 +51,12 @@ ORIGIN = Annotation(
     Origins((ANY,)),
     _R,
     _I,
-    "Origins that may use the answers. `*.` stands for one label. Of a list with bad entries the good ones stay.",
+    "Origins that may use the answers. `*.` stands for one label. Of a list with bad entries the good ones stay, "
+    "of one with more than 1000 the first.",
 )
 METHODS = Annotation(
     "cors-allow-methods",
-    grammar.characters("A-Za-z,", "methods separated by commas", blanks=True),
+    grammar.characters("A-Za-z,", "methods separated by commas", blanks=True, most=_LONGEST),
     "GET, PUT, POST, DELETE, PATCH, OPTIONS",
     _R,
     _I,
@@ -58,7 +64,7 @@ METHODS = Annotation(
 )
 HEADERS = Annotation(
     "cors-allow-headers",
-    grammar.characters(r"A-Za-z0-9\-_,*", "headers' names separated by commas", blanks=True),
+    grammar.characters(r"A-Za-z0-9\-_,*", "headers' names separated by commas", blanks=True, most=_LONGEST),
     "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization",
     _R,
     _I,
@@ -66,7 +72,7 @@ HEADERS = Annotation(
 )
 EXPOSE = Annotation(
     "cors-expose-headers",
-    grammar.characters(r"A-Za-z0-9\-_,*", "headers' names separated by commas, or *", blanks=True),
+    grammar.characters(r"A-Za-z0-9\-_,*", "headers' names separated by commas, or *", blanks=True, most=_LONGEST),
     "",
     _R,
     _I,

@@ -94,9 +94,12 @@ DURATION = Grammar(_duration, "a time like 30s, 10m or 1h, up to 24 days")
 """nginx's times, in seconds."""
 
 
-def characters(allowed: str, expected: str, *, blanks: bool = False) -> Grammar[str]:
-    """A text of `allowed` (a bracket expression's inside), trimmed; with `blanks` it may hold blanks as well."""
-    whole = re.compile(f"[{allowed}{' ' if blanks else ''}]+")
+def characters(allowed: str, expected: str, *, blanks: bool = False, most: int = 0) -> Grammar[str]:
+    """A text of `allowed` (a bracket expression's inside), trimmed; with `blanks` it may hold blanks as well.
+
+    `most`: its longest length; 0: no bound.
+    """
+    whole = re.compile(f"[{allowed}{' ' if blanks else ''}]" + (f"{{1,{most}}}" if most else "+"))
 
     def read(text: str) -> str | None:
         text = text.strip(" ")

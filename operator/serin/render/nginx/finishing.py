@@ -28,7 +28,10 @@ def finish(location: Location, route: Route, around: Around, pages: Pages, numbe
     if location.proxy is not None or nobody:
         location = _with_fallback(location, route, around, pages)
     entered = around.lua and location.proxy is not None and (errors is not None or location.fallback is not None)
-    return _entered(location) if entered else location
+    if entered:
+        return _entered(location)
+    apart = around.lua and location.proxy is not None and location.changes.lines is not None
+    return replace(location, fails_apart=apart)
 
 
 def finish_nobody(location: Location, around: Around, pages: Pages) -> Location:

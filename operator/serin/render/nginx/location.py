@@ -98,6 +98,8 @@ class Location:
     number: int = -1
     entered: bool = False
     """With Lua: the endpoint is chosen here, and asked in a named location."""
+    fails_apart: bool = False
+    """With Lua: a request for which no endpoint could be chosen is answered in a named location with these lines."""
 
     @property
     def asked(self) -> Asked | None:

@@ -33,6 +33,7 @@ _HTTP, _HTTPS = 80, 443
 MOST_WORKERS = 64
 """Each takes a row of the shared memory, and so do those before a reload."""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+_SPARE_CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,10 @@ class Main:
 
     @property
     def worker_connections(self) -> int:
-        return self.globals.connections.worker_connections or self.settings.connections
+        """As many as are asked for, and some beside the sockets that are listened on, below which nginx refuses all."""
+        settings = self.settings
+        sockets = len(settings.http) + len(settings.https) + len(self.globals.streams) * len(settings.addresses)
+        return max(self.globals.connections.worker_connections or settings.connections, sockets + _SPARE_CONNECTIONS)
 
     @property
     def shutdown(self) -> float:
