@@ -10,11 +10,16 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
+_AT_ONCE = 2000
+"""Pieces that are put together at a time: a page may have a hundred megabytes, and its lines are twice as much."""
+
+
 class Page:
     """Families in the order they are begun; samples follow their family's heading."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._blocks: list[bytes] = []
 
     def family(self, name: str, kind: str, text: str) -> None:
         """`kind` is counter, gauge, histogram or summary."""
@@ -35,14 +40,21 @@ class Page:
         count = cumulative[-1]
         lines.append(f'{name}_bucket{{{labels},le="+Inf"}} {count}\n')
         lines.append(f"{name}_sum{{{labels}}} {total:.15g}\n{name}_count{{{labels}}} {count}\n")
-        self._lines += lines
+        self._lines.append("".join(lines))
+        if len(self._lines) > _AT_ONCE:
+            self._put_together()
 
     def text(self, ready: str) -> None:
         """Take in lines that are in the format already."""
         self._lines.append(ready if ready.endswith("\n") or not ready else ready + "\n")
 
     def encode(self) -> bytes:
-        return "".join(self._lines).encode()
+        self._put_together()
+        return b"".join(self._blocks)
+
+    def _put_together(self) -> None:
+        self._blocks.append("".join(self._lines).encode())
+        self._lines.clear()
 
 
 def label_text(labels: Mapping[str, str]) -> str:
