@@ -110,6 +110,7 @@ def test_addresses_that_nobody_may_name_are_not_asked(address: str) -> None:
     made = pool(compiled)
     assert (made.endpoints, made.external) == ((), "")
     assert problem(compiled, "address-refused").source.field.endswith("auth-url]")
+    assert problem(compiled, "address-refused").text.endswith("what needs its answer gets 500")
 
 
 def test_standalone_may_ask_itself() -> None:
