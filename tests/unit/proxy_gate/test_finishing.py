@@ -7,10 +7,23 @@ from unit.proxy_gate.gate_fakes import Served, client, request, serve
 
 from serin.dataplane.proxy.exchange import Answer, Forward, RequestHead
 from serin.refs import Ref, Source
+from serin.routing.access import ExternalAuth
 from serin.routing.answers import Bandwidth, Cors, ErrorPages, Swap
 from serin.routing.beside import Beside
 from serin.routing.lines import HeaderLine
-from serin.routing.plan import Closed, Globals, Host, PathKind, PathMatch, Policy, Route, RuleId, Upstream, VersionRoute
+from serin.routing.plan import (
+    BasicAuth,
+    Closed,
+    Globals,
+    Host,
+    PathKind,
+    PathMatch,
+    Policy,
+    Route,
+    RuleId,
+    Upstream,
+    VersionRoute,
+)
 from serin.routing.wide import Compression, Lines
 
 INGRESS = Ref("Ingress", "ns", "shop")
@@ -183,6 +196,21 @@ def test_an_error_of_ours_becomes_a_request_for_its_page() -> None:
         b"X-Service-Port": b"80",
         b"X-Forwarded-For": b"192.0.2.7",
     }
+
+
+def test_pages_get_no_password_and_no_claims_of_the_client() -> None:
+    asked = ExternalAuth(PAGES, "http://a.example/", "a.example", "/", SOURCE, response_headers=("X-User",))
+    served = shop(
+        errors=ErrorPages((413,), PAGES, SOURCE),
+        max_body=10,
+        auth=BasicAuth("r", "e" * 32, SOURCE),
+        external_auth=asked,
+    )
+    sent = ((b"Authorization", b"Basic eDp5"), (b"X-User", b"root"), (b"X-Other", b"own"))
+    forward = forwarded(served, request(b"/", *sent, method="POST", length=11))
+    assert b"X-Other: own" in forward.prelude
+    assert b"root" not in forward.prelude
+    assert b"Basic" not in forward.prelude
 
 
 def test_without_anybody_to_ask_an_error_is_a_page_of_ours() -> None:

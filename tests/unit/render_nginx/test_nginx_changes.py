@@ -11,6 +11,7 @@ from harness.waiting import until
 from unit.render_nginx.nginx_text import NGINX
 from unit.render_nginx.stock_nginx import POOL, SOURCE, Echo, Running, one, serving
 
+from serin.routing.access import ExternalAuth
 from serin.routing.answers import Bandwidth, Cors, ErrorPages, Swap
 from serin.routing.beside import Beside, Mirror
 from serin.routing.lines import HeaderLine
@@ -63,6 +64,12 @@ ROUTES = {
     "/none": Policy(errors=ErrorPages((404,), None, SOURCE, 500)),
     "/away": Policy(errors=ErrorPages((404,), NOBODY, SOURCE)),
     "/secret": Policy(errors=PAGES, auth=BasicAuth("r", "e" * 32, SOURCE)),
+    "/claims": Policy(
+        errors=PAGES,
+        external_auth=ExternalAuth(
+            BY, "http://a.example/", "a.example", "/?status=401", SOURCE, response_headers=("X-User", "X-Code")
+        ),
+    ),
     "/copied": Policy(mirror=Mirror(BY, "$host.copy", "/copy$uri?$args", True, SOURCE)),
     "/bare": Policy(mirror=Mirror(BY, "copy", "$request_uri", False, SOURCE)),
     "/copied-to-nobody": Policy(mirror=Mirror(NOBODY, "copy", "/", True, SOURCE)),
@@ -219,6 +226,12 @@ def test_passwords_do_not_get_to_pages(running: Running) -> None:
     status, asked = told(running, "/secret", more="Authorization: Basic eDp5\r\n")
     assert (status, asked["headers"]["x-code"]) == (200, "401")
     assert "authorization" not in asked["headers"]
+
+
+def test_what_only_the_authentication_server_says_does_not_get_to_pages(running: Running) -> None:
+    status, asked = told(running, "/claims", more="X-User: root\r\nX-Other: own\r\n")
+    assert (status, asked["headers"]["x-code"], asked["headers"]["x-other"]) == (200, "401", "own")
+    assert "x-user" not in asked["headers"]
 
 
 def test_no_endpoint_is_an_error(running: Running) -> None:

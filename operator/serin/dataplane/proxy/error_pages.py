@@ -53,15 +53,17 @@ def error_lines(status: int, head: RequestHead, log: LogContext) -> bytes:
 class ReadyErrors:
     """One for a route, or for requests of no host."""
 
-    __slots__ = ("_by", "_changes", "_status", "codes", "intercepted")
+    __slots__ = ("_by", "_changes", "_dropped", "_status", "codes", "intercepted")
 
-    def __init__(self, errors: ErrorPages, by: ReadyBeside | None) -> None:
+    def __init__(self, errors: ErrorPages, by: ReadyBeside | None, withheld: frozenset[bytes] = frozenset()) -> None:
+        """`withheld`: lower-case names of the client's headers that `by` does not get either."""
         self.codes = frozenset(errors.codes)
         self.intercepted = frozenset() if errors.own_only else self.codes
         """Those of endpoints' answers that give way."""
         self._by = by
         self._status = errors.status
         self._changes = Changes(bare=True)
+        self._dropped = _DROPPED | withheld
 
     def page(
         self, status: int, head: RequestHead, client: Client, log: LogContext, lines: bytes, dropped: frozenset[bytes]
@@ -75,7 +77,7 @@ class ReadyErrors:
         own = [
             b"%b: %b\r\n" % pair
             for pair, name in zip(head.headers, head.lower, strict=True)
-            if name not in _DROPPED and b"_" not in name
+            if name not in self._dropped and not name.translate(None, head.plain)
         ]
         address = header_line(b"X-Forwarded-For", (log.remote_addr or client.address).encode())
         prelude = b"".join((*own, address, error_lines(status, head, log), b"Connection: close\r\n"))
@@ -85,7 +87,7 @@ class ReadyErrors:
             b"/" + arguments if len(arguments) > 1 else b"/",
             b"" if status == _BEFORE_HOST else one_line(client.host or visible_host(head)),
             prelude,
-            _DROPPED,
+            self._dropped,
             lines,
             dropped,
             self._by.settings,

@@ -167,8 +167,8 @@ class Finish:
             and context is not None
             and not answer.close
         ):
-            names = frozenset((b"content-type", b"location"))
-            kept = b"".join(b"%b: %b\r\n" % pair for pair in answer.headers if pair[0].lower() not in names)
+            # a Location stands beside the page, as nginx leaves it there
+            kept = b"".join(b"%b: %b\r\n" % pair for pair in answer.headers if pair[0].lower() != _TYPE)
             asked = self._errors.page(answer.status, head, client, context, kept + lines, self._answer_drops.of(_NONE))
             if isinstance(asked, Forward):
                 return asked
@@ -235,7 +235,15 @@ def _errors(policy: Policy, wide: Wide) -> ReadyErrors | None:
     errors, made = policy.errors, wide.made
     if errors is None or not errors.codes:
         return None
-    return ReadyErrors(errors, None if errors.by is None or made is None else made.beside(errors.by))
+    by = None if errors.by is None or made is None else made.beside(errors.by)
+    return ReadyErrors(errors, by, _withheld(policy))
+
+
+def _withheld(policy: Policy) -> frozenset[bytes]:
+    """The password of the route, and what a client claims that only the authentication server may say."""
+    claims = () if policy.external_auth is None else policy.external_auth.response_headers
+    names = (*claims, *(() if policy.auth is None else ("authorization",)))
+    return frozenset(name.lower().encode() for name in names)
 
 
 def _changes(policy: Policy, wide: Wide, errors: ReadyErrors | None, constants: Mapping[str, bytes]) -> Changes | None:

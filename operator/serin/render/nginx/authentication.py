@@ -116,7 +116,7 @@ class Questions:
         texts = _Lifted(route, self.headers)
         question = self._question(route, auth, texts)
         sign_in = self._sign_in(route, auth) if auth.signin else None
-        names = [name for name in dict.fromkeys(n.lower() for n in auth.response_headers) if _may_be_sent(name)]
+        names = [name for name in dict.fromkeys(n.lower() for n in auth.response_headers) if may_be_sent(name)]
         variables = [Variable(f"serin_auth_{number}") for number in range(len(names))]
         reads = tuple(
             Read(v, Variable("upstream_" + header_variable(n))) for n, v in zip(names, variables, strict=True)
@@ -137,7 +137,7 @@ class Questions:
         url = beside_url(self.host, auth.to)
         # a text with a variable in it is the whole URL; without one nginx would put the location's path into it
         to = Template((*url.parts, *target.parts, Variable("serin_never")))
-        lines = [(line.name, line.value) for line in auth.set_headers if _may_be_sent(line.name)]
+        lines = [(line.name, line.value) for line in auth.set_headers if may_be_sent(line.name)]
         sent = tuple(Given(name, texts.of(f"h{number}", text)) for number, (name, text) in enumerate(lines))
         redirect = texts.of("redirect", auth.request_redirect or "$request_uri")
         cache = self._cache(route, auth, texts) if auth.cache_key and auth.cache_times else None
@@ -184,7 +184,7 @@ class _Lifted:
         return Template((variable,))
 
 
-def _may_be_sent(name: str) -> bool:
+def may_be_sent(name: str) -> bool:
     return _NAME(name) is not None and name.lower() not in _OURS
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from serin.render.nginx.answering import Changes
+from serin.render.nginx.authentication import may_be_sent
 from serin.render.nginx.besides import beside_url, servers_of
 from serin.render.nginx.headers import Given, Headers
 from serin.render.nginx.policies import Set
@@ -105,7 +106,10 @@ class Pages:
             *said(Template((Variable("serin_code"),)), route),
             *_withheld(None if route is None else route.policy),
         )
-        return ErrorPage(changes, 0, _name(by.name), sent, self._proxy(by, to))
+        lines: dict[str, Given] = {}
+        for line in sent:
+            lines.setdefault(line.name.lower(), line)
+        return ErrorPage(changes, 0, _name(by.name), tuple(lines.values()), self._proxy(by, to))
 
     def fallback(self, route: Route, headers: Headers) -> Fallback | None:
         """`headers`: the lines that the route's endpoints get."""
@@ -167,8 +171,11 @@ def said(code: Template, route: Route | None) -> tuple[Given, ...]:
 
 def _withheld(policy: Policy | None) -> Iterable[Given]:
     names = ["Content-Length", "Content-Type", "Content-Encoding", "Proxy"]
+    names += ["Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Trailer"]
     if policy is not None and policy.auth is not None:
         names.append("Authorization")
+    if policy is not None and policy.external_auth is not None:
+        names += [name for name in policy.external_auth.response_headers if may_be_sent(name)]  # claims of the client
     return (Given(name, Template(())) for name in names)
 
 
