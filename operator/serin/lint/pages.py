@@ -59,8 +59,8 @@ def show(code: Code) -> Shown:
     problems += compiled.problems
     problems += (note.problem for note in notes_of(compiled))
     found = next((problem for problem in sorted(problems) if problem.code == code.code), None)
-    request = _request(code.request)
-    return Shown(found, explain(compiled.plan, request, compiled.problems, Pattern))
+    answer = explain(compiled.plan, _request(code.request), (), Pattern) if code.request else None
+    return Shown(found, answer)
 
 
 def page(code: Code) -> str:
@@ -104,7 +104,7 @@ def _answer(found: Explanation) -> str:
         return str(found.status)
     rewritten = f", which gets the path `{found.rewritten_path}`" if found.rewritten_path else ""
     shared = [f"`{name}` {share:g} %" for name, share in found.shares if share]
-    if len(shared) > 1:
+    if len(found.shares) > 1 and "/" in str(found.service):
         return f"what weights say: {', '.join(shared)}{rewritten}"
     return f"what Service `{found.service}` answers{rewritten}"
 

@@ -83,6 +83,7 @@ CODES = (
         "everybody.",
         "Put into the key what tells users apart, as `$cookie_session$http_authorization`.",
         ingress("auth-url: https://login.example.com/auth", "auth-cache-key: everybody"),
+        "",
         alike=True,
     ),
     Code(
@@ -263,7 +264,7 @@ CODES = (
         "there.",
         "Let the backend decide who comes in, or end TLS here.",
         ingress('ssl-passthrough: "true"', "allowlist-source-range: 10.0.0.0/8"),
-        "GET http://shop.example.com/",
+        "",
         flags="--enable-ssl-passthrough",
         alike=True,
     ),

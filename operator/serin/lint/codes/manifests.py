@@ -86,6 +86,7 @@ CODES = (
         "A document has no apiVersion and kind; it is ignored.",
         "Take it away, or give it both.",
         "just: a mapping\n",
+        "",
     ),
     Code(
         "kind-unknown",
@@ -164,6 +165,7 @@ CODES = (
         "The API server refuses it; it is read as its JSON text.",
         "Put the value in quotes.",
         config_map("proxy-body-size: 8"),
+        "",
     ),
     Code(
         "invalid-base64",
@@ -171,6 +173,7 @@ CODES = (
         "A value of a Secret's `data` cannot be decoded; it counts as absent.",
         "Write it under `stringData`, or encode it.",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: users}\ndata: {auth: 'not base64!'}\n",
+        "",
     ),
     Code(
         "field-unknown",

@@ -16,7 +16,7 @@ class Code:
     `alike`: the same was true there, only that nobody was told.
 
     `example`: objects that give it, beside those in SURROUNDINGS, looked at with `flags`; `request`: one to them, as
-    `METHOD URL [Header: value]`. `unshown`: why there is no example.
+    `METHOD URL [Header: value]`, empty where none shows it. `unshown`: why there is no example.
     """
 
     code: str

@@ -56,6 +56,7 @@ CODES = (
         "Loopback, link-local and metadata addresses are not asked, whoever names them.",
         "Name an address of the network.",
         ingress("auth-url: http://169.254.169.254/latest"),
+        "",
         there="asked: so could a tenant reach what only the node may",
     ),
     Code(
@@ -70,14 +71,14 @@ CODES = (
         "an unknown type of Service",
         "The API server knows no such type; it is taken for ClusterIP.",
         "Write ClusterIP, NodePort, LoadBalancer or ExternalName.",
-        join(_INGRESS, _service("{type: Public, ports: [{name: http, port: 80}]}")),
+        join(_INGRESS, _service("{type: Public, ports: [{name: http, port: 80}]}"), _slice(_READY)),
     ),
     Code(
         "invalid-session-affinity",
         "an unknown session affinity",
         "Expected are None and ClientIP; it counts as None.",
         "Write one of them.",
-        join(_INGRESS, _service("{sessionAffinity: Cookie, ports: [{name: http, port: 80}]}")),
+        join(_INGRESS, _service("{sessionAffinity: Cookie, ports: [{name: http, port: 80}]}"), _slice(_READY)),
     ),
     Code(
         "invalid-address",

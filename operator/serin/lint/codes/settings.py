@@ -4,7 +4,10 @@ from serin.lint.codes.model import CONFIGMAP, Code, config_map, ingress, join
 
 _TCP = "--tcp-services-configmap default/ports"
 _UDP = "--udp-services-configmap default/ports"
-_NO_HTTP = "GET http://shop.example.com/"
+
+
+def _options(line: str) -> str:
+    return join(ingress(), config_map(line))
 
 
 def _ports(*lines: str) -> str:
@@ -19,7 +22,7 @@ CODES = (
         "who may "
         "come in and of which nothing can be read, nobody is let in.",
         "Write a value as docs/annotations.md has it.",
-        config_map('proxy-body-size: "8 megabytes"'),
+        _options('proxy-body-size: "8 megabytes"'),
         flags=CONFIGMAP,
     ),
     Code(
@@ -27,7 +30,7 @@ CODES = (
         "an option that is not supported",
         "No option has this name, or this data plane does not have it, or it asks for what Serin does not do.",
         "Take it away, or use what the problem names.",
-        config_map('enable-modsecurity: "true"'),
+        _options('enable-modsecurity: "true"'),
         flags=CONFIGMAP,
     ),
     Code(
@@ -35,7 +38,7 @@ CODES = (
         "an option that changes nothing here",
         "The option is known, and what it is for is done another way, or not at all; the problem says why.",
         "Nothing has to be done.",
-        config_map('map-hash-bucket-size: "128"'),
+        _options('map-hash-bucket-size: "128"'),
         flags=CONFIGMAP,
     ),
     Code(
@@ -54,7 +57,7 @@ CODES = (
         "known; the "
         "line is left out, the others are sent.",
         "Correct the line.",
-        join(config_map("proxy-set-headers: default/headers"), config_map('"X Team": shop', name="headers")),
+        join(_options("proxy-set-headers: default/headers"), config_map('"X Team": shop', name="headers")),
         flags=CONFIGMAP,
         there="nginx may refuse its whole configuration, and no further change of anybody comes into force",
     ),
@@ -64,6 +67,7 @@ CODES = (
         "The value is not `NAMESPACE/SERVICE:PORT[:PROXY[:PROXY]]`; the port is not served.",
         "Write it as docs/streams.md has it.",
         _ports('"5432": db'),
+        "",
         flags=_TCP,
         alike=True,
     ),
@@ -73,6 +77,7 @@ CODES = (
         "The key is no number from 1 to 65535; nothing is served.",
         "Write the port as the key.",
         _ports("postgres: default/web:80"),
+        "",
         flags=_TCP,
         alike=True,
     ),
@@ -82,6 +87,7 @@ CODES = (
         "Serin itself listens there, or another key is the same port; this one is not served.",
         "Choose another port.",
         _ports('"10254": default/web:80'),
+        "",
         flags=_TCP,
         alike=True,
     ),
@@ -91,6 +97,7 @@ CODES = (
         "The PROXY protocol is for TCP alone; datagrams are passed on without it.",
         "Take PROXY away.",
         _ports('"53": default/web:80:PROXY'),
+        "",
         flags=_UDP,
     ),
 )
