@@ -53,6 +53,11 @@ spec:
     port: {{ $port }}
     targetPort: {{ $port }}-{{ $protocol }}
     protocol: {{ upper $protocol }}
+    {{- if ne $s.type "ClusterIP" }}
+    {{- with get (default dict (get $s.nodePorts $protocol)) $port }}
+    nodePort: {{ . }}
+    {{- end }}
+    {{- end }}
   {{- end }}
   {{- end }}
   selector:
