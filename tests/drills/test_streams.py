@@ -155,6 +155,7 @@ def test_a_port_that_another_process_has_comes_when_it_is_free(world: World) -> 
         with socket.create_server(("127.0.0.1", port)):
             serving = world.serve(*TCP_MAP)
             until(lambda: f"port {port} on 127.0.0.1 is in use" in serving.output(), "the log to say so")
+            until(lambda: f"data[{port}]" in serving.output(), "the ConfigMap's problem")
             put(world.folder / "main2.yaml", ingress("main2", "later.example", "main"))
             until(lambda: world.backend(serving, "later.example") == "main", "a change of hosts")
         until(lambda: talk(port, b"a").startswith(b"hello of one"), "the port")

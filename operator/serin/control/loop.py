@@ -18,6 +18,7 @@ from serin.control.ingress_figures import IngressFigures
 from serin.control.lasting import lasting, together
 from serin.control.publish import Blocks, Publisher
 from serin.control.quarantine import QuarantineWatch
+from serin.control.refused_ports import read_refused_ports
 from serin.objects.store import Store
 from serin.objects.views import View
 from serin.problems import Problem
@@ -85,6 +86,11 @@ class Control:
         self._others = figures
         self._of_ingresses = IngressFigures(told, election)
         self._quarantine = QuarantineWatch(run_dir.state / "quarantine.json", self._refused)
+        self._ports = QuarantineWatch(
+            run_dir.state / "refused-ports.json", self._refused_ports, lambda data: read_refused_ports(data, options)
+        )
+        self._of_nginx: tuple[Problem, ...] = ()
+        self._of_ports: tuple[Problem, ...] = ()
         self.plane_problems: tuple[Problem, ...] = ()
         """What the data plane refused."""
         publisher = Publisher(blocks, run_dir, clock)
@@ -129,6 +135,7 @@ class Control:
             lasting("follow", self._follow),
             lasting("publish", self._publish),
             lasting("quarantine", self._quarantine.run),
+            lasting("refused ports", self._ports.run),
         )
 
     async def tell(self) -> None:
@@ -154,7 +161,15 @@ class Control:
         self._tell_engine()
 
     def _refused(self, problems: tuple[Problem, ...]) -> None:
-        self.plane_problems = problems
+        self._of_nginx = problems
+        self._plane_told()
+
+    def _refused_ports(self, problems: tuple[Problem, ...]) -> None:
+        self._of_ports = problems
+        self._plane_told()
+
+    def _plane_told(self) -> None:
+        self.plane_problems = (*self._of_nginx, *self._of_ports)
         self._changed.set()
         self._tell_engine()
 

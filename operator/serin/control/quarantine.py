@@ -35,11 +35,17 @@ _Seen = tuple[int, int, int]
 
 
 class QuarantineWatch:
-    """`changed` is told of all problems whenever they are others than before."""
+    """`changed` is told of all problems whenever they are others than before. `read` makes them of the file's bytes."""
 
-    def __init__(self, path: Path, changed: Callable[[tuple[Problem, ...]], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        changed: Callable[[tuple[Problem, ...]], None],
+        read: "Callable[[bytes], tuple[Problem, ...]] | None" = None,
+    ) -> None:
         self._path = path
         self._changed = changed
+        self._parse = read or read_quarantine
         self._seen: _Seen | None = None
         self._problems: tuple[Problem, ...] = ()
         self._complained = ""
@@ -81,7 +87,7 @@ class QuarantineWatch:
             data = os.pread(fd, MAX_BYTES, 0)
         finally:
             os.close(fd)
-        problems = read_quarantine(data)
+        problems = self._parse(data)
         self._seen = seen
         return problems
 

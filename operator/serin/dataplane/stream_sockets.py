@@ -6,7 +6,7 @@ A port that cannot be had is told once, and tried again.
 
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from serin.dataplane.handing import SocketKey
 from serin.dataplane.sockets import BACKLOG, bind_socket
@@ -30,6 +30,11 @@ class StreamSockets:
     def complete(self) -> bool:
         """Every port of the plan is open."""
         return not self._refused
+
+    @property
+    def refused(self) -> Mapping[SocketKey, str]:
+        """What could not be had, and why."""
+        return self._refused
 
     def follow(self, streams: Iterable[Stream]) -> None:
         """Open what is new, close what no plan names any more."""

@@ -14,6 +14,7 @@ from serin.dataplane.handing import Handing, pair
 from serin.dataplane.plane import PlaneFigures, SharedState
 from serin.dataplane.proxy.settings import VARIABLE, WorkerSettings
 from serin.dataplane.readiness import WorkerView
+from serin.dataplane.refused_ports import RefusedPorts
 from serin.dataplane.settings import DataPlaneSettings
 from serin.dataplane.sockets import Listeners, WorkerSockets, listen_addresses
 from serin.dataplane.stream_sockets import StreamSockets
@@ -38,6 +39,7 @@ class WorkerPlane:
         self._command = command
         self._changed: Callable[[], None] = lambda: None
         self._streams = StreamSockets(listen_addresses(settings.bind), len(listeners.workers))
+        self._refused = RefusedPorts(RunDirectory(settings.run_dir).state)
         self._handings: dict[int, tuple[int, Handing]] = {}
         self._retrying: asyncio.TimerHandle | None = None
         self.workers = Workers(
@@ -96,6 +98,7 @@ class WorkerPlane:
     def _hand_over(self) -> None:
         """To all workers; again in a second where one does not read, or a port could not be had."""
         told = [handing.sync(self._streams.places[place]) for place, handing in self._handings.values()]
+        self._refused.put(self._streams.refused)
         if self._retrying is not None:
             self._retrying.cancel()
             self._retrying = None

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class StreamState:
     """One for a data plane. `prefix` is nginx's folder; `addresses` to listen on; `there`: nginx can do it.
 
-    `own`: ports of HTTP and HTTPS, which no stream can have.
+    `own`: ports of HTTP and HTTPS, which no stream can have. `tell` gets the ports that cannot be had.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class StreamState:
         there: bool,
         own: tuple[int, ...] = (),
         clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[Mapping[SocketKey, str]], None] = lambda refused: None,
     ) -> None:
         self._weights = weights
         self._prefix = prefix
@@ -46,6 +47,7 @@ class StreamState:
         self._there = there
         self._own = frozenset(("TCP", port) for port in own)
         self._clock = clock
+        self._tell = tell
         self._globals = Globals()
         self._used: Mapping[str, Pool | None] = {}
         self._pools: frozenset[str] = frozenset()
@@ -60,6 +62,7 @@ class StreamState:
             return Endpoints({})
         if not globals_.streams and not globals_.passthrough:
             self._globals, self._pools, self._refused = globals_, frozenset(), {}
+            self._tell({})
             return Endpoints({})
         self._globals = globals_
         self._pools = passed | {stream.to.pool for stream in globals_.streams}
@@ -99,10 +102,13 @@ class StreamState:
                     found[key] = error
                     if self._refused.get(key) != error:
                         log.event(_log, log.STREAM_REFUSED, level=logging.ERROR, protocol=key[0], error=error)
+        self._tell(found)
         return found
 
     def _say(self, globals_: Globals) -> None:
         wanted = bool(globals_.streams or globals_.passthrough)
+        keys = ((s.protocol, s.port, address) for s in globals_.streams for address in self._addresses)
+        self._tell(dict.fromkeys(keys, "nginx has no stream module (Debian, Ubuntu: libnginx-mod-stream)"))
         if wanted and not self._said:
             text = "nginx has no stream module (Debian, Ubuntu: libnginx-mod-stream); nobody answers on ports of TCP "
             text += "and UDP, and TLS is never passed on unread"

@@ -31,6 +31,7 @@ from serin.dataplane.nginx.testing import NginxTest
 from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.dataplane.parent import Parent, open_probes, open_state
 from serin.dataplane.plane import MakeState
+from serin.dataplane.refused_ports import RefusedPorts
 from serin.dataplane.settings import DataPlaneSettings
 from serin.errors import RunDirectoryError
 from serin.render.rundir import RunDirectory
@@ -87,7 +88,14 @@ async def run(
         state = open_state(settings.run_dir, make_state, held, rows=ROWS, keep=True)
         weights = None if parts.lua else WeightsFile(settings.run_dir)
         addresses = tuple(address for address, _ in listening.http)
-        streams = StreamState(WeightsFile(settings.run_dir), prefix, addresses, there=parts.stream, own=listening.ports)
+        streams = StreamState(
+            WeightsFile(settings.run_dir),
+            prefix,
+            addresses,
+            there=parts.stream,
+            own=listening.ports,
+            tell=RefusedPorts(RunDirectory(settings.run_dir).state).put,
+        )
         status = StatusSocket(socket_path(prefix))
         held.callback(leave, status.path, prefix)
         made = make_applier or partial(applier, streams=streams)
