@@ -248,7 +248,8 @@ def _signed_in(
     if refused.status != 401 or external is None or not external.signs_in:
         return refused
     location = external.signin(asked.head, asked.client, asked.path, asked.request_id)
-    return Refused(302, ((b"Location", location), *cookies))
+    asking = tuple(line for line in refused.headers if line[0] == b"WWW-Authenticate")
+    return Refused(302, (*asking, (b"Location", location), *cookies))
 
 
 def _placed(decision: Answer | Forward, place: Place) -> Answer | Forward:

@@ -64,6 +64,8 @@ class RequestHead:
     upgrade: bytes
     """Value of Upgrade when Connection names it, else empty."""
     expect_continue: bool
+    plain: bytes = b"-0123456789abcdefghijklmnopqrstuvwxyz"
+    """Headers whose names hold other characters are not passed on."""
 
     def get(self, name: bytes) -> bytes | None:
         """Value of a header by lower-case name, repeated ones joined with `, ` as nginx does; None when absent."""

@@ -291,6 +291,7 @@ def request_head(fields: Fields, method: str, target: bytes, host: str, *, http1
         fields.content_length,
         fields.upgrade,
         fields.expect_continue,
+        fields.plain,
     )
 
 
