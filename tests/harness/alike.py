@@ -3,11 +3,13 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import gzip
 import http.client
 import json
 import pathlib
 import re
 import ssl
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -18,13 +20,15 @@ from harness.observe import TRANSPORT_HEADERS, echo_of, masked_cookie
 from harness.planes import NGINX, PROXY, Plane
 from harness.serving import await_ready, launch
 from harness.waiting import until
-from harness.wild_manifests import ADDRESSES, Wild, at, placed, surroundings
+from harness.wild_manifests import ADDRESSES, Wild, at, header_maps, placed, surroundings
 from harness.wild_requests import Ask
-from harness.wild_values import HOST
+from harness.wild_values import AUTHENTICATOR, HOST
 from harness.wire import Door, Reply, Request, read_reply
 
 MARK = "mark"
 """Namespace, Ingress, Service and backend by which it is seen that all is in force."""
+OPEN = {"force_ssl_redirect": "false", "enable_global_auth": "false", "allowlist_source_range": "0.0.0.0/0"}
+"""Annotations by which the mark is seen whatever the ConfigMap says."""
 PATIENCE = 2.0
 """Seconds for an answer. What a plane waits longer for (a body that does not come), the other one has to, too."""
 FRAMING = {"content-length", "transfer-encoding"}
@@ -81,15 +85,19 @@ class Alike:
         self._folder = folder / "manifests"
         self._folder.mkdir()
         names = {f"10.99.0.{last}": name for name, last in ADDRESSES.items()}
-        self._backends = Backends(names | {"10.99.0.51": MARK})
+        self._backends = Backends(names | {"10.99.0.51": MARK, AUTHENTICATOR: "authenticator"})
         self._mark = 0
         self.answered = 0
         """Requests of the last comparison that a backend answered."""
         self.slots = slots
         prefix = self._backends.network.prefix
+        self._authenticator = self._backends.network.loopback(AUTHENTICATOR)
         for number in range(slots):
             put(self._folder / f"around{number}.yaml", *surroundings(number, prefix))
-        put(self._folder / "mark-service.yaml", *_in_mark(service(MARK), endpoint_slice(MARK, [f"{prefix}51"])))
+        put(
+            self._folder / "mark-service.yaml",
+            *_in_mark(service(MARK), endpoint_slice(MARK, [f"{prefix}51"]), *header_maps()),
+        )
         options = ("--workers", "1", "--access-log", "off", "--configmap", f"{MARK}/{MARK}")
         self.servings = [launch(self._folder, *options, *p.options, run_dir=folder / str(p)) for p in planes]
         try:
@@ -110,17 +118,18 @@ class Alike:
         """Put these in force instead of the last ones; also, where given, `settings` of the ConfigMap."""
         if settings is not None:
             metadata = {"name": MARK, "namespace": MARK}
+            settings = {key: value.replace(AUTHENTICATOR, self._authenticator) for key, value in settings.items()}
             config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(settings)}
             put(self._folder / "config.yaml", config)
         for number in range(self.slots):
             path = self._folder / f"set{number}.yaml"
             if number < len(sets):
-                put(path, *placed(sets[number], number))
+                put(path, *placed(sets[number], number, self._authenticator))
             else:
                 path.unlink(missing_ok=True)
         self._mark += 1
         host = f"mark{self._mark}.example"
-        put(self._folder / "mark.yaml", *_in_mark(ingress(MARK, host, MARK, force_ssl_redirect="false")))
+        put(self._folder / "mark.yaml", *_in_mark(ingress(MARK, host, MARK, **OPEN)))
         for serving in self.servings:
             until(lambda s=serving: s.door.send(Request(host=host)).first("x-echo-backend") == MARK, host, seconds=60)  # type: ignore[misc]
             until(lambda s=serving: len(s.workers()) == 1, "the old worker's end", seconds=60)  # type: ignore[misc]
@@ -213,6 +222,9 @@ def describe(reply: Reply, door: Door) -> Seen:
     if reply.error:
         seen["error"] = reply.error
     headers: dict[str, list[str]] = {}
+    if reply.first("content-encoding") == "gzip":
+        with contextlib.suppress(OSError, EOFError, zlib.error):
+            reply = dataclasses.replace(reply, body=gzip.decompress(reply.body))
     received = echo_of(reply)
     for name, value in reply.headers:
         if name not in TRANSPORT_HEADERS and not (name == "content-type" and reply.status >= 300):

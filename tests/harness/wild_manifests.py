@@ -15,7 +15,19 @@ from typing import Any
 from harness.casefile import apache_hash, self_signed
 from harness.manifests import PREFIX, encoded, endpoint_slice, service, tls_secret
 from harness.wild_requests import Ask, ask
-from harness.wild_values import ANNOTATIONS, CANARY, HOST, HOSTS, PATHS, PATTERNS, PIECES, SERVICES, SETTINGS, TYPES
+from harness.wild_values import (
+    ANNOTATIONS,
+    AUTHENTICATOR,
+    CANARY,
+    HOST,
+    HOSTS,
+    PATHS,
+    PATTERNS,
+    PIECES,
+    SERVICES,
+    SETTINGS,
+    TYPES,
+)
 
 NAMESPACE = "zz"
 ADDRESSES = {"main": 11, "canary": 21, "canary2": 22, "other": 31, "secure": 41}
@@ -53,11 +65,11 @@ def settings(dice: random.Random) -> dict[str, str]:
     return {name: dice.choice(SETTINGS[name]) for name in dice.sample(sorted(SETTINGS), dice.choice([0, 0, 1, 3]))}
 
 
-def placed(made: Wild, number: int) -> list[Manifest]:
+def placed(made: Wild, number: int, authenticator: str = AUTHENTICATOR) -> list[Manifest]:
     """The set's own objects, under the names of its number; with their ages."""
     found = []
     for age, one in enumerate(made.manifests):
-        one = json.loads(at(json.dumps(one, ensure_ascii=False), number))
+        one = json.loads(at(json.dumps(one, ensure_ascii=False), number).replace(AUTHENTICATOR, authenticator))
         one["metadata"]["creationTimestamp"] = (OLDEST + dt.timedelta(minutes=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
         found.append(one)
     return found
@@ -72,11 +84,21 @@ def surroundings(number: int, prefix: str) -> list[Manifest]:
     made += [service("empty"), endpoint_slice("empty", [])]
     made.append(tls_secret("cert", *self_signed(at(HOST, number))))
     users = "".join(f"{user}:{apache_hash(word)}\n" for user, word in (("ann", "secret"), ("bob", "")))
+    made += header_maps()
     data = {"auth": encoded(users.encode()), "ann": encoded(apache_hash("secret").encode())}
     made.append({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "users"}, "data": data})
     for one in made:
         one["metadata"]["namespace"] = at(NAMESPACE, number)
     return made
+
+
+def header_maps() -> list[Manifest]:
+    """ConfigMaps of header lines."""
+    data = {"headers": {"X-A": "a $host", "X-B": "b"}, "others": {"X-A": "$http_x_test", "x_c": "c d;"}}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": lines}
+        for name, lines in data.items()
+    ]
 
 
 def at(text: str, number: int) -> str:
@@ -120,12 +142,21 @@ def _paths(one: Manifest) -> list[tuple[Manifest, Manifest]]:
 
 def _ingress(dice: random.Random, number: int, *, everywhere: bool) -> Manifest:
     annotations = {}
-    for name in dice.sample(sorted(ANNOTATIONS), dice.choice([0, 1, 1, 2, 2, 3, 5])):
+    for name in dice.sample(sorted(ANNOTATIONS), dice.choice([0, 1, 2, 2, 3, 5, 8])):
         annotations[name] = dice.choice(ANNOTATIONS[name])
     if dice.random() < 0.1:
         annotations |= {"auth-type": "basic", "auth-secret": "users"}
     if dice.random() < 0.15:
         annotations |= {"affinity": "cookie"}
+    if dice.random() < 0.3:
+        family = dice.choice(["auth-", "cors-", "proxy-redirect-", "session-", "mirror-", "custom-http-errors"])
+        annotations |= {
+            key: dice.choice(v) for key, v in ANNOTATIONS.items() if key.startswith(family) and dice.random() < 0.5
+        }
+        if family == "cors-":
+            annotations["enable-cors"] = "true"
+        if family == "custom-http-errors":
+            annotations["default-backend"] = "other"
     regex = "use-regex" in annotations or "rewrite-target" in annotations
     rules = []
     for _ in range(dice.choice([0, 1, 1, 1, 1, 2])):
