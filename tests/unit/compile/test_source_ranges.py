@@ -105,6 +105,14 @@ def test_satisfy() -> None:
     assert access(satisfy="all") == Access()
 
 
+def test_satisfy_counts_for_lists_of_the_config_map_and_for_ways_to_sign_in() -> None:
+    found = access({"whitelist-source-range": "10.0.0.0/8"}, satisfy="any")
+    assert (found.allow, found.any_of) == (("10.0.0.0/8",), True)
+    assert found.source is not None
+    assert found.source.field.endswith("satisfy]")
+    assert access(satisfy="any").any_of
+
+
 @pytest.mark.parametrize("word", ["some", "ANY", "any all"])
 def test_a_bad_satisfy_asks_for_all(word: str) -> None:
     compiled = with_notes(satisfy=word, allowlist_source_range="10.0.0.0/8")
@@ -152,6 +160,21 @@ def test_limits() -> None:
     assert len(limits.zone) == 16
     assert limits.source is not None
     assert limits.source.field.endswith("limit-rps]")
+
+
+@pytest.mark.parametrize("name", ["limit-rps", "limit-rpm", "limit-connections"])
+def test_each_limit_counts_alone(name: str) -> None:
+    limits = route(with_notes({}, **{name: "7"})).policy.limits
+    assert limits is not None
+    assert sorted((limits.rps, limits.rpm, limits.connections)) == [0, 0, 7]
+    assert limits.source is not None
+    assert limits.source.field.endswith(f"{name}]")
+
+
+@pytest.mark.parametrize(("name", "most"), [("limit-rps", 1_000_000), ("limit-connections", 65535)])
+def test_the_highest_limit(name: str, most: int) -> None:
+    assert route(with_notes({}, **{name: str(most)})).policy.limits is not None
+    assert route(with_notes({}, **{name: str(most + 1)})).policy.closed is not None
 
 
 def test_each_ingress_counts_by_itself_on_all_its_paths() -> None:

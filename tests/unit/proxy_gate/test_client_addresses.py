@@ -1,6 +1,7 @@
 """Whose address counts: networks, and what is believed of those who stand before us."""
 
 import ipaddress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,6 +140,21 @@ def test_all_addresses_are_passed_on_where_that_is_asked_for() -> None:
     see = SeenClients(Forwarding(trust=True, full=True))
     assert b"X-Forwarded-For: 1.2.3.4, 192.0.2.7\r\n" in see(head, client()).block
     assert b"X-Forwarded-For: 192.0.2.7\r\n" in see(request(), client()).block
+
+
+def test_without_that_the_address_found_is_passed_on_alone() -> None:
+    head = request(b"/", (b"X-Forwarded-For", b"1.2.3.4, 5.6.7.8"))
+    for forwarding in (FEW, replace(FEW, trust=False, real_ip=True, full=True)):
+        seen = SeenClients(forwarding)(head, client())
+        assert seen.passed == b"5.6.7.8"
+        assert b"X-Forwarded-For: 5.6.7.8\r\n" in seen.block
+
+
+@pytest.mark.parametrize(("port", "scheme"), [(443, b"https"), (444, b"http"), (80, b"http")])
+def test_what_came_to_443_by_a_proxy_line_came_over_tls(port: int, scheme: bytes) -> None:
+    came = replace(client(), server_port=port)
+    assert SeenClients(Forwarding(proxy_protocol=True))(request(), came).scheme == scheme
+    assert SeenClients(TRUST)(request(), came).scheme == b"http"
 
 
 def test_the_connection_keeps_its_own_address() -> None:

@@ -5,12 +5,13 @@ import base64
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from unit.proxy_gate.gate_fakes import Served, client, request, serve
 
-from serin.dataplane.proxy.exchange import Answer, Client, Forward, RequestHead
+from serin.dataplane.proxy.exchange import Answer, Choice, Client, Forward, RequestHead
+from serin.dataplane.proxy.limiting import Place, PlacedChoice
 from serin.dataplane.proxy.subrequest import ReadyBeside, SubAnswer, SubrequestFailedError
 from serin.refs import Ref, Source
 from serin.routing.access import Access, CacheTime, ExternalAuth, Limits
@@ -229,6 +230,51 @@ async def test_rates_as_they_are_counted() -> None:
     counts = Counts()
     assert await status(serve(host(limits=LIMITS), counts=counts)) == 200
     assert counts.asked == [(255, sum(b"192.0.2.7") + 1, ((2000, 10), (1666, 500)))]
+
+
+async def test_what_has_no_limit_is_not_counted() -> None:
+    counts = Counts()
+    assert await status(serve(host(limits=replace(LIMITS, connections=0)), counts=counts)) == 200
+    assert (len(counts.asked), counts.inside) == (1, 0)
+    decision = await decide(serve(host(limits=replace(LIMITS, rps=0, rpm=0)), counts=counts))
+    assert isinstance(decision, Forward)
+    assert (len(counts.asked), counts.inside) == (1, 1)
+
+
+@dataclass
+class Tried:
+    """A choice with others after it."""
+
+    endpoint: int
+    later: list["Tried"] = field(default_factory=list)
+    ended: list[tuple[int, bool]] = field(default_factory=list)
+    address: str = "192.0.2.1"
+    version: int = 3
+
+    @property
+    def port(self) -> int:
+        return 8000 + self.endpoint
+
+    def retry(self) -> "Tried | None":
+        return self.later.pop(0) if self.later else None
+
+    def done(self, status: int, *, failed: bool = False) -> None:
+        self.ended.append((status, failed))
+
+
+def test_a_choice_with_a_place_is_the_choice_of_each_try() -> None:
+    counts = Counts(inside=1)
+    second = Tried(2)
+    first = Tried(1, [second])
+    choice = PlacedChoice(cast("Choice", first), Place(counts, 1, 2))
+    assert (choice.endpoint, choice.port, choice.version) == (1, 8001, 3)
+    assert choice.retry() is choice
+    assert (choice.endpoint, choice.port) == (2, 8002)
+    second.later = []
+    assert choice.retry() is None
+    assert (choice.endpoint, counts.inside) == (2, 1)
+    choice.done(502, failed=True)
+    assert (first.ended, second.ended, counts.inside) == ([], [(502, True)], 0)
 
 
 async def test_beyond_a_limit() -> None:
