@@ -70,3 +70,26 @@ def test_access_rules_that_nobody_meets_are_told() -> None:
     found = compiled(ingress("shop", notes=ON | {"auth-type": "basic", "auth-secret": "nobody"}))
     assert found.plan.hosts[HOST].passthrough is not None
     assert "plain requests alone" in problem(found, "passthrough-skips-rules").text
+
+
+def test_younger_ingresses_of_the_host_are_told_that_their_rules_are_not_met() -> None:
+    old = ingress("old", notes=ON, created="2020-01-01T00:00:00Z")
+    new = ingress("new", ("/new", "Prefix", "v1"), created="2021-01-01T00:00:00Z")
+    found = compiled(old, new)
+    assert found.plan.hosts[HOST].passthrough is not None
+    told = problem(found, "passthrough-skips-rules")
+    assert told.source.ref.name == "new"
+    assert "as Ingress shop/old asks for" in told.text
+
+
+def test_the_service_s_own_address_gets_connections_where_that_is_asked_for() -> None:
+    whole = service("v1", clusterIP="10.96.0.9")
+    found = compile_objects(
+        whole,
+        endpoints("v1", "10.0.0.1"),
+        ingress("shop", notes=ON | {"service-upstream": "true"}),
+        ssl_passthrough=True,
+    )
+    beside = found.plan.hosts[HOST].passthrough
+    assert beside is not None
+    assert found.plan.pools[beside.pool].endpoints == (Endpoint("10.96.0.9", 80),)

@@ -104,7 +104,12 @@ def test_a_service_that_is_missing_is_told_on_the_line_that_names_it() -> None:
     found = compiled({"9000": "shop/db:80"})
     (stream,) = found.plan.globals.streams
     assert found.plan.pools[stream.to.pool].endpoints == ()
-    assert problem(found, "service-not-found").source.field == "data[9000]"
+    told = problem(found, "service-not-found")
+    assert told.source.field == "data[9000]"
+    assert "its connections are closed" in told.text
+    assert "503" not in told.text
+    udp = compiled({}, udp={"53": "shop/dns:53"})
+    assert "its datagrams are dropped" in problem(udp, "service-not-found").text
 
 
 def test_a_config_map_that_is_missing_is_waited_for() -> None:

@@ -9,7 +9,7 @@ from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.streams import Endpoints
 from serin.routing.beside import Beside
 from serin.routing.plan import Endpoint, Globals, Host, PathKind, PathMatch, Policy, Pool, PoolSpec, Route, RuleId
-from serin.routing.wide import Forwarding, Logs, Stream
+from serin.routing.wide import Forwarding, Logs, Passing, Stream
 
 SETTINGS = NginxSettings(
     "/run",
@@ -115,3 +115,35 @@ def test_the_log_has_the_address_of_who_is_refused_before_real_ip_is_asked() -> 
     assert "remote_addr" not in own
     whole = render_main(Globals(passthrough=True), [], {}, SETTINGS, "d")
     assert 'map $remote_addr $serin_client { "unix:" $proxy_protocol_addr; default' in " ".join(whole.split())
+
+
+def test_options_stand_in_place_of_the_usual_values() -> None:
+    rules = Passing(timeout=30, responses=0, next_upstream=False, tries=7, tries_timeout=0)
+    udp = Stream("UDP", 53, TO)
+    told = Forwarding(line_timeout=9)
+    text = part(
+        Globals(streams=(*TCP.streams, udp, Stream("TCP", 25, TO, decode=True)), passing=rules, forwarding=told)
+    )
+    for line in (
+        "proxy_timeout 30s;",
+        "proxy_responses 0;",
+        "proxy_next_upstream off;",
+        "proxy_next_upstream_tries 7;",
+        "proxy_next_upstream_timeout 0s;",
+        "proxy_protocol_timeout 9s;",
+    ):
+        assert line in text
+
+
+def test_the_access_log_is_ingress_nginx_s_unless_options_say_otherwise() -> None:
+    text = part(TCP)
+    assert "log_format serin_stream" in text
+    assert "access_log /dev/stdout serin_stream" in text.replace('"', "")
+    assert "$proxy_upstream_name" not in text
+    own = Logs(stream_format="$proxy_upstream_name of $remote_addr", stream_path="/var/log/tcp.log", path="/elsewhere")
+    text = part(Globals(streams=TCP.streams, logs=own))
+    assert "TCP:5432 tcp-shop-db-80;" in text
+    assert "/var/log/tcp.log serin_stream" in text.replace('"', "")
+    assert "access_log off; upstream" in part(Globals(streams=TCP.streams, logs=Logs(stream_off=True)))
+    assert "access_log off; upstream" in part(TCP, access_log="off")
+    assert "log_format serin_stream escape=json" in part(TCP, access_log="json")
