@@ -16,7 +16,7 @@ from harness.world import HOST, World
 
 __all__ = ["world"]
 
-EMPTY, LOCKED = "empty.example", "locked.example"
+EMPTY, LOCKED, UNSURE = "empty.example", "locked.example", "unsure.example"
 FORMAT = (
     '{"host":"$host","uri":"$request_uri","agent":"$http_user_agent","ns":"$namespace","status":$status,'
     '"ip":"$the_real_ip","canary":"$proxy_alternative_upstream_name","method":"$request_method","tag":"$http_x_tag"}'
@@ -52,6 +52,7 @@ def test_requests_are_counted_exactly_under_their_names(world: World) -> None:
     put(world.folder / "canary.yaml", canary("beside", HOST, "canary", by_header="X-Canary"))
     put(world.folder / "empty.yaml", ingress("empty", EMPTY, "nobody"), service("nobody"))
     put(world.folder / "locked.yaml", ingress("locked", LOCKED, "main", denylist_source_range="127.0.0.0/8"))
+    put(world.folder / "unsure.yaml", ingress("unsure", UNSURE, "main", auth_url="http://127.0.0.1:9/"))
     serving = world.serve()
     before = requests(serving, "main")
     for _ in range(7):
@@ -61,6 +62,7 @@ def test_requests_are_counted_exactly_under_their_names(world: World) -> None:
     assert send(serving, path="/?status=418") == 418
     assert send(serving, host=EMPTY) == 503
     assert send(serving, host=LOCKED) == 403
+    assert send(serving, host=UNSURE) == 500
     assert send(serving, host="nobody.example") == 404
     wanted = Counter(
         {
@@ -72,6 +74,7 @@ def test_requests_are_counted_exactly_under_their_names(world: World) -> None:
     until(lambda: requests(serving, "main") - before == wanted, "the counts")
     assert requests(serving, "empty") == {("", "GET", "503"): 1}
     assert requests(serving, "locked") == {("", "GET", "403"): 1}
+    assert requests(serving, "unsure") == {("", "GET", "500"): 1}
     assert "nobody.example" not in page(serving)
 
 
