@@ -207,13 +207,17 @@ class Endpoint:
 
 @dataclass
 class Chosen:
-    """A Choice over fixed ports; `finished` is what `done` was told."""
+    """A Choice over fixed ports; `finished` is what `done` was told.
+
+    `times` is what `over` was told of the endpoint: until its answer's end, its connection, its answer's begin.
+    """
 
     port: int
     others: list[int] = field(default_factory=list)
     address: str = "127.0.0.1"
     endpoint: int = 1
     finished: list[tuple[int, bool]] = field(default_factory=list)
+    times: tuple[float, float, float] = (-1.0, -1.0, -1.0)
 
     def retry(self) -> "Chosen | None":
         if not self.others:
@@ -235,6 +239,7 @@ class Chosen:
         connect_time: float,
         header_time: float,
     ) -> bool:
+        self.times = response_time, connect_time, header_time
         self.done(status)
         return False
 
