@@ -39,9 +39,9 @@ def _warn_of_headers(context: HostContext, findings: Findings) -> None:
     reads = (forwarding.trust or forwarding.real_ip) and not forwarding.proxy_protocol
     if options.plane == "nginx" and options.ssl_passthrough and reads:
         key = "use-forwarded-headers" if forwarding.trust else "enable-real-ip"
-        text = "with --enable-ssl-passthrough nginx takes no client's address from headers, but the connection's; "
-        text += "let the load balancer speak the PROXY protocol (use-proxy-protocol)"
-        findings.warning(context.settings.source(key), "passthrough-without-headers", text)
+        text = "with --enable-ssl-passthrough nginx takes no client's address from headers, but the connection's, and "
+        text += "lists and limits go by that; let the load balancer speak the PROXY protocol (use-proxy-protocol)"
+        findings.error(context.settings.source(key), "passthrough-without-headers", text)
 
 
 def _of_config_map(protocol: str, key: Key, context: HostContext, besides: Besides, findings: Findings) -> list[Stream]:

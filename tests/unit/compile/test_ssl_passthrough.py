@@ -4,6 +4,7 @@ import pytest
 from unit.compile.manifests import HOST, Raw, codes, compile_objects, config_map, endpoints, ingress, problem, service
 
 from serin.compile.compiler import Compiled
+from serin.problems import Severity
 from serin.routing.plan import Endpoint
 
 ON = {"ssl-passthrough": "true"}
@@ -64,6 +65,7 @@ def test_headers_that_nginx_does_not_look_at_are_told(plane: str, data: dict[str
     options = {"ssl_passthrough": True, "plane": plane, "configmap": ("serin", "config")}
     found = compile_objects(config_map(**data), **options)
     assert ("passthrough-without-headers" in codes(found)) == told
+    assert not told or problem(found, "passthrough-without-headers").severity is Severity.ERROR
 
 
 def test_access_rules_that_nobody_meets_are_told() -> None:
