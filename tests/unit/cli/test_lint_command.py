@@ -125,7 +125,10 @@ def test_or_those_of_a_file(shop: str, tmp_path: pathlib.Path, capsys: pytest.Ca
     assert report["advice"][1] == "--ingress-class=blue"
 
 
-async def test_a_cluster_is_read_the_same_way(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_cluster_is_read_the_same_way(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serin.telemetry.log.configure", lambda *_: None)  # it is the whole process's
     classes = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "IngressClass",
