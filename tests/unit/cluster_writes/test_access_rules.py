@@ -97,6 +97,13 @@ def test_a_sentence_names_the_right_the_loss_and_the_line_of_the_role() -> None:
     assert sentence(nodes, "get").startswith("not allowed to get nodes: without it Ingresses show no ADDRESS")
 
 
+def test_maps_of_ports_are_read_by_name_where_flags_name_them() -> None:
+    assert not any(kind == "configmaps" for kind, *_ in rights(WHOLE))
+    found = rights(Uses(tcp_services=Ref("ConfigMap", "infra", "tcp"), udp_services=Ref("ConfigMap", "dns", "udp")))
+    assert {("configmaps", verb, "infra", "tcp") for verb in ("get", "list", "watch")} <= found
+    assert ("configmaps", "watch", "dns", "udp") in found
+
+
 def test_every_rule_has_a_reason_that_ends_the_sentence() -> None:
     for rule in RULES:
         assert rule.why

@@ -38,7 +38,7 @@ class Templates:
         self._settings = settings
         self._streams = streams
         self._told: dict[str, tuple[str, ...]] = {}
-        self._unwritable = ""
+        self._unwritable: frozenset[str] = frozenset()
 
     def host(self, host: Host, globals_: Globals, weights: Weights | None) -> str:
         if self._settings.lua is None:
@@ -57,14 +57,16 @@ class Templates:
         return host_file(host, file)
 
     def _with_log(self, globals_: Globals) -> Globals:
-        """nginx refuses everything for a log that it cannot write: it is standard output then, as without a path."""
-        path = globals_.logs.path
-        if not path or is_writable(Path(path)):
-            return globals_
-        if path != self._unwritable:
+        """nginx refuses everything for a log that it cannot write: it is then where it would be without a path."""
+        logs = globals_.logs
+        found = {path for path in (logs.path, logs.stream_path) if path and not is_writable(Path(path))}
+        for path in sorted(found - self._unwritable):
             log.event(_log, log.NGINX_LOG_PATH, level=logging.WARNING, path=path)
-        self._unwritable = path
-        return replace(globals_, logs=replace(globals_.logs, path=""))
+        self._unwritable = frozenset(found)
+        if not found:
+            return globals_
+        path, stream_path = ("" if path in found else path for path in (logs.path, logs.stream_path))
+        return replace(globals_, logs=replace(logs, path=path, stream_path=stream_path))
 
     def main(self, globals_: Globals, hosts: Sequence[object], certified: Mapping[str, str], digest: str) -> str:
         globals_ = self._with_log(globals_)
