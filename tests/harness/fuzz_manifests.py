@@ -10,7 +10,8 @@ from typing import Any
 from harness.authorities import authority, certificate_of
 from harness.casefile import apache_hash, self_signed
 from harness.fuzz_options import OPTIONS
-from harness.fuzz_values import ANNOTATIONS, HOSTILE, OURS, any_line, any_value
+from harness.fuzz_values import ANNOTATIONS, OURS, any_line, any_value
+from harness.fuzz_words import HOSTILE
 from harness.manifests import PREFIX, Manifest, encoded
 
 NAMESPACE = "fuzz"

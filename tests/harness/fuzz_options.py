@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from harness.fuzz_values import (
-    ANNOTATIONS,
+from harness.fuzz_values import ANNOTATIONS
+from harness.fuzz_words import (
     BOOLEAN,
     NUMBER,
     SIZE,
@@ -117,6 +117,13 @@ OPTIONS: Mapping[str, Make] = {
     "hide-headers": SOME_HEADERS,
     "global-allowed-response-headers": listed(("X-A", "X-B", "x_c", "X-D", "X-E", "Content-Type", "*"), (",",)),
     "proxy-add-original-uri-header": BOOLEAN,
+    "proxy-protocol-header-timeout": TIME,
+    "proxy-stream-next-upstream": BOOLEAN,
+    "proxy-stream-next-upstream-timeout": TIME,
+    "proxy-stream-next-upstream-tries": NUMBER,
+    "proxy-stream-responses": NUMBER,
+    "proxy-stream-timeout": TIME,
+    "stream-access-log-path": one_of("/nowhere/stream.log", "/a b", "x;"),
     "server-tokens": BOOLEAN,
     "use-gzip": BOOLEAN,
     "gzip-level": NUMBER,
