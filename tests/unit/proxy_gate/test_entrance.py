@@ -383,6 +383,23 @@ async def test_what_the_server_is_told() -> None:
     assert b"X-Request-ID: %b\r\n" % request_id in decision.prelude
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"shop.example:8080", b"shop.example:8080"),
+        (b"SHOP.example.", b"SHOP.example."),
+        (b"other.example", b"shop.example"),
+        (b"[::1]:80", b"shop.example"),
+        (b"", b"shop.example"),
+    ],
+)
+async def test_the_server_is_told_of_the_host_that_is_served(sent: bytes, told: bytes) -> None:
+    """`GET http://shop.example/` with another Host: who may see that one may not see this one for it."""
+    server = Server()
+    await decide(serve(host(external_auth=EXTERNAL), asks=server), request(b"/x", host_header=sent))
+    assert server.asked[0][3][b"x-original-url"] == b"http://%b/x" % told
+
+
 async def test_what_else_it_may_be_told() -> None:
     server = Server()
     lines = (HeaderLine("X-Tenant", "$host-$req_id"), HeaderLine("X-Sent-From", "serin"), HeaderLine("Cookie", ""))
@@ -531,4 +548,16 @@ async def test_two_routes_do_not_share_what_is_kept() -> None:
     served = serve(replace(one, routes=(second, first)), asks=server)
     await decide(served, request(b"/", (b"Cookie", b"s=1")))
     await decide(served, request(b"/b", (b"Cookie", b"s=1")))
+    assert len(server.asked) == 2
+
+
+async def test_two_rules_with_the_same_question_do_not_share_what_is_kept() -> None:
+    """The server may answer otherwise for another path: it is told of it."""
+    server, one = Server(), host(external_auth=CACHED)
+    (first,) = one.routes
+    rules = (replace(first.rule, path="/b"), first.rule)
+    routes = tuple(replace(first, match=PathMatch(PathKind.PREFIX, rule.path), rule=rule) for rule in rules)
+    served = serve(replace(one, routes=routes), asks=server)
+    for path in (b"/", b"/b", b"/", b"/b"):
+        assert isinstance(await decide(served, request(path, (b"Cookie", b"s=1"))), Forward)
     assert len(server.asked) == 2

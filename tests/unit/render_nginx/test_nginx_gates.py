@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from harness.waiting import until
 from unit.render_nginx.nginx_text import NGINX
-from unit.render_nginx.stock_nginx import POOL, SOURCE, Running, one, serving
+from unit.render_nginx.stock_nginx import POOL, SOURCE, Echo, Running, one, serving
 
 from serin.render.nginx.refusals import refusals
 from serin.render.nginx.stock import losses
@@ -115,6 +115,26 @@ def test_headers_of_the_authentication_server_replace_those_of_clients(running: 
 def test_targets_are_of_the_request_itself(running: Running) -> None:
     _, body = running.ask("g.example", "/target/x?a=ann")
     assert json.loads(body)["headers"]["x-user"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [("g.example:80", "g.example:80"), ("G.example", "G.example"), ("other.example", "g.example")],
+)
+def test_the_server_is_told_of_the_host_that_is_served(
+    running: Running, monkeypatch: pytest.MonkeyPatch, sent: str, told: str
+) -> None:
+    """An absolute target may name another host than Host does, and it is the target's whose route serves."""
+    seen: list[str | None] = []
+    answer = Echo.do_GET
+
+    def note(echo: Echo) -> None:
+        seen.append(echo.headers["X-Original-URL"])
+        answer(echo)
+
+    monkeypatch.setattr(Echo, "do_GET", note)
+    assert running.ask(sent, "http://g.example/401")[0].status == 401
+    assert seen == [f"http://{told}/401"]
 
 
 def test_kept_answers_are_of_their_path(running: Running) -> None:

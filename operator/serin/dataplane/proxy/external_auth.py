@@ -154,7 +154,7 @@ class ReadyExternal:
         redirect = head.target if self._redirect is None else self._redirect(head, client, path)
         ours = {
             b"X-Request-ID": request_id,
-            b"X-Original-URL": b"%b://%b%b" % (scheme, head.host_header, head.target),
+            b"X-Original-URL": b"%b://%b%b" % (scheme, asked_host(head), head.target),
             b"X-Original-Method": head.method.encode(),
             b"X-Sent-From": SENT_FROM,
             b"X-Real-IP": address,
@@ -177,6 +177,16 @@ class ReadyExternal:
         if answer.status == 401:
             return Denied(401, tuple((b"WWW-Authenticate", v) for v in answer.all(b"www-authenticate")), cookies)
         return Denied(403 if answer.status == 403 else 500, (), cookies)
+
+
+def asked_host(head: RequestHead) -> bytes:
+    """The host whose route is asked for, with the port where the Host header has it.
+
+    An absolute target may name another host than that header (RFC 9112 3.2.2), and it is the target's that counts.
+    """
+    sent, served = head.host_header, head.host.encode()
+    name = sent[: sent.find(b"]") + 1] if sent.startswith(b"[") else sent.partition(b":")[0]
+    return sent if name.lower().removesuffix(b".") == served else served
 
 
 def signin_text(auth: ExternalAuth) -> str:
