@@ -106,6 +106,13 @@ def test_another_header_has_the_address() -> None:
     assert (seen.scheme, seen.host) == (b"http", b"")
 
 
+@pytest.mark.parametrize(
+    "forwarding", [TRUST, Forwarding(real_ip=True), Forwarding(proxy_protocol=True), Forwarding(header="X-Client")]
+)
+def test_each_way_of_knowing_a_client_is_enough(forwarding: Forwarding) -> None:
+    assert seen_clients(forwarding) is not None
+
+
 def test_nothing_is_believed_without_being_asked() -> None:
     assert seen_clients(Forwarding()) is None
     assert seen_clients(Forwarding(full=True, proxies=())) is None
