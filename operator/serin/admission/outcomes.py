@@ -187,6 +187,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "kind-unknown",
         "name-missing",
         "not-an-object",
+        "passthrough-without-headers",
         "service-label-missing",
         "stream-invalid",
         "stream-port-conflict",
