@@ -84,7 +84,7 @@ CODES = (
     Code(
         "stream-port-conflict",
         "a port that is taken",
-        "Serin itself listens there, or another key is the same port; this one is not served.",
+        "Serin itself listens there, another key is the same port, or another process has it; nobody answers.",
         "Choose another port.",
         _ports('"10254": default/web:80'),
         "",
