@@ -61,7 +61,7 @@ def verdicts(report: Report, name: str) -> tuple[str, str]:
         ("temporal-redirect: /elsewhere", "different", "different"),
         ("permanent-redirect: /elsewhere", "same", "same"),
         ("whitelist-source-range: 10.0.0.0/8", "same", "same"),
-        ("auth-type: basic", "refused", "refused"),
+        ("auth-type: basic", "same", "same"),
         ("auth-type: digest", "refused", "refused"),
         ("cors-allow-origin: https://a.example", "no effect", "no effect"),
     ],
@@ -144,7 +144,8 @@ def test_each_option_has_its_verdict(report: Any, line: str, proxy: str, nginx: 
 def test_ports_of_tcp(report: Any) -> None:
     text = join(ingress(), config_map('"5432": default/web:80', '"5433": nonsense', name="ports"))
     found = report(text, "--tcp-services-configmap", "default/ports")
-    assert [line["proxy"]["verdict"] for line in found["configMaps"][0]["lines"]] == ["same", "refused"]
+    assert [line["proxy"]["verdict"] for line in found["configMaps"][0]["lines"]] == ["same", "same"]
+    assert found["configMaps"][0]["lines"][1]["proxy"]["code"] == "stream-invalid"
 
 
 @pytest.mark.parametrize("ident", REPAIRS)

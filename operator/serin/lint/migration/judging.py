@@ -9,7 +9,7 @@ from serin.compile.annotations.table import OURS as OUR_ANNOTATIONS
 from serin.compile.ingresses import IngressReading
 from serin.compile.settings import KEYS
 from serin.compile.settings_idle import HARMLESS, IDLE, REFUSED
-from serin.lint.codes import CODES
+from serin.lint.codes import CODES, Code
 from serin.lint.migration.model import SAME, Judged, Verdict
 from serin.lint.note import Note
 from serin.problems import Problem, Severity
@@ -18,6 +18,7 @@ from serin.refs import Source
 ProblemsAt = Mapping[Source, Sequence[Problem]]
 NotesAt = Mapping[Source, Sequence[Note]]
 
+_UNDESCRIBED = Code("", "", "", "")
 _INERT = {
     "http2-push-preload": "no client takes HTTP/2 push any more",
     "auth-keepalive-share-vars": "nothing depends on it",
@@ -75,7 +76,7 @@ def judge_annotation(
     if different:
         first = different[0]
         what = f"{first.problem.text} ({first.request}: {first.here}; ingress-nginx: {first.there})"
-        return Judged(Verdict.DIFFERENT, what, CODES[first.problem.code].do, first.problem.code)
+        return Judged(Verdict.DIFFERENT, what, _code(first.problem.code).do, first.problem.code)
     return Judged(Verdict.DIFFERENT, annotation.differs) if annotation.differs else SAME
 
 
@@ -90,6 +91,8 @@ def _of_problems(annotation: Annotation[object], text: str, problems: Sequence[P
         return Judged(Verdict.REFUSED, worst.text, do, worst.code)
     if worst.code == "annotation-invalid":
         return _bad_value(annotation, text, worst)
+    if worst.severity is Severity.ERROR and _code(worst.code).alike:
+        return Judged(Verdict.SAME, f"{worst.text}, as in ingress-nginx", do, worst.code)
     if worst.severity is Severity.ERROR:
         there = _there(worst)
         what = f"{worst.text}; ingress-nginx: {there}" if there else worst.text
@@ -104,7 +107,7 @@ def _of_problems(annotation: Annotation[object], text: str, problems: Sequence[P
 
 def _bad_value(annotation: Annotation[object], text: str, problem: Problem) -> Judged:
     """A value that cannot be read has one fate here for each class; in ingress-nginx it depends on the annotation."""
-    do = CODES[problem.code].do
+    do = _code(problem.code).do
     dropped = annotation.name in _DROPPED or (annotation.name == "rewrite-target" and "?" in text)
     if annotation.fate_of_bad is not Fate.ABSENT:
         what = f"{problem.text}; {_PER_INGRESS_DROP}" if dropped else problem.text
@@ -126,7 +129,7 @@ def judge_option(key: str, text: str, source: Source, plane: str, at: ProblemsAt
         return Judged(verdict, IDLE[key], "", "config-without-effect")
     if key in REFUSED:
         what = f"{REFUSED[key]}; it keeps nobody out"
-        return Judged(Verdict.REFUSED, what, CODES["config-unsupported"].do, "config-unsupported")
+        return Judged(Verdict.REFUSED, what, _code("config-unsupported").do, "config-unsupported")
     problems = at.get(source, ())
     if key not in KEYS:
         return Judged(Verdict.NONE, "no option has this name", _do(problems), "config-unsupported")
@@ -143,6 +146,7 @@ def judge_stream(problems: Sequence[Problem]) -> Judged:
     """A line of the ConfigMaps of TCP and UDP ports."""
     for problem in problems:
         verdict = Verdict.REFUSED if problem.severity is Severity.ERROR else Verdict.DIFFERENT
+        verdict = Verdict.SAME if _code(problem.code).alike else verdict
         return Judged(verdict, problem.text, _do((problem,)), problem.code)
     return SAME
 
