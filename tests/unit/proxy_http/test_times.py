@@ -2,7 +2,7 @@
 
 import asyncio
 
-from http_rig import HOST, Rig, Visit, friendly
+from unit.proxy_http.http_rig import HOST, Rig, Visit, friendly
 
 GET = f"GET / HTTP/1.1\r\n{HOST}\r\n"
 
