@@ -152,8 +152,12 @@ def judge_stream(problems: Sequence[Problem]) -> Judged:
 
 
 def _do(problems: Sequence[Problem]) -> str:
-    return CODES[problems[0].code].do if problems and problems[0].code in CODES else ""
+    return _code(problems[0].code).do if problems else ""
 
 
 def _there(problem: Problem) -> str:
-    return CODES[problem.code].there if problem.code in CODES else ""
+    return _code(problem.code).there
+
+
+def _code(code: str) -> Code:
+    return CODES.get(code, _UNDESCRIBED)
