@@ -55,6 +55,11 @@ class Changes:
     rewrite_log: bool = False
     relative: bool = False
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is changed at all."""
+        return self is not USUAL
+
 
 USUAL = Changes()
 
@@ -63,7 +68,7 @@ def changes_of(route: Route, globals_: Globals, headers: Headers) -> Changes:
     """`headers`: the usual ones, which texts of users may speak of."""
     policy = route.policy
     own = (*_cors_lines(policy.cors), *_set(route, policy.answer_headers, headers))
-    return Changes(
+    made = Changes(
         _last((*_hsts(globals_), *own, *_set(route, globals_.lines.to_clients, headers))) if own else None,
         _hidden(globals_, [line.name for line in own]) if own else (),
         Variable(cors_name(policy.cors, "preflight")) if policy.cors is not None else None,
@@ -75,6 +80,7 @@ def changes_of(route: Route, globals_: Globals, headers: Headers) -> Changes:
         policy.rewrite_log,
         policy.relative_redirects,
     )
+    return USUAL if made == USUAL else made
 
 
 # --- header lines ---

@@ -12,12 +12,14 @@ from serin.render.nginx.location import Around, Location
 from serin.render.nginx.pages import Pages
 from serin.render.nginx.policies import Set
 from serin.render.nginx.values import Template, Variable
-from serin.routing.plan import Route
+from serin.routing.plan import Policy, Route
 
 
 def finish(location: Location, route: Route, around: Around, pages: Pages, number: int, *, nobody: bool) -> Location:
     """`number`: the location's, for its named ones. `nobody`: without Lua, no version has an endpoint."""
     changes = changes_of(route, around.globals, around.usual)
+    if changes is location.changes and not (_early(location) or _asks(route.policy)):
+        return location
     if route.policy.closed is not None:
         changes = replace(changes, preflight=None)
     location = _without_hsts(location, changes, around)
@@ -34,9 +36,19 @@ def finish(location: Location, route: Route, around: Around, pages: Pages, numbe
     return replace(location, fails_apart=apart)
 
 
+def _early(location: Location) -> bool:
+    return location.answer is not None and location.answer.without_hsts
+
+
+def _asks(policy: Policy) -> bool:
+    """For others who answer, or get a copy."""
+    return policy.errors is not None or policy.fallback is not None or policy.mirror is not None
+
+
 def finish_nobody(location: Location, around: Around, pages: Pages) -> Location:
     """Paths that no route takes."""
-    return replace(location, errors=pages.errors_of(around.globals.errors, None, location.changes))
+    errors = pages.errors_of(around.globals.errors, None, location.changes)
+    return location if errors is None else replace(location, errors=errors)
 
 
 def _without_hsts(location: Location, changes: Changes, around: Around) -> Location:

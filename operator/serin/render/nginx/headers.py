@@ -70,6 +70,9 @@ def headers_of(
 ) -> Headers | None:
     """None where the usual lines are right."""
     policy = route.policy
+    asked = policy.forwarded_prefix or policy.auth or policy.upstream.vhost or policy.upstream.connection
+    if not (asked or client_auth or given):
+        return None
     prefix = Template((policy.forwarded_prefix,)) if policy.forwarded_prefix else None
     certificate = None if client_auth is None else policy.pass_client_certificate
     host = sent_host(route) or usual.host

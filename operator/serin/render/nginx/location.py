@@ -182,7 +182,8 @@ def make_location(
         return _answered(base, found)
     if policy.client_match and not nginx_may_run(cost(policy.client_match, False), lua=around.lua):
         return _answered(base, Answer(503))
-    base = replace(base, client_match=Pattern(policy.client_match) if policy.client_match else None)
+    if policy.client_match:
+        base = replace(base, client_match=Pattern(policy.client_match))
     guarded = policy.auth is not None or gate is not None
     missing = route.split is None and not guarded
     https = None if policy.tls_redirect is None else _https(policy.tls_redirect)
@@ -231,7 +232,7 @@ def _rewritten(
     """With the redirect to https in its place: after a rewrite to another URL. None: it cannot be rendered."""
     rewrite = route.policy.rewrite
     if rewrite is None:
-        return replace(base, to_https=https)
+        return base if https is None else replace(base, to_https=https)
     native = rewrite_of(rewrite, route.match, lua=around.lua)
     if native is not None and native.absolute:
         return replace(base, away=native, to_https=https)

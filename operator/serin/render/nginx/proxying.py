@@ -48,6 +48,9 @@ class EndpointTls:
     send_name: bool
 
 
+_NOT_TIMED = (None,) * 5
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """`module` is the first part of every directive: proxy, grpc or fastcgi. None: as usual."""
@@ -67,6 +70,12 @@ class Proxy:
     index: Text | None = None
     params: tuple[Given, ...] = ()
     """Of FastCGI, in the place of `headers`."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether times or attempts are not as usual."""
+        asked = (self.connect_timeout, self.send_timeout, self.read_timeout, self.tries, self.tries_timeout)
+        return self.next_upstream is not None or asked != _NOT_TIMED
 
 
 def proxy_of(
