@@ -32,29 +32,9 @@ UNANSWERED = frozenset({CLIENT_CLOSED, 502, 504})
 
 class Transfer(Completed):
     __slots__ = (
-        "_attempt_started",
-        "_body",
-        "_body_size",
-        "_chunked_out",
-        "_connecting",
-        "_down",
-        "_fields",
-        "_framed",
-        "_head",
-        "_over",
-        "_replayable",
-        "_started",
-        "_upstream",
-        "_write",
-        "bodiless",
-        "body_done",
-        "choice",
-        "connect_time",
-        "forward",
-        "header_time",
-        "judged",
-        "reusable",
-        "settings",
+        *("_attempt_started", "_body", "_body_size", "_chunked_out", "_connecting", "_down", "_fields", "_framed"),
+        *("_head", "_over", "_replayable", "_started", "_upstream", "_write", "bodiless", "body_done", "choice"),
+        *("connect_time", "forward", "header_time", "judged", "reusable", "settings"),
     )
 
     def __init__(
