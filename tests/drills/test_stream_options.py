@@ -7,7 +7,7 @@ import time
 
 import pytest
 from harness.fixtures import world
-from harness.manifests import NAMESPACE, put
+from harness.manifests import NAMESPACE, ingress, put
 from harness.planes import NGINX, PROXY, STOCK, Plane, parameter, require
 from harness.streams import (
     ask_udp,
@@ -17,6 +17,7 @@ from harness.streams import (
     stream_service,
     stream_slice,
     talk,
+    talk_tls,
     tcp_backend,
     udp_backend,
 )
@@ -27,6 +28,7 @@ __all__ = ["world"]
 
 TCP_MAP = ("--tcp-services-configmap", f"{NAMESPACE}/tcp")
 UDP_MAP = ("--udp-services-configmap", f"{NAMESPACE}/udp")
+PASSED = "passed.example"
 CONFIG = ("--configmap", f"{NAMESPACE}/config")
 
 
@@ -137,3 +139,19 @@ def test_connections_and_sessions_are_logged_in_ingress_nginx_s_format(world: Wo
         options(world, log_format_stream="gone: $protocol", disable_stream_access_log="true", proxy_stream_timeout="1s")
         until(lambda: held(port, most=3) < 3, "the options to be in force", seconds=30)
         assert "gone: " not in serving.output() + file.read_text()
+
+
+def test_tls_that_is_passed_on_is_logged_with_its_name(world: World) -> None:
+    options(world, log_format_stream="told: $ssl_preread_server_name [$proxy_upstream_name] $remote_addr $status")
+    passed = ingress("passed", PASSED, "echo", ssl_passthrough="true")
+    passed["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"] = {"number": 7}
+    put(world.folder / "passed.yaml", passed)
+    put(world.folder / "echo.yaml", stream_service("echo"))
+    with tcp_backend("tls", PASSED) as backend:
+        put(world.folder / "slice.yaml", stream_slice("echo", backend))
+        serving = world.serve("--enable-ssl-passthrough", *CONFIG)
+        until(lambda: talk_tls(serving.door, PASSED, b"a")[0] == PASSED, "TLS to be passed on")
+        line = f"told: {PASSED} [{NAMESPACE}-echo-7] 127.0.0.1 200\n"
+        until(lambda: line in serving.output(), "its line")
+        assert talk_tls(serving.door, "other.example", b"GET / HTTP/1.0\r", b"\r")[0] != PASSED
+        assert "told: other.example" not in serving.output()
