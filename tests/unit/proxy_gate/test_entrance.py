@@ -498,7 +498,8 @@ async def test_who_has_to_sign_in_is_sent_there(signin: str, param: str, locatio
     decision = await decide(serve(host(external_auth=external), asks=Server(said)), request(b"/a?b=c"))
     assert isinstance(decision, Answer)
     assert decision.status == 302
-    assert decision.headers == [(b"Location", location), (b"Set-Cookie", b"a=b")]
+    challenge = (b"WWW-Authenticate", b"Bearer")  # nginx leaves it on the redirect
+    assert decision.headers == [challenge, (b"Location", location), (b"Set-Cookie", b"a=b")]
     assert await status(serve(host(external_auth=external), asks=Server(SubAnswer(403, [])))) == 403
 
 
