@@ -245,7 +245,7 @@ def test_what_was_stored_before_the_webhook_can_still_be_changed(webhook: Webhoo
     wait_until_asked(webhook)
     done = apply(webhook, ingress("main", notes={"limit-rps": "many", "proxy-read-timeout": "5"}))
     assert done.returncode == 0, done.stderr
-    assert "Warning: annotation-unsupported: nginx.ingress.kubernetes.io/limit-rps: " in done.stderr
+    assert "Warning: annotation-invalid: nginx.ingress.kubernetes.io/limit-rps: " in done.stderr
 
 
 def test_a_dry_run_and_a_generated_name_are_judged(webhook: Webhook) -> None:

@@ -85,9 +85,9 @@ def test_figures_of_all_parts_reach_the_data_planes_page(shop: Field) -> None:
 
 
 def test_flags_that_do_nothing_say_so_and_nothing_of_their_values(shop: Field) -> None:
-    serving = shop.control("--enable-ssl-passthrough", "--maxmind-license-key=very-secret", "--sync-period", "10s")
+    serving = shop.control("--enable-ssl-chain-completion", "--maxmind-license-key=very-secret", "--sync-period", "10s")
     told = {line["flag"]: line["why"] for line in lines(serving, "flag-unused")}
-    assert set(told) == {"--enable-ssl-passthrough", "--maxmind-license-key", "--sync-period"}
+    assert set(told) == {"--enable-ssl-chain-completion", "--maxmind-license-key", "--sync-period"}
     assert "very-secret" not in serving.output()
 
 

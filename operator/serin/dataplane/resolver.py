@@ -8,8 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from serin.routing.addresses import refusal
 from serin.dataplane.lookup import Answer, LookupFailedError
+from serin.routing.addresses import refusal
 from serin.telemetry import log
 
 LOOK_SECONDS = 1.0

@@ -46,6 +46,9 @@ def test_cors_as_it_is_without_options() -> None:
     assert made.methods == "GET, PUT, POST, DELETE, PATCH, OPTIONS"
 
 
+MANY = tuple(f"https://a{number}.example" for number in range(1003))
+
+
 @pytest.mark.parametrize(
     ("text", "origins"),
     [
@@ -55,6 +58,7 @@ def test_cors_as_it_is_without_options() -> None:
         ("https://a.example, a.example;x", Origins(("https://a.example",), ("a.example;x",))),
         ("https://a.example, https://b.example/path", Origins(("https://a.example",), ("https://b.example/path",))),
         ("app://host", Origins(("app://host",))),
+        (",".join(MANY), Origins(MANY[:1000], MANY[1000:])),
         ("a.example", None),
         ("https://*", None),
         ("https://a.*.example", None),

@@ -22,7 +22,7 @@ def test_each_port_is_told_on_its_map_and_goes_when_it_is_free(tmp_path: Path) -
     ports = RefusedPorts(tmp_path)
     ports.put({})
     assert not (tmp_path / NAME).exists()
-    ports.put({("TCP", 5432, "0.0.0.0"): "port 5432 is in use", ("UDP", 53, "::"): "not permitted"})  # noqa: S104
+    ports.put({("TCP", 5432, "0.0.0.0"): "port 5432 is in use", ("UDP", 53, "::"): "not permitted"})
     tcp, udp = read(tmp_path)
     assert tcp.source == Source(Ref("ConfigMap", "ingress", "tcp"), "data[5432]")
     assert udp.source == Source(Ref("ConfigMap", "ingress", "udp"), "data[53]")

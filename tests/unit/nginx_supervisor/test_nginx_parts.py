@@ -126,7 +126,10 @@ async def test_nobody_reads_and_nginx_is_not_held_up(tmp_path: Path) -> None:
     [
         (b"HTTP/1.1 200 OK\r\n\r\nabc\n", "abc", None),
         (
-            b"HTTP/1.1 200 OK\r\n\r\nActive connections: 9 \nserver accepts handled requests\n 71 70 200 \nReading: 1 Writing: 2 Waiting: 6 \n",
+            (
+                b"HTTP/1.1 200 OK\r\n\r\nActive connections: 9 \nserver accepts handled requests\n 71 70 200 \n"
+                b"Reading: 1 Writing: 2 Waiting: 6 \n"
+            ),
             None,
             Connections(2, 6, 71, 70),
         ),

@@ -1,6 +1,7 @@
 """The stream part of nginx.conf: what stands in it for ports, endpoints and names."""
 
 from dataclasses import replace
+from typing import Literal
 
 from serin.refs import Ref, Source
 from serin.render.nginx.listening import listens
@@ -102,11 +103,12 @@ def test_lines_of_a_load_balancer_come_before_the_name() -> None:
 
 
 def test_the_log_has_the_address_of_who_is_refused_before_real_ip_is_asked() -> None:
-    def log(globals_: Globals, access_log: str = "upstreaminfo") -> str:
+    def log(globals_: Globals, access_log: Literal["upstreaminfo", "json"] = "upstreaminfo") -> str:
         text = render_main(globals_, [], {}, replace(SETTINGS, access_log=access_log), "d")
         return text[text.index("log_format serin") :].partition(";")[0]
 
-    for access_log in ("upstreaminfo", "json"):
+    formats: tuple[Literal["upstreaminfo", "json"], ...] = ("upstreaminfo", "json")
+    for access_log in formats:
         assert "$remote_addr" in log(Globals(), access_log)
         passing = log(Globals(passthrough=True), access_log)
         assert ("$serin_client" in passing, "$remote_addr" in passing) == (True, False)

@@ -74,7 +74,9 @@ SERVICE_UPSTREAM = Annotation(
 )
 CONNECTION = Annotation(
     "connection-proxy-header",
-    grammar.pattern(r"(?=.{1,256}\Z)[A-Za-z][A-Za-z-]*(?: *, *[A-Za-z][A-Za-z-]*)*", "a value like keep-alive or close"),
+    grammar.pattern(
+        r"(?=.{1,256}\Z)[A-Za-z][A-Za-z-]*(?: *, *[A-Za-z][A-Za-z-]*)*", "a value like keep-alive or close"
+    ),
     "",
     _R,
     _L,

@@ -99,8 +99,8 @@ def _unsupported() -> Iterator[str]:
 
 def _differing() -> Iterator[str]:
     yield "## Honoured, and not quite alike\n"
-    yield "What differs from ingress-nginx whatever the value; `serin lint --from ingress-nginx` (migration.md) tells of it"
-    yield "where it counts, and of what depends on values and other objects.\n"
+    yield "What differs from ingress-nginx whatever the value; `serin lint --from ingress-nginx` (migration.md) tells"
+    yield "of it where it counts, and of what depends on values and other objects.\n"
     yield "| annotation | what differs |"
     yield "|---|---|"
     yield from (f"| `{a.name}` | {a.differs} |" for family in FAMILIES.values() for a in family if a.differs)
