@@ -49,6 +49,16 @@ def of_services(prefix: str, name: str, given: Mapping[str, Any]) -> list[Row]:
 TCP = {"5432": "shop/db:5432:PROXY"}
 UDP = {"53": "shop/dns:53"}
 POLICY = {"controller.networkPolicy.enabled": True}
+INTERNAL_STREAMS = [
+    Row(
+        f"{SERVICE}internal.nodePorts.{protocol}",
+        {port: number},
+        service_port(f"{port}-{protocol}", "nodePort", "-internal"),
+        number,
+        {protocol: streams, SERVICE + "internal.enabled": True, SERVICE + "internal.type": "NodePort"},
+    )
+    for protocol, streams, port, number in (("tcp", TCP, "5432", 30432), ("udp", UDP, "53", 30053))
+]
 STREAMS = [
     Row("tcp", TCP, lambda r: r.one("ConfigMap", "-controller-tcp")["data"], TCP),
     Row("udp", UDP, lambda r: r.one("ConfigMap", "-controller-udp")["data"], UDP),
@@ -65,6 +75,7 @@ STREAMS = [
         None,
         {"tcp": TCP, SERVICE + "type": "ClusterIP"},
     ),
+    *INTERNAL_STREAMS,
     Row("tcp", TCP, lambda r: r.container("data-plane")["ports"][-1]["containerPort"], 5432),
     Row("udp", UDP, lambda r: r.container("data-plane")["ports"][-1]["protocol"], "UDP"),
     Row("udp", UDP, lambda r: r.pod["securityContext"]["sysctls"][0]["value"], "0"),
