@@ -50,15 +50,8 @@ async def main() -> None:
     ending = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ending.set)
     loop.add_signal_handler(signal.SIGUSR1, lambda: (RUN_DIR / f"usr1-{os.getpid()}").touch())
-    running: set[asyncio.Task[None]] = set()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(answer(reader, writer))
-        running.add(task)
-        task.add_done_callback(running.discard)
-
     servers = [
-        await asyncio.start_server(connected, sock=socket.socket(fileno=fd))
+        await asyncio.start_server(answer, sock=socket.socket(fileno=fd))
         for fd in (*SETTINGS["http_fds"], *SETTINGS["https_fds"])
     ]
     plan = asyncio.create_task(follow_plan(generation()))
@@ -69,8 +62,9 @@ async def main() -> None:
     for server in servers:
         server.close()
     await asyncio.sleep(0)
-    if running:
-        await asyncio.wait(running)
+    # a connection that was just accepted is a task of asyncio's own, before it is one of ours
+    while others := asyncio.all_tasks() - {asyncio.current_task(), plan}:
+        await asyncio.wait(others)
     plan.cancel()
 
 

@@ -1,4 +1,4 @@
-"""What the proxy counts of its own answers; those of endpoints are in tests/drills/test_metrics.py."""
+"""What the proxy counts of its own answers; those of endpoints are in tests/drills/test_metrics_shown.py."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
