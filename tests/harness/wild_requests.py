@@ -96,13 +96,16 @@ def ask(dice: random.Random, hints: list[str], *, everywhere: bool = False) -> A
     return Ask(method, target, version, tuple(lines), body, dice.random() < 0.35)
 
 
+_SINGLE = ("x-request-id", "origin", "server", "user-agent", "content-type", "max-forwards")
+
+
 def _once(lines: list[str]) -> list[str]:
     """Of some headers only the first: the proxy's parser or an older nginx cares when these come twice."""
     seen: set[str] = set()
     kept = []
     for line in lines:
         name = line.partition(":")[0].lower()
-        if name not in seen or name not in ("x-request-id", "server", "user-agent", "content-type", "max-forwards"):
+        if name not in seen or name not in _SINGLE:
             kept.append(line)
         seen.add(name)
     return kept
