@@ -59,10 +59,11 @@ async def main() -> None:
     if not (RUN_DIR / "mute").exists():
         say(f"ready {generation()}")
     await ending.wait()
-    for server in servers:
-        server.close()
+    # stop accepting, close later: a server that is closed refuses what it just accepted (its _attach asserts), and
+    # such a connection is a task of asyncio's own before it is one of ours
+    for listening in (sock for server in servers for sock in server.sockets):
+        loop.remove_reader(listening.fileno())
     await asyncio.sleep(0)
-    # a connection that was just accepted is a task of asyncio's own, before it is one of ours
     while others := asyncio.all_tasks() - {asyncio.current_task(), plan}:
         await asyncio.wait(others)
     plan.cancel()
