@@ -5,13 +5,15 @@ import re
 import socket
 import time
 
-import pytest
+from harness.every_plane import plane
 from harness.fixtures import world
 from harness.manifests import NAMESPACE, ingress, put
-from harness.planes import NGINX, PROXY, STOCK, Plane, parameter, require
 from harness.streams import (
+    CONFIG,
+    PASSED,
+    TCP_MAP,
+    UDP_MAP,
     ask_udp,
-    config_map,
     free_port,
     ports_map,
     stream_service,
@@ -20,28 +22,12 @@ from harness.streams import (
     talk_tls,
     tcp_backend,
     udp_backend,
+    with_config,
 )
 from harness.waiting import until
 from harness.world import World
 
-__all__ = ["world"]
-
-TCP_MAP = ("--tcp-services-configmap", f"{NAMESPACE}/tcp")
-UDP_MAP = ("--udp-services-configmap", f"{NAMESPACE}/udp")
-PASSED = "passed.example"
-CONFIG = ("--configmap", f"{NAMESPACE}/config")
-
-
-@pytest.fixture(params=[parameter(PROXY), parameter(NGINX), parameter(STOCK)])
-def plane(request: pytest.FixtureRequest) -> Plane:
-    found: Plane = request.param
-    require(found)
-    return found
-
-
-def options(world: World, **data: str) -> None:
-    lines = {key.replace("_", "-"): value for key, value in data.items()}
-    put(world.folder / "config.yaml", config_map("config", lines))
+__all__ = ["plane", "world"]
 
 
 def tcp(world: World, port: int, *backends: int, line: str = "7") -> None:
@@ -63,7 +49,7 @@ def held(port: int, prelude: bytes = b"", *, most: float = 20) -> float:
 
 def test_who_is_silent_is_closed(world: World) -> None:
     silent, told = free_port(), free_port()
-    options(world, proxy_stream_timeout="1s", proxy_protocol_header_timeout="2s")
+    with_config(world, proxy_stream_timeout="1s", proxy_protocol_header_timeout="2s")
     with tcp_backend("one") as one:
         tcp(world, silent, one)
         lines = {silent: f"{NAMESPACE}/echo:7", told: f"{NAMESPACE}/echo:7:PROXY"}
@@ -78,20 +64,20 @@ def test_endpoints_that_cannot_be_connected_give_way_where_that_is_asked_for(wor
     port, closed = free_port(), free_port()
     with tcp_backend("one") as one:
         tcp(world, port, closed, one)
-        options(world)
+        with_config(world)
         world.serve(*TCP_MAP, *CONFIG)
         until(lambda: talk(port, b"a").startswith(b"hello of one"), "an answer")
         assert all(talk(port, b"a").startswith(b"hello of one") for _ in range(6))
         for limit in ({"proxy_stream_next_upstream": "false"}, {"proxy_stream_next_upstream_tries": "1"}):
-            options(world)
+            with_config(world)
             until(lambda: all(talk(port, b"a") for _ in range(6)), "all to be answered")
-            options(world, **limit)
+            with_config(world, **limit)
             until(lambda: not all(talk(port, b"a") for _ in range(6)), f"some to be closed with {limit}", seconds=30)
 
 
 def test_as_many_answers_as_are_expected_reach_the_client(world: World) -> None:
     port = free_port(socket.SOCK_DGRAM)
-    options(world, proxy_stream_responses="2")
+    with_config(world, proxy_stream_responses="2")
     put(world.folder / "udp.yaml", ports_map("udp", {port: f"{NAMESPACE}/echo:7"}))
     put(world.folder / "echo.yaml", stream_service("echo", "UDP"))
     with udp_backend("one", answers=2) as one:
@@ -103,7 +89,7 @@ def test_as_many_answers_as_are_expected_reach_the_client(world: World) -> None:
             sock.connect(("127.0.0.1", port))
             sock.send(b"b")
             assert [sock.recv(100), sock.recv(100)] == [b"one:b", b"one:b"]
-        options(world, proxy_stream_responses="0")
+        with_config(world, proxy_stream_responses="0")
         until(lambda: ask_udp(port, b"a", 0.3) == b"", "nobody to wait for an answer", seconds=30)
 
 
@@ -111,7 +97,7 @@ def test_connections_and_sessions_are_logged_in_ingress_nginx_s_format(world: Wo
     port, datagrams, dead = free_port(), free_port(socket.SOCK_DGRAM), free_port()
     put(world.folder / "udp.yaml", ports_map("udp", {datagrams: f"{NAMESPACE}/datagrams:7"}))
     put(world.folder / "datagrams.yaml", stream_service("datagrams", "UDP"))
-    options(world)
+    with_config(world)
     with tcp_backend("one") as one, udp_backend("two") as two:
         tcp(world, port, one)
         lines = {port: f"{NAMESPACE}/echo:7", dead: f"{NAMESPACE}/nobody:7"}
@@ -129,20 +115,24 @@ def test_connections_and_sessions_are_logged_in_ingress_nginx_s_format(world: Wo
             rf"{stamp} TCP 502 0 \d \d+\.\d{{3}}$",
         ):
             until(lambda p=pattern: re.search(p, serving.output(), re.MULTILINE), f"the line {pattern}")  # type: ignore[misc]
-        options(world, log_format_stream="told: $protocol [$proxy_upstream_name] $upstream_addr $server_port $status")
+        with_config(
+            world, log_format_stream="told: $protocol [$proxy_upstream_name] $upstream_addr $server_port $status"
+        )
         line = f"told: TCP [tcp-{NAMESPACE}-echo-7] 127.0.0.1:{one} {port} 200\n"
         until(lambda: talk(port, b"a") and line in serving.output(), "a line in another format", seconds=30)
         assert f"told: UDP [udp-{NAMESPACE}" not in serving.output()
         file = world.folder.parent / "streams.log"
-        options(world, log_format_stream="file: $protocol", stream_access_log_path=str(file))
+        with_config(world, log_format_stream="file: $protocol", stream_access_log_path=str(file))
         until(lambda: talk(port, b"a") and file.exists() and "file: TCP\n" in file.read_text(), "a file", seconds=30)
-        options(world, log_format_stream="gone: $protocol", disable_stream_access_log="true", proxy_stream_timeout="1s")
+        with_config(
+            world, log_format_stream="gone: $protocol", disable_stream_access_log="true", proxy_stream_timeout="1s"
+        )
         until(lambda: held(port, most=3) < 3, "the options to be in force", seconds=30)
         assert "gone: " not in serving.output() + file.read_text()
 
 
 def test_tls_that_is_passed_on_is_logged_with_its_name(world: World) -> None:
-    options(world, log_format_stream="told: $ssl_preread_server_name [$proxy_upstream_name] $remote_addr $status")
+    with_config(world, log_format_stream="told: $ssl_preread_server_name [$proxy_upstream_name] $remote_addr $status")
     passed = ingress("passed", PASSED, "echo", ssl_passthrough="true")
     passed["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"] = {"number": 7}
     put(world.folder / "passed.yaml", passed)

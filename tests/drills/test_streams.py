@@ -12,11 +12,15 @@ import threading
 
 import pytest
 from harness.casefile import self_signed
+from harness.every_plane import plane
 from harness.fixtures import world
 from harness.manifests import NAMESPACE, ingress, put, tls_secret
-from harness.planes import NGINX, PROXY, STOCK, Plane, parameter, require
+from harness.planes import NGINX, STOCK, parameter
 from harness.serving import Serving
 from harness.streams import (
+    PASSED,
+    TCP_MAP,
+    UDP_MAP,
     ask_udp,
     config_map,
     free_port,
@@ -27,30 +31,15 @@ from harness.streams import (
     talk_tls,
     tcp_backend,
     udp_backend,
+    with_config,
 )
 from harness.waiting import until
 from harness.wire import Request, read_reply
 from harness.world import HOST, World
 
-__all__ = ["world"]
+__all__ = ["plane", "world"]
 
-TCP_MAP = ("--tcp-services-configmap", f"{NAMESPACE}/tcp")
-UDP_MAP = ("--udp-services-configmap", f"{NAMESPACE}/udp")
-PASSED = "passed.example"
 CLIENT = ("203.0.113.7", 4711)
-
-
-@pytest.fixture(params=[parameter(PROXY), parameter(NGINX), parameter(STOCK)])
-def plane(request: pytest.FixtureRequest) -> Plane:
-    found: Plane = request.param
-    require(found)
-    return found
-
-
-def with_config(world: World, **data: str) -> tuple[str, str]:
-    lines = {key.replace("_", "-"): value for key, value in data.items()}
-    put(world.folder / "config.yaml", config_map("config", lines))
-    return "--configmap", f"{NAMESPACE}/config"
 
 
 def v1(address: tuple[str, int] = CLIENT, port: int = 80) -> bytes:

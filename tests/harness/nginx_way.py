@@ -48,7 +48,7 @@ class Way:
     renderer: Templates
     weights: WeightsFile | None
 
-    def apply(self, plan: Plan) -> Applied:
+    def apply(self, plan: Plan, *, full: bool = False) -> Applied:
         """ConfigurationRefusedError: nginx refuses what stands in no host's file."""
         for pool in plan.pools.values():
             self.pools.put_pool(pool)
@@ -56,21 +56,21 @@ class Way:
             self.pools.put_split(split)
         self.pools.show()
         assert self.run_dir.publish(plan) == {}
-        return self.applier.apply()
+        return self.applier.apply(full=full)
 
     def rendered(self, plan: Plan, name: str) -> str:
         """What a host's file would be, with the weights and endpoints that are in force."""
         weights = None if self.weights is None else self.weights.current()
         return self.renderer.host(plan.hosts[name], plan.globals, weights)
 
+    def host_files(self) -> list[str]:
+        """Those in force."""
+        folder = self.run_dir.state / "nginx"
+        return [(folder / f"hosts/{name}.conf").read_text() for name in included((folder / "nginx.conf").read_text())]
+
     def host_file(self, name: str) -> str:
         """The file in force that has this server name; empty: none has."""
-        folder = self.run_dir.state / "nginx"
-        for digest in included((folder / "nginx.conf").read_text()):
-            text = (folder / f"hosts/{digest}.conf").read_text()
-            if f'server_name "{name}"' in text:
-                return text
-        return ""
+        return next((text for text in self.host_files() if f'server_name "{name}"' in text), "")
 
 
 @contextlib.contextmanager

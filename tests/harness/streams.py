@@ -11,10 +11,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.casefile import self_signed
-from harness.manifests import NAMESPACE, Manifest
+from harness.manifests import NAMESPACE, Manifest, put
 from harness.wire import Door
+from harness.world import World
 
 TIMEOUT = 10.0
+TCP_MAP = ("--tcp-services-configmap", f"{NAMESPACE}/tcp")
+UDP_MAP = ("--udp-services-configmap", f"{NAMESPACE}/udp")
+PASSED = "passed.example"
+CONFIG = ("--configmap", f"{NAMESPACE}/config")
 
 
 class _Tcp(socketserver.ThreadingTCPServer):
@@ -99,6 +104,13 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 def config_map(name: str, lines: Mapping[str, str]) -> Manifest:
     data = dict(lines)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
+
+
+def with_config(world: World, **data: str) -> tuple[str, str]:
+    """The flag for a ConfigMap that has these options from now on, with `_` for `-`."""
+    lines = {key.replace("_", "-"): value for key, value in data.items()}
+    put(world.folder / "config.yaml", config_map("config", lines))
+    return CONFIG
 
 
 def ports_map(name: str, lines: Mapping[int, str] | None = None, **more: str) -> Manifest:

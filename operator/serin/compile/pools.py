@@ -14,7 +14,7 @@ from serin.objects.store import Snapshot
 from serin.objects.views import EndpointSlice, Service, ServicePort, SlicePort
 from serin.problems import Problem
 from serin.refs import Ref, Source
-from serin.routing.addresses import refusal
+from serin.routing.addresses import is_address, refusal
 from serin.routing.identity import digest64
 from serin.routing.plan import Endpoint, Pool, PoolSpec
 
@@ -61,7 +61,7 @@ def fill_pool(snapshot: Snapshot, spec: PoolSpec, options: Options = _DEFAULTS) 
     if port is None:
         _no_port(service, spec, findings)
         return Pool(spec, (), client_affinity=service.affinity_timeout), tuple(findings.problems)
-    if spec.cluster_ip and _is_address(service.cluster_ip):
+    if spec.cluster_ip and is_address(service.cluster_ip):
         refused = refusal(service.cluster_ip, standalone=options.standalone)
         if refused:
             findings.error(service.meta.at("spec.clusterIP"), "address-refused", f"is {refused}; {_fate(spec)}")
@@ -165,7 +165,7 @@ def _outside(spec: PoolSpec, options: Options, findings: Findings) -> Pool:
     """A host that an annotation names. A name's addresses are checked by the data plane, when it has resolved it."""
     host, port = spec.service, spec.port
     assert isinstance(port, int)
-    literal = _is_address(host)
+    literal = is_address(host)
     refused = refusal(host, standalone=options.standalone) if literal else ""
     if not refused and not options.standalone and _is_loopback(host):
         refused = "this pod itself"
@@ -176,14 +176,6 @@ def _outside(spec: PoolSpec, options: Options, findings: Findings) -> Pool:
         findings.error(Source(Ref("Address", "", host)), "address-refused", text)
         return Pool(spec, ())
     return Pool(spec, (Endpoint(host, port),)) if literal else Pool(spec, (), host, port)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _external_port(service: Service, port: ServicePort | None, wanted: int | str) -> int | None:

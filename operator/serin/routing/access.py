@@ -5,6 +5,7 @@ authentication, of which `satisfy any` asks for one alone.
 """
 
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
 from serin.refs import Source
 from serin.routing.beside import Beside
@@ -82,3 +83,15 @@ class ExternalAuth:
     keepalive_requests: int = 1000
     keepalive_timeout: int = 60
     share_variables: bool = False
+
+    @property
+    def signin_url(self) -> str:
+        """`signin` with the address asked for in its query, unless it has one (ingress-nginx's buildAuthSignURL).
+
+        Holds variables; empty without `signin`. ValueError where it is no URL.
+        """
+        query = urlsplit(self.signin).query
+        if not self.signin or any(parse_qs(query).get(self.signin_param, ())):
+            return self.signin
+        joint = "&" if query else "?"
+        return f"{self.signin}{joint}{self.signin_param}=$pass_access_scheme://$http_host$escaped_request_uri"

@@ -9,6 +9,7 @@ import os
 import queue
 import stat
 import threading
+from collections.abc import Callable
 
 from serin.telemetry import log
 
@@ -114,6 +115,36 @@ def piece_end(block: bytes, begin: int, size: int = 4096) -> int:
     if end < 0:
         end = block.find(b"\n", begin)
     return end + 1 or len(block)
+
+
+class MovingSink:
+    """A sink whose path may change while lines are written. A file that cannot be opened leaves it where it is."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._sink = LineSink(path)
+
+    def write(self, block: bytes) -> None:
+        self._sink.write(block)
+
+    def move(self, path: str, flush: Callable[[], None]) -> None:
+        """`flush` hands on what was gathered for the former place."""
+        if path == self._path:
+            return
+        try:
+            fresh = LineSink(path)
+        except OSError as error:
+            log.event(_log, log.ACCESS_LOG_FAILED, path=path, error=str(error))
+            return
+        flush()
+        before, self._sink, self._path = self._sink, fresh, path
+        before.close(timeout=1.0)
+
+    def reopen(self) -> None:
+        self._sink.reopen()
+
+    def close(self) -> None:
+        self._sink.close()
 
 
 def _open(path: str) -> int:

@@ -1,34 +1,20 @@
 """From manifests to files that nginx takes, with the templates: no single Ingress keeps the others out."""
 
 import copy
-import secrets
-import socket
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import nginx_way
 from harness.manifests import canary, endpoint_slice, ingress, service
+from harness.nginx_way import Way
 
-from serin.compile.compiler import Compiled, compile_snapshot
+from serin.compile.compiler import Compiled
 from serin.compile.options import Options
-from serin.control.patterns import check_pattern
-from serin.dataplane.fallback_certificate import keep_certificate
-from serin.dataplane.nginx.apply import Applied, Applier
-from serin.dataplane.nginx.assets import library
 from serin.dataplane.nginx.components import Components
-from serin.dataplane.nginx.files import included
-from serin.dataplane.nginx.rendering import Templates
-from serin.dataplane.nginx.testing import NginxTest
-from serin.dataplane.nginx.weights_file import WeightsFile
-from serin.native.pools import PoolsFile
-from serin.objects.parse import parse_object
-from serin.objects.store import Store
 from serin.refs import Ref, Source
-from serin.render.nginx.settings import LuaPaths, NginxSettings
-from serin.render.rundir import RunDirectory
 from serin.routing.identity import content_digest
 from serin.routing.plan import Certificate, ClientAuth, ClientVerify, Host, PathKind, PathMatch, Plan
 
@@ -62,63 +48,16 @@ BAD = {
 
 
 def compiled(*manifests: dict[str, Any]) -> Compiled:
-    store = Store()
-    for order, manifest in enumerate(manifests):
-        view = parse_object(manifest, order=order, version=str(order)).view
-        assert view is not None
-        store.apply(view)
-    return compile_snapshot(store.snapshot(), Options(standalone=True, plane="nginx"), check_pattern)
-
-
-@dataclass
-class Way:
-    run_dir: RunDirectory
-    pools: PoolsFile
-    applier: Applier
-
-    def host_files(self) -> list[str]:
-        """Those in force."""
-        folder = self.run_dir.state / "nginx"
-        return [(folder / f"hosts/{name}.conf").read_text() for name in included((folder / "nginx.conf").read_text())]
-
-    def apply(self, plan: Plan, *, full: bool = False) -> Applied:
-        for pool in plan.pools.values():
-            self.pools.put_pool(pool)
-        for split in plan.splits.values():
-            self.pools.put_split(split)
-        self.pools.show()
-        assert self.run_dir.publish(plan) == {}
-        return self.applier.apply(full=full)
+    return nginx_way.compile_manifests(manifests, Options(standalone=True, plane="nginx"))
 
 
 @pytest.fixture(params=["lua", "stock"])
-def way(
-    request: pytest.FixtureRequest, tmp_path: Path, nginx: Components, nginx_test: Callable[..., NginxTest]
-) -> Iterator[Way]:
+def way(request: pytest.FixtureRequest, tmp_path: Path, nginx: Components) -> Iterator[Way]:
     lua = request.param == "lua"
     if lua and not nginx.lua:
         pytest.skip(nginx.why_stock)
-    run_dir = RunDirectory(tmp_path / "run")
-    run_dir.create()
-    keep_certificate(run_dir.state / "default.pem")
-    prefix = run_dir.state / "nginx"
-    with socket.socket() as http, socket.socket() as https:
-        for sock in (http, https):
-            sock.bind(("127.0.0.1", 0))
-        settings = NginxSettings(
-            run_dir=str(run_dir.path),
-            prefix=str(prefix),
-            http=(f"127.0.0.1:{http.getsockname()[1]}",),
-            https=(f"127.0.0.1:{https.getsockname()[1]}",),
-            status_socket=str(tmp_path / "status.sock"),
-            lua=LuaPaths(nginx.package_path, str(library())) if lua else None,
-            modules=nginx.modules if lua else (),
-        )
-        pools = PoolsFile.open(run_dir.plan / "pools.bin", lambda: secrets.randbits(64), time.monotonic)
-        test = nginx_test(prefix, (http.fileno(), https.fileno()))
-        weights = None if lua else WeightsFile(run_dir.path)
-        yield Way(run_dir, pools, Applier(run_dir, prefix, Templates(settings), test, settings.status_socket, weights))
-        pools.close()
+    with nginx_way.way(tmp_path, nginx, lua=lua) as made:
+        yield made
 
 
 @pytest.mark.parametrize("bad", BAD)

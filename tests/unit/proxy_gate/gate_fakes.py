@@ -36,17 +36,7 @@ class FakeChoice:
     def done(self, status: int, *, failed: bool = False) -> None:
         self.finished.append((status, failed))
 
-    def over(
-        self,
-        status: int,
-        method: str,
-        received: int,
-        sent: int,
-        request_time: float,
-        response_time: float,
-        connect_time: float,
-        header_time: float,
-    ) -> bool:
+    def over(self, status: int, /, *_measured: object) -> bool:
         self.done(status)
         return False
 

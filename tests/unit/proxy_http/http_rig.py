@@ -228,18 +228,8 @@ class Chosen:
     def done(self, status: int, *, failed: bool = False) -> None:
         self.finished.append((status, failed))
 
-    def over(
-        self,
-        status: int,
-        method: str,
-        received: int,
-        sent: int,
-        request_time: float,
-        response_time: float,
-        connect_time: float,
-        header_time: float,
-    ) -> bool:
-        self.times = response_time, connect_time, header_time
+    def over(self, status: int, /, *measured: Any) -> bool:
+        self.times = measured[-3:]
         self.done(status)
         return False
 

@@ -156,12 +156,7 @@ class ChangedTransfer(Transfer):
         errors = self._changes.errors
         assert errors is not None
         now = time.monotonic()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self._connecting = None
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.close()
+        self._let_go()
         forward, down = self.forward, self._down
         page = errors.page(status, self._head, down.client, self.log, forward.answer_prelude, forward.answer_drop)
         if isinstance(page, int):
@@ -298,17 +293,8 @@ class PageChoice:
         self._route.done(self._status, failed=self._failed)
         self._transfer.choice = self._route
 
-    def over(
-        self,
-        status: int,
-        method: str,
-        received: int,
-        sent: int,
-        request_time: float,
-        response_time: float,
-        connect_time: float,
-        header_time: float,
-    ) -> bool:
+    def over(self, status: int, /, *_measured: object) -> bool:
+        """Counted by whoever counts what is no plain answer."""
         self.done(status)
         return False
 

@@ -5,7 +5,8 @@ our own within a route is counted by the route's split. All else is counted for 
 """
 
 from serin.dataplane.proxy.completed import Completed
-from serin.dataplane.proxy.transfer import UNANSWERED, Transfer
+from serin.dataplane.proxy.retries import UNANSWERED
+from serin.dataplane.proxy.transfer import Transfer
 from serin.native.layout import METHODS
 from serin.native.worker import NO_RESPONSE, Choice, Worker, method_number
 

@@ -18,7 +18,8 @@ from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, 
 from serin.dataplane.proxy.heads import TOO_LARGE
 from serin.dataplane.proxy.proxy_protocol import Address
 from serin.dataplane.proxy.request_reader import RequestReader
-from serin.dataplane.proxy.transfer import CLIENT_CLOSED, Transfer
+from serin.dataplane.proxy.retries import CLIENT_CLOSED
+from serin.dataplane.proxy.transfer import Transfer
 
 if TYPE_CHECKING:
     from serin.dataplane.proxy.server import Server

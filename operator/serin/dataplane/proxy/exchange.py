@@ -140,6 +140,7 @@ class Choice(Protocol):
         response_time: float,
         connect_time: float,
         header_time: float,
+        /,
     ) -> bool:
         """`done` for an answer that came to its end, with what the client got; bytes, and seconds.
 

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
 
 from serin.dataplane.proxy.auth_cache import AuthCache
 from serin.dataplane.proxy.exchange import Client, RequestHead
@@ -97,7 +96,7 @@ class ReadyExternal:
         self._redirect = text(auth.request_redirect) if auth.request_redirect else None
         self._set_headers = ReadyLines(auth.set_headers, known)
         self._without = HOP_BY_HOP | _OURS | self._set_headers.names
-        self._signin = text(signin_text(auth)) if auth.signin else None
+        self._signin = text(auth.signin_url) if auth.signin else None
         self._cache_key = text(auth.cache_key) if auth.cache_key and auth.cache_times else None
         self._scope = scope + b"\0" + repr(auth).encode() + b"\0"
         copied = (name.encode() for name in auth.response_headers if name.lower().encode() not in _NEVER_COPIED)
@@ -187,15 +186,6 @@ def asked_host(head: RequestHead) -> bytes:
     sent, served = head.host_header, head.host.encode()
     name = sent[: sent.find(b"]") + 1] if sent.startswith(b"[") else sent.partition(b":")[0]
     return sent if name.lower().removesuffix(b".") == served else served
-
-
-def signin_text(auth: ExternalAuth) -> str:
-    """The signin URL with the address asked for in its query, unless it is there (ingress-nginx's buildAuthSignURL)."""
-    query = urlsplit(auth.signin).query
-    if any(parse_qs(query).get(auth.signin_param, ())):
-        return auth.signin
-    joint = "&" if query else "?"
-    return f"{auth.signin}{joint}{auth.signin_param}=$pass_access_scheme://$http_host$escaped_request_uri"
 
 
 def _with_id(text: bytes, request_id: bytes) -> bytes:

@@ -4,20 +4,17 @@ access-log-path, log-format-upstream, skip-access-log-urls).
 A log that a flag has put out stays out. A file that cannot be opened leaves the log where it is, and is told.
 """
 
-import logging
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from serin.dataplane.proxy.completed import Completed
 from serin.routing.wide import Logs
-from serin.telemetry import log
 from serin.telemetry.access_log import AccessLog, LogFormat
 from serin.telemetry.log_format import compile_format
 from serin.telemetry.log_variables import reader
-from serin.telemetry.sink import LineSink
+from serin.telemetry.sink import MovingSink
 
-_log = logging.getLogger(__name__)
 _request_uri = reader("request_uri")
 
 
@@ -26,22 +23,15 @@ class LogLines:
 
     def __init__(self, form: LogFormat, path: str, loop: AbstractEventLoop) -> None:
         self._form = form
-        self._path = self._open_path = path
-        self._loop = loop
+        self._path = path
         self._off = form is LogFormat.OFF
         self._skip: frozenset[bytes] = frozenset()
-        self._sink = LineSink(path)
-        self._lines = AccessLog(self._write, self._later, log_format=form, clock=time.time)
+        self._sink = MovingSink(path)
+        self._lines = AccessLog(self._sink.write, loop.call_later, log_format=form, clock=time.time)
         self._logs = Logs()
         self.add: Callable[[Completed], None] = self._add_some
         """Log an exchange that is over."""
         self._choose()
-
-    def _write(self, block: bytes) -> None:
-        self._sink.write(block)
-
-    def _later(self, seconds: float, act: Callable[[], None]) -> object:
-        return self._loop.call_later(seconds, act)
 
     def follow(self, logs: Logs) -> None:
         """What a plan says of them; nothing is done where that is as before."""
@@ -52,23 +42,11 @@ class LogLines:
         self._skip = frozenset(url.encode() for url in logs.skip)
         self._lines.use(compile_format(logs.format, escape_json=logs.escape_json) if logs.format else None)
         self._choose()
-        self._move(logs.path or self._path)
+        self._sink.move(logs.path or self._path, self._lines.flush)
 
     def _choose(self) -> None:
         """Who takes records: most logs have every line."""
         self.add = self._add_some if self._off or self._skip else self._lines.add
-
-    def _move(self, path: str) -> None:
-        if path == self._open_path:
-            return
-        try:
-            fresh = LineSink(path)
-        except OSError as error:
-            log.event(_log, log.ACCESS_LOG_FAILED, path=path, error=str(error))
-            return
-        self._lines.flush()
-        before, self._sink, self._open_path = self._sink, fresh, path
-        before.close(timeout=1.0)
 
     def _add_some(self, record: Completed) -> None:
         if self._off or (self._skip and _request_uri(record) in self._skip):

@@ -8,6 +8,10 @@ from serin.dataplane.proxy.connection_settings import UpstreamSettings
 IDEMPOTENT = frozenset(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"))
 """Methods that may be sent twice: RFC 9110, section 9.2.2, and WebDAV's queries."""
 
+CLIENT_CLOSED = 499
+"""nginx's status for a client that went away before the answer."""
+UNANSWERED = frozenset({CLIENT_CLOSED, 502, 504})
+"""Statuses that mean, when nothing came with them, that no endpoint answered."""
 STATUS_OF = {"error": 502, "timeout": 504, "invalid_header": 502}
 """What the client is told when no attempt is left, by nginx's word for the failure."""
 

@@ -4,20 +4,16 @@ disable-stream-access-log, stream-access-log-path).
 A log that a flag has put out stays out. A file that cannot be opened leaves the log where it is, and is told.
 """
 
-import logging
 from asyncio import AbstractEventLoop
 from typing import Any
 
 from serin.dataplane.proxy.stream_session import StreamSession
 from serin.routing.stream_log import stream_format
 from serin.routing.wide import Logs
-from serin.telemetry import log
 from serin.telemetry.access_log import AccessLog, LogFormat
 from serin.telemetry.log_format import compile_format
-from serin.telemetry.sink import LineSink
+from serin.telemetry.sink import MovingSink
 from serin.telemetry.stream_variables import stream_reader
-
-_log = logging.getLogger(__name__)
 
 
 class StreamLines:
@@ -25,10 +21,10 @@ class StreamLines:
 
     def __init__(self, form: LogFormat, path: str, loop: AbstractEventLoop) -> None:
         self._form = form
-        self._path = self._open_path = path
+        self._path = path
         self._off = form is LogFormat.OFF
-        self._sink = LineSink(path)
-        self._lines = AccessLog(lambda block: self._sink.write(block), loop.call_later)
+        self._sink = MovingSink(path)
+        self._lines = AccessLog(self._sink.write, loop.call_later)
         self._logs = Logs()
         self._use(self._logs)
 
@@ -39,7 +35,7 @@ class StreamLines:
         self._logs = logs
         self._off = self._form is LogFormat.OFF or logs.stream_off
         self._use(logs)
-        self._move(logs.stream_path or logs.path or self._path)
+        self._sink.move(logs.stream_path or logs.path or self._path, self._lines.flush)
 
     def add(self, session: StreamSession) -> None:
         """A session that is over."""
@@ -57,15 +53,3 @@ class StreamLines:
     def _use(self, logs: Logs) -> None:
         text, escape_json = stream_format(logs, json=self._form is LogFormat.JSON)
         self._lines.use(compile_format(text, escape_json=escape_json, readers=stream_reader))
-
-    def _move(self, path: str) -> None:
-        if path == self._open_path:
-            return
-        try:
-            fresh = LineSink(path)
-        except OSError as error:
-            log.event(_log, log.ACCESS_LOG_FAILED, path=path, error=str(error))
-            return
-        self._lines.flush()
-        before, self._sink, self._open_path = self._sink, fresh, path
-        before.close(timeout=1.0)

@@ -15,7 +15,7 @@ from serin.dataplane.proxy.connection_settings import UpstreamSettings
 from serin.dataplane.proxy.exchange import FINE, Choice, Client, Forward, RequestHead
 from serin.dataplane.proxy.framing import LAST_CHUNK, chunk
 from serin.dataplane.proxy.heads import CHUNKED, Fields, passed_lines
-from serin.dataplane.proxy.retries import STATUS_OF, may_renew, may_retry
+from serin.dataplane.proxy.retries import CLIENT_CLOSED, STATUS_OF, UNANSWERED, may_renew, may_retry
 from serin.dataplane.proxy.tunnel import open_tunnel
 from serin.dataplane.proxy.upstream import NEVER, Upstream, endpoint_name
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _NOTHING: list[bytes] = []
 """The body of nearly every request; never changed."""
-CLIENT_CLOSED = 499
-"""nginx's status for a client that went away before the answer."""
-UNANSWERED = frozenset({CLIENT_CLOSED, 502, 504})
-"""Statuses that mean, when nothing came with them, that no endpoint answered."""
 
 
 class Transfer(Completed):
@@ -352,15 +348,19 @@ class Transfer(Completed):
 
         Where no answer was begun `status` is logged and `counted` goes to the statistics.
         """
+        self._let_go()
+        counted = self.status or counted
+        self.status = self.status or status
+        self._settle(counted, time.monotonic(), failed=False)
+
+    def _let_go(self) -> None:
+        """Of the endpoint, or of the attempt to get a connection to one."""
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.close()
-        counted = self.status or counted
-        self.status = self.status or status
-        self._settle(counted, time.monotonic(), failed=False)
 
     def hold_answer(self, *, on: bool) -> None:
         """The client does not take what it gets, or does again."""

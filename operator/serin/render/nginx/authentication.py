@@ -6,7 +6,7 @@ What a route asks with is worked out in its own location (`set`), before the pat
 
 import re
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from serin.render.nginx.besides import beside_url
 from serin.render.nginx.blocks import fits, header_variable
@@ -161,7 +161,7 @@ class Questions:
         return Cache(scope, texts.of("key", auth.cache_key), times)
 
     def _sign_in(self, route: Route, auth: ExternalAuth) -> SignIn:
-        url = text_of(route, sign_in_text(auth), self.headers)
+        url = text_of(route, auth.signin_url, self.headers)
         return SignIn(url, _has_escaped(url))
 
 
@@ -198,20 +198,11 @@ def _cased(auth: ExternalAuth, names: list[str]) -> list[str]:
     return [written[name] for name in names]
 
 
-def sign_in_text(auth: ExternalAuth) -> str:
-    """The sign-in URL with the address asked for in its query, unless it has one (ingress-nginx's buildAuthSignURL)."""
-    query = urlsplit(auth.signin).query
-    if any(parse_qs(query).get(auth.signin_param, ())):
-        return auth.signin
-    joint = "&" if query else "?"
-    return f"{auth.signin}{joint}{auth.signin_param}=$pass_access_scheme://$http_host$escaped_request_uri"
-
-
 def is_sound(auth: ExternalAuth) -> bool:
     """Whether nginx can be told all of it: a part left out could let somebody in."""
     if auth.signin and not _is_url(auth.signin):
         return False
-    texts = [auth.target, auth.host, auth.request_redirect, auth.cache_key, sign_in_text(auth) if auth.signin else ""]
+    texts = [auth.target, auth.host, auth.request_redirect, auth.cache_key, auth.signin_url]
     texts += [line.value for line in auth.set_headers]
     if not all(fits("".join(split_variables(text))) for text in texts):
         return False
