@@ -85,8 +85,8 @@ def test_lines_go_both_ways_and_endpoints_follow(world: World) -> None:
         said = until(lambda: talk(port, b"a", b"b"), "an answer")
         assert said == b"hello of one\none:a\none:b\nend of one\n"
         put(world.folder / "slice.yaml", stream_slice("echo", two))
-        until(lambda: talk(port, b"a").startswith(b"hello of two"), "the other endpoint")
-        assert all(talk(port, b"a").startswith(b"hello of two") for _ in range(20))
+        # all of them: while nginx reloads, an old worker may still take a connection beside a new one
+        until(lambda: all(talk(port, b"a").startswith(b"hello of two") for _ in range(20)), "the other endpoint alone")
         put(world.folder / "slice.yaml", stream_slice("echo", one, two))
         until(lambda: {talk(port)[9:12] for _ in range(8)} == {b"one", b"two"}, "both endpoints")
         put(world.folder / "slice.yaml", stream_slice("echo"))
