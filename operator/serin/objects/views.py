@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from serin.objects.canary_status import CanaryStatus
 from serin.refs import Ref, Source
 
 
@@ -231,24 +232,89 @@ class CanaryVersion:
 
 @dataclass(frozen=True, slots=True)
 class CanarySplitBy:
-    """`type` is Request, Cookie, Header or ClientIP."""
+    """`type` is Request, Cookie, Header or ClientIP; `ttl` in seconds."""
 
     type: str
     name: str
     source: Source
+    ttl: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryStep:
+    """`weight` and `mirror` in parts of 100,000; `duration` in seconds. `name`: by default the step's number."""
+
+    name: str
+    weight: int
+    duration: float
+    approval: bool
+    mirror: int
+    source: Source
+
+
+class CheckType(StrEnum):
+    ERRORS = "Errors"
+    LATENCY = "Latency"
+    PROMETHEUS = "Prometheus"
+    WEBHOOK = "Webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryCheck:
+    """`most` is spec's max: a rate of 1 for Errors, seconds for Latency, a number for Prometheus; None: no such limit.
+
+    `statuses`: codes and classes such as `5xx`. `address`, `query`: Prometheus; `url`, `timeout` (seconds): Webhook.
+    `secret`: name of the Secret with the credentials of either, or empty. Durations in seconds.
+    """
+
+    name: str
+    type: CheckType
+    source: Source
+    most: float | None = None
+    most_ratio: float | None = None
+    least: float | None = None
+    percentile: int = 95
+    statuses: tuple[str, ...] = ("5xx",)
+    min_requests: int = 100
+    warmup: float = 30.0
+    failure_threshold: int = 3
+    interval: float = 15.0
+    address: str = ""
+    query: str = ""
+    url: str = ""
+    timeout: float = 10.0
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRollout:
+    """`baseline` is always a name of spec.versions here. `min_ready`: endpoints, or `min_ready_share` (of 1) of its.
+
+    `step_timeout` in seconds, 0: none. `on_failure`: Rollback or Pause; `on_no_data`: Pause, Rollback or Continue.
+    `false_alarm` is a probability.
+    """
+
     version: str
     source: Source
+    revision: str = ""
+    baseline: str = ""
+    steps: tuple[CanaryStep, ...] = ()
+    step_timeout: float = 3600.0
+    min_ready: int = 1
+    min_ready_share: float = 0.0
+    checks: tuple[CanaryCheck, ...] = ()
+    false_alarm: float = 0.05
+    on_failure: str = "Rollback"
+    on_no_data: str = "Pause"
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRoute:
     """`versions` is empty when it cannot have an effect; the first is home, the Service that Ingresses name.
 
-    `targets` None: all Ingresses that name home; empty: none of those that were asked for can be made out.
+    `targets` None: all Ingresses that name home; empty: none of those that were asked for can be made out. `rollout`
+    None: none, or one that cannot be used (a problem says why). `status` is what was last written of it, None before;
+    `action` the annotation serin.dev/action. `generation` 0: from a file.
     """
 
     meta: Meta
@@ -258,6 +324,9 @@ class CanaryRoute:
     split_by: CanarySplitBy | None = None
     paused: bool = False
     rollout: CanaryRollout | None = None
+    status: CanaryStatus | None = None
+    action: str = ""
+    generation: int = 0
 
     @property
     def home(self) -> CanaryVersion | None:

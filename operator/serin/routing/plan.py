@@ -19,6 +19,9 @@ from serin.routing.policy import Policy as Policy
 from serin.routing.policy import Rewrite as Rewrite
 from serin.routing.policy import TlsRedirect as TlsRedirect
 from serin.routing.policy import UrlRedirect as UrlRedirect
+from serin.routing.rollout import Shadow as Shadow
+from serin.routing.rollout import SplitBy as SplitBy
+from serin.routing.rollout import SplitKind as SplitKind
 from serin.routing.upstream import Buffering as Buffering
 from serin.routing.upstream import Protocol as Protocol
 from serin.routing.upstream import Upstream as Upstream
@@ -171,12 +174,30 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """Requests of a split are counted for the judgement of a rollout, apart from all other counts.
+
+    `id` (16 hex digits) names weights in force: with other weights it is another trial, whose counts begin at 0. All
+    splits of a CanaryRoute share one. `place`: where the split's first version stands in spec.versions; the others
+    follow. `client_errors`: users who got a 4xx are noted as those who got a 5xx are (splitBy other than Request).
+    """
+
+    id: str
+    place: int = 0
+    client_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """Weights in force. `shares` is in the order of the route's versions: index 0 (main) is drawn last.
 
     `rest`: main's weight is whatever the versions left in the request leave of `total` (canary Ingresses), nothing
     where they take more; otherwise every weight stands as written (CanaryRoute). 0 < total < 2**32, and the sum of the
     weights is below that, too.
+
+    `first`: ident of the version that is drawn before all others, the one in rollout; empty: none. `suspended`: idents
+    of versions that take no request at all, as if they had no endpoint (a rollback). `salts`: two 64-bit numbers by
+    which a user's key chooses the version (splitBy, serin.routing.user_split); None: every request is drawn.
     """
 
     id: str
@@ -184,6 +205,10 @@ class Split:
     shares: tuple[Share, ...]
     total: int = 100
     rest: bool = True
+    first: str = ""
+    suspended: tuple[str, ...] = ()
+    salts: tuple[int, int] | None = None
+    trial: Trial | None = None
 
     @property
     def shape(self) -> tuple[str, ...]:
@@ -197,7 +222,9 @@ class Route:
 
     `split` is the id (16 hex digits) of the split that decides the version, None when the route never proxies:
     then `slash_redirect` (301 to the same path with `/`) or the policy answers. `canary_route` shares its requests out,
-    first by `match_rules`, which come before an affinity cookie; versions have no rules of their own then.
+    first by `match_rules`, which come before an affinity cookie; versions have no rules of their own then. What no rule
+    and no cookie decided goes by the user's key where there is `split_by`. `shadow`: who gets copies of requests while
+    a rollout's step says so.
     """
 
     match: PathMatch
@@ -210,6 +237,8 @@ class Route:
     source: Source | None = None
     match_rules: tuple[MatchRule, ...] = ()
     canary_route: Ref | None = None
+    split_by: SplitBy | None = None
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)
