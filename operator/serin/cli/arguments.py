@@ -9,6 +9,7 @@ from pathlib import Path
 
 from serin import __version__
 from serin.cli import controller_flags, flags, values
+from serin.cli.canary import grammar as canary_grammar
 from serin.cli.parser import Parser, add_command
 
 EXAMPLES = {
@@ -47,6 +48,7 @@ EXAMPLES = {
         serin render --run-dir /run/serin --host shop.example.com
         serin render --kubeconfig ~/.kube/config --host shop.example.com
     """,
+    "canary": canary_grammar.EXAMPLES,
     "echo": """
         serin echo --name v1 --port 8081             answers with what it received, as JSON
         serin echo --name v2 --port 8082 --bind 127.0.0.2
@@ -86,6 +88,7 @@ def build_parser() -> Parser:
     _explain(command("explain", "say which rule, version and service a request would get, and why"))
     _lint(command("lint", "list what is wrong with manifests, or on a cluster"))
     _render(command("render", "show nginx's configuration for manifests, a cluster or a run directory"))
+    canary_grammar.add_to(commands, EXAMPLES["canary"])
     _echo(command("echo", "demo backend: answers with what it received, as JSON"))
     return parser
 

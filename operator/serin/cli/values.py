@@ -68,6 +68,27 @@ def _duration(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = _number(text)
+    if value is None or value <= 0:
+        raise _expected("a number above 0", text)
+    return value
+
+
+def rate(text: str) -> float:
+    """A share of 1: `0.05` or `5%`."""
+    value = _number(text.removesuffix("%"))
+    share = None if value is None else value / 100 if text.endswith("%") else value
+    if share is None or not 0 <= share <= 1:
+        raise _expected("a share from 0 to 1, or from 0% to 100%", text)
+    return share
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d{1,12}(\.\d{1,12})?|\.\d{1,12}", text, re.ASCII) else None
+
+
 def object_name(text: str) -> tuple[str, str]:
     namespace, slash, name = text.partition("/")
     if not (namespace and slash and name) or "/" in name:

@@ -1,0 +1,68 @@
+"""`serin canary status`: one rollout, once or as it changes."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+
+from serin.cli.canary.places import Place, place
+from serin.cli.canary.view import Look, lines
+from serin.cli.terminal import Paint
+from serin.errors import SerinError, UsageError
+
+HOME_AND_CLEAR = "\x1b[H\x1b[J"
+KEPT_LOOKS = 10
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    async with place(arguments) as where:
+        if arguments.json:
+            document = await where.found(arguments.namespace, arguments.name)
+            print(json.dumps(dict(document.raw), indent=2))
+        elif arguments.watch:
+            await _watch(where, arguments)
+        else:
+            document = await where.found(arguments.namespace, arguments.name)
+            print("\n".join(lines(Look(document, time.time()), Paint(sys.stdout), prog(arguments))))
+    return 0
+
+
+async def _watch(where: Place, arguments: argparse.Namespace) -> None:
+    """Until it is interrupted, or the CanaryRoute is gone. A call that fails is said, and tried again."""
+    paint, look = Paint(sys.stdout), None
+    while True:
+        try:
+            document = await where.found(arguments.namespace, arguments.name)
+        except UsageError:
+            raise
+        except SerinError as error:
+            if look is None:
+                raise
+            text = [*lines(look, paint, prog(arguments)), "", paint("error", str(error))]
+        else:
+            look = Look(document, time.time(), _shortened(look))
+            text = [*lines(look, paint, prog(arguments))]
+        print((HOME_AND_CLEAR if paint.on else "") + "\n".join(text) + ("" if paint.on else "\n"), flush=True)
+        await asyncio.sleep(max(0.2, arguments.every))
+
+
+def _shortened(look: Look | None) -> Look | None:
+    """The last few looks: rates are those of now."""
+    kept = list(_back(look))[:KEPT_LOOKS]
+    made: Look | None = None
+    for one in reversed(kept):
+        made = Look(one.document, one.at, made)
+    return made
+
+
+def _back(look: Look | None) -> Iterator[Look]:
+    while look is not None:
+        yield look
+        look = look.before
+
+
+def prog(arguments: argparse.Namespace) -> str:
+    """What to type before a verb."""
+    return str(arguments.parser.prog).rpartition(" ")[0]
