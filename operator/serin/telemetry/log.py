@@ -104,6 +104,13 @@ CERTIFICATE_REFUSED = "certificate-refused"
 OBJECT_QUARANTINED = "object-quarantined"
 OBJECT_RELEASED = "object-released"
 QUARANTINE_UNREADABLE = "quarantine-unreadable"
+ROLLOUT = "rollout"
+ROLLOUT_FAILED = "rollout-failed"
+ACTION_UNREADABLE = "action-unreadable"
+FACTS_TRUST_TAKEN = "facts-trust-taken"
+FACTS_TRUST_REFUSED = "facts-trust-refused"
+FACTS_FAILED = "facts-failed"
+FACTS_MISSING = "facts-missing"
 
 _FIELDS = "serin_fields"
 
