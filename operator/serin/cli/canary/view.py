@@ -159,6 +159,9 @@ def _checks(document: Document, paint: Paint) -> Iterator[str]:
             yield paint("dim", f"    {check.text('query')}")
 
 
+_CHECK_HEAD = ("CHECK", "VERDICT", "CANDIDATE", "BASELINE", "LIMIT", "REQUESTS", "EVIDENCE", "NEEDS")
+
+
 def _check_row(document: Document, check: Part) -> tuple[str, ...]:
     requests, baseline = check.number("requests"), check.number("baselineRequests")
     counted = f"{requests} / {baseline}" if baseline else str(requests) if requests else "-"
