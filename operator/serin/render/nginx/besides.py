@@ -40,8 +40,14 @@ def of_policy(policy: Policy) -> Iterator[Beside]:
         yield policy.mirror.to
 
 
+def of_route(route: Route) -> Iterator[Beside]:
+    yield from of_policy(route.policy)
+    if route.shadow is not None:
+        yield route.shadow.to
+
+
 def of_routes(routes: Iterable[Route]) -> tuple[Beside, ...]:
-    return tuple(dict.fromkeys(beside for route in routes for beside in of_policy(route.policy)))
+    return tuple(dict.fromkeys(beside for route in routes for beside in of_route(route)))
 
 
 def of_globals(globals_: Globals) -> tuple[Beside, ...]:

@@ -24,6 +24,9 @@ Kind = Literal[
     "due",
     "set-cookie",
     "secure",
+    "user",
+    "by-user",
+    "copied",
 ]
 """What a block is for: the words of its comment."""
 
@@ -97,10 +100,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class SplitBlock:
-    """`split_clients` over a text that is random for each request."""
+    """`split_clients` over a text: random for each request, or a user's."""
 
     variable: Variable
     shares: tuple[Share, ...]
+    source: Template
     form: Literal["split"] = "split"
 
 

@@ -70,7 +70,7 @@ def _changed(route: Route, ref: Ref) -> Route:
         return _shut(route)
     if route.canary_route == ref:
         bare = tuple(_bare(version) if version.ingress == ref else version for version in route.versions)
-        return replace(route, match_rules=(), versions=bare)
+        return replace(route, match_rules=(), versions=bare, split_by=None, shadow=None)
     if any(version.ingress == ref for version in route.versions[1:]):
         bare = tuple(_bare(version) if version.ingress == ref else version for version in route.versions)
         return replace(route, versions=bare)
@@ -86,6 +86,8 @@ def _shut(route: Route) -> Route:
         slash_redirect=False,
         match_rules=(),
         canary_route=None,
+        split_by=None,
+        shadow=None,
     )
 
 

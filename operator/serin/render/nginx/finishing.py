@@ -18,7 +18,7 @@ from serin.routing.plan import Policy, Route
 def finish(location: Location, route: Route, around: Around, pages: Pages, number: int, *, nobody: bool) -> Location:
     """`number`: the location's, for its named ones. `nobody`: without Lua, no version has an endpoint."""
     changes = changes_of(route, around.globals, around.usual)
-    if changes is location.changes and not (_early(location) or _asks(route.policy)):
+    if changes is location.changes and not (_early(location) or _asks(route.policy) or location.copied is not None):
         return location
     if route.policy.closed is not None:
         changes = replace(changes, preflight=None)
@@ -26,7 +26,7 @@ def finish(location: Location, route: Route, around: Around, pages: Pages, numbe
     errors = pages.errors_of(route.policy.errors, route, location.changes)
     location = replace(location, errors=errors, number=number)
     if location.proxy is not None:
-        location = _mirrored(location, route, pages)
+        location = _copied(_mirrored(location, route, pages), route, around, pages)
     if location.proxy is not None or nobody:
         location = _with_fallback(location, route, around, pages)
     entered = around.lua and location.proxy is not None and (errors is not None or location.fallback is not None)
@@ -68,6 +68,17 @@ def _mirrored(location: Location, route: Route, pages: Pages) -> Location:
     if mirror is None:
         return location
     return replace(location, mirror=mirror, sets=location.sets + mirror.sets)
+
+
+def _copied(location: Location, route: Route, around: Around, pages: Pages) -> Location:
+    if location.copied is None or route.shadow is None or location.proxy is None:
+        return location
+    headers, by_lua = location.proxy.headers or around.usual, location.lua_rewrite is not None
+    found = pages.shadow_of(route.shadow, location.copied, headers, location.rewrite, by_lua=by_lua)
+    if found is None:
+        return location
+    lines, sets = found
+    return replace(location, shadow=lines, sets=(*sets, *location.sets))
 
 
 def _with_fallback(location: Location, route: Route, around: Around, pages: Pages) -> Location:

@@ -30,6 +30,7 @@ from serin.render.nginx.policies import Answer, Set, chunks
 from serin.render.nginx.proxying import plan_file
 from serin.render.nginx.rules import RouteRules, route_rules
 from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.shadows import ShadowPage
 from serin.render.nginx.spec import encode
 from serin.render.nginx.stock import route_stock
 from serin.render.nginx.upstreams import UpstreamBlock
@@ -77,6 +78,7 @@ class Server:
     globals: Globals = field(default_factory=Globals)
     error_pages: tuple[ErrorPage, ...] = ()
     mirrors: tuple[MirrorPage, ...] = ()
+    shadows: tuple[ShadowPage, ...] = ()
 
     @property
     def lines(self) -> tuple[Given, ...]:
@@ -192,6 +194,7 @@ def server_of(host: Host, settings: NginxSettings, globals_: Globals, weights: W
         globals_,
         tuple(pages.errors),
         tuple(pages.mirrors),
+        tuple(pages.shadows),
     )
 
 
@@ -241,7 +244,14 @@ class _Contents:
             self.blocks += made.blocks
             self.upstreams += made.upstreams
             self._stock[split] = Stock(
-                made.target, made.nobody, made.maybe_nobody, made.schemes, made.weights, made.notes, made.set_cookie
+                made.target,
+                made.nobody,
+                made.maybe_nobody,
+                made.schemes,
+                made.weights,
+                made.notes,
+                made.set_cookies,
+                made.copied,
             )
         return self._stock[split]
 
@@ -297,7 +307,15 @@ def _close(route: Route, by: Route, code: str = "path-regex-unbounded") -> Route
     source = by.source or Source(by.ingress)
     policy = Policy(closed=Closed(503, code, source))
     return replace(
-        route, split=None, versions=(), policy=policy, slash_redirect=False, match_rules=(), canary_route=None
+        route,
+        split=None,
+        versions=(),
+        policy=policy,
+        slash_redirect=False,
+        match_rules=(),
+        canary_route=None,
+        split_by=None,
+        shadow=None,
     )
 
 

@@ -1,6 +1,6 @@
 """The weights in force, as a comment beside a split: who has which part, and which object says so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serin.render.nginx.blocks import About, about
 from serin.render.nginx.spec import version_name
@@ -12,12 +12,17 @@ from serin.routing.shares import answers, percent, shares
 
 @dataclass(frozen=True, slots=True)
 class WeightLine:
-    """`percent` of the requests that no rule decides, without the sign. `endpoints`: how many, -1: not known yet."""
+    """`percent` of the requests that no rule decides, without the sign. `endpoints`: how many, -1: not known yet.
+
+    `in_rollout`: the version that a run is about; `taken_back`: no request reaches it, whatever its rules say.
+    """
 
     name: Name
     percent: str
     endpoints: int
     about: About | None
+    in_rollout: bool = False
+    taken_back: bool = False
 
 
 def split_of(route: Route, weights: Weights) -> Split:
@@ -31,20 +36,23 @@ def split_of(route: Route, weights: Weights) -> Split:
     order = tuple(known.get(v.ident, Share(v.ident, v.pool, 0)) for v in route.versions)
     if found is None:
         return Split(route.split, route.rule, order)
-    return Split(found.id, found.rule, order, found.total, found.rest)
+    return replace(found, shares=order)
 
 
 def weight_lines(route: Route, weights: Weights) -> tuple[WeightLine, ...]:
     """A line for each version, in order."""
     split = split_of(route, weights)
     pools = [weights.pools.get(share.pool) for share in split.shares]
-    there = shares(split, 0, tuple(answers(pool) for pool in pools))
+    possible = zip(split.shares, pools, strict=True)
+    there = shares(split, 0, tuple(answers(pool) and share.ident not in split.suspended for share, pool in possible))
     return tuple(
         WeightLine(
             Name(version_name(version)),
             percent(weight, there.total).removesuffix(" %") if there.total else "0",
             _endpoints(pool),
             about(version.source),
+            version.ident == split.first,
+            version.ident in split.suspended,
         )
         for version, weight, pool in zip(route.versions, there.weights, pools, strict=True)
     )

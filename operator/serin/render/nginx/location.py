@@ -31,6 +31,7 @@ from serin.render.nginx.proxying import Proxy, plan_file, proxy_of
 from serin.render.nginx.remarks import remarks
 from serin.render.nginx.rules import RouteRules
 from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.shadows import ShadowLines
 from serin.render.nginx.spec import spec_text, version_name
 from serin.render.nginx.values import File, Pattern, Remark, Template, Text, Variable
 from serin.render.publication import users_file
@@ -89,11 +90,14 @@ class Location:
     """Who may come in gets this status."""
     rewrite: NativeRewrite | None = None
     sticky: bool = False
-    set_cookie: Variable | None = None
+    set_cookies: tuple[Variable, ...] = ()
     proxy: Proxy | None = None
     changes: Changes = CHANGES
     errors: ErrorLines | None = None
     mirror: MirrorLines | None = None
+    copied: Variable | None = None
+    """Not empty for requests of which a version in preview gets a copy."""
+    shadow: ShadowLines | None = None
     fallback: Fallback | None = None
     number: int = -1
     entered: bool = False
@@ -138,7 +142,8 @@ class Stock:
     schemes: bool
     weights: tuple[WeightLine, ...]
     notes: tuple[str, ...]
-    set_cookie: Variable | None = None
+    set_cookies: tuple[Variable, ...] = ()
+    copied: Variable | None = None
 
 
 def of_place(place: Place) -> Text | Pattern | int:
@@ -255,7 +260,14 @@ def _proxied(location: Location, route: Route, around: Around, rules: RouteRules
     long, spec = chunks("serin", Template((spec_text(route, rules.spec),)))
     sets = location.sets + (long or (Set(Variable("serin"), spec),))
     proxy = _proxy(location, route, around, None)
-    return replace(location, sets=sets, sticky=route.policy.affinity is not None, proxy=proxy)
+    return replace(
+        location,
+        sets=sets,
+        sticky=route.policy.affinity is not None,
+        set_cookies=() if rules.user_cookie is None else (rules.user_cookie,),
+        copied=rules.copied,
+        proxy=proxy,
+    )
 
 
 def _proxy(location: Location, route: Route, around: Around, stock: Template | None) -> Proxy:
@@ -274,7 +286,7 @@ def _stock(location: Location, route: Route, around: Around, stock: Stock) -> Lo
     empty = stock.target.parts[0] if stock.maybe_nobody else None
     assert not isinstance(empty, str)
     proxy = _proxy(location, route, around, target)
-    return replace(location, empty_when=empty, set_cookie=stock.set_cookie, proxy=proxy)
+    return replace(location, empty_when=empty, set_cookies=stock.set_cookies, copied=stock.copied, proxy=proxy)
 
 
 def _names(route: Route, around: Around) -> tuple[Set, ...]:

@@ -11,15 +11,16 @@ from serin.render.nginx.answering import Changes
 from serin.render.nginx.authentication import may_be_sent
 from serin.render.nginx.besides import beside_url, servers_of
 from serin.render.nginx.headers import Given, Headers
-from serin.render.nginx.policies import Set
+from serin.render.nginx.policies import NativeRewrite, Set
 from serin.render.nginx.proxying import Proxy, beside_proxy
 from serin.render.nginx.settings import NginxSettings
+from serin.render.nginx.shadows import ShadowLines, ShadowPage, shadow_page
 from serin.render.nginx.texts import needs_route, text_of
 from serin.render.nginx.values import Template, Variable
 from serin.render.nginx.weights import Weights
 from serin.routing.answers import ErrorPages
 from serin.routing.beside import Beside, Mirror
-from serin.routing.plan import Buffering, Policy, Route
+from serin.routing.plan import Buffering, Policy, Route, Shadow
 
 NOT_SAID = 499
 """nginx has no page for what it never says."""
@@ -81,6 +82,7 @@ class Pages:
     weights: Weights | None = None
     errors: dict[ErrorPage, int] = field(default_factory=dict)
     mirrors: dict[MirrorPage, int] = field(default_factory=dict)
+    shadows: dict[ShadowPage, int] = field(default_factory=dict)
 
     def errors_of(self, errors: ErrorPages | None, route: Route | None, changes: Changes) -> ErrorLines | None:
         """`route` None: of requests that no route takes. `changes`: of the answers there, which pages have as well."""
@@ -131,6 +133,15 @@ class Pages:
         target = self._lifted(route, mirror.target, "target", sets)
         page = self._mirror_page(mirror, host, target)
         return MirrorLines(self.mirrors.setdefault(page, len(self.mirrors)), mirror.body, tuple(sets))
+
+    def shadow_of(
+        self, shadow: Shadow, copied: Variable, headers: Headers, rewrite: NativeRewrite | None, *, by_lua: bool
+    ) -> tuple[ShadowLines, tuple[Set, ...]] | None:
+        """`headers`, `rewrite`: those of the route's location; `by_lua`: Lua rewrites there."""
+        if not self._is_there(shadow.to):
+            return None
+        page, sets = shadow_page(self.host, shadow, copied, self.settings, headers, rewrite, by_lua=by_lua)
+        return ShadowLines(self.shadows.setdefault(page, len(self.shadows))), sets
 
     def _mirror_page(self, mirror: Mirror, host: Template, target: Template) -> MirrorPage:
         url = beside_url(self.host, mirror.to).parts

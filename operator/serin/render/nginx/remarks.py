@@ -69,6 +69,11 @@ def _decided(route: Route) -> list[Words]:
     ]
     if policy.access.allow or policy.access.deny:
         found.append(("lists of addresses,", policy.access.source))
+    found += [
+        (words, asked.source)
+        for words, asked in (("users keep their version,", route.split_by), ("copies for a preview,", route.shadow))
+        if asked is not None
+    ]
     return [(words, *_by(source)) for words, source in found]
 
 

@@ -9,16 +9,26 @@ from serin.render.nginx.blocks import Block, Blocks
 from serin.render.nginx.canary_maps import canary_maps
 from serin.render.nginx.keys import key_variable
 from serin.render.nginx.match_maps import MatchMaps
+from serin.render.nginx.shadows import is_copied, taken
 from serin.render.nginx.spec import SpecRules
+from serin.render.nginx.users import user_cookie, user_key
+from serin.render.nginx.values import Variable
 from serin.routing.plan import Route
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRules:
-    """`blocks` are for the http level, once for each split: routes of the same rule have the same ones."""
+    """`blocks` are for the http level, once for each split: routes of the same rule have the same ones.
+
+    `user`: without Lua, the variable (no `$`) with the user's key (splitBy). `user_cookie`: the Set-Cookie of that.
+    `copied`: not empty for requests of which the version in preview gets a copy.
+    """
 
     blocks: tuple[Block, ...] = ()
     spec: SpecRules = field(default_factory=SpecRules)
+    user: str = ""
+    user_cookie: Variable | None = None
+    copied: Variable | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -32,5 +42,10 @@ def route_rules(route: Route, *, lua: bool) -> RouteRules:
     matches = MatchMaps(blocks, lua)
     for rule in route.match_rules:
         matches.add(rule)
+    by = route.split_by
+    user = user_key(blocks, by) if by is not None and not lua else ""
+    cookie = user_cookie(blocks, by)
+    copied = taken(blocks, route.shadow) if route.shadow is not None and is_copied(route.shadow) else None
     spec = SpecRules(canaries.letters, canaries.headers, tuple(matches.rows), keys)
-    return RouteRules(tuple(blocks.made.values()), spec, (*canaries.notes, *matches.notes))
+    notes = (*canaries.notes, *matches.notes)
+    return RouteRules(tuple(blocks.made.values()), spec, user, cookie, copied, notes)

@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from serin.routing.decision import Reason
-from serin.routing.plan import Affinity, Route, VersionRoute
+from serin.routing.plan import Affinity, Route, SplitBy, SplitKind, VersionRoute
 
 DEFAULT_TRIES = 3
 
@@ -75,6 +75,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class SpecUser:
+    """Where a user's key is (splitBy): c the cookie `name`, h the header, a the client's address."""
+
+    kind: Literal["c", "h", "a"]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """`letters`: the nginx variable (no `$`) with the effects of canary Ingresses' rules, empty without rules.
 
@@ -89,6 +97,7 @@ class Spec:
     headers: tuple[HeaderLine, ...] = ()
     rows: tuple[Row, ...] = ()
     affinity: Affinity | None = None
+    user: SpecUser | None = None
 
     def text(self) -> str:
         fields = [self.split, "v=" + ",".join(_version(v) for v in self.versions)]
@@ -102,6 +111,8 @@ class Spec:
             fields.append("m=" + ",".join(_row(row) for row in self.rows))
         if self.affinity is not None:
             fields += _affinity(self.affinity)
+        if self.user is not None:
+            fields.append(_user(self.user))
         return " ".join(fields)
 
 
@@ -131,7 +142,15 @@ def spec_of(route: Route, rules: SpecRules) -> Spec:
         rules.headers,
         rules.rows,
         route.policy.affinity,
+        None if route.split_by is None else user_of(route.split_by),
     )
+
+
+_USERS: dict[SplitKind, Literal["c", "h", "a"]] = {SplitKind.COOKIE: "c", SplitKind.HEADER: "h", SplitKind.CLIENT: "a"}
+
+
+def user_of(by: SplitBy) -> SpecUser:
+    return SpecUser(_USERS[by.kind], "" if by.kind is SplitKind.CLIENT else by.name)
 
 
 def spec_text(route: Route, rules: SpecRules) -> str:
@@ -199,6 +218,10 @@ def _affinity(affinity: Affinity) -> list[str]:
     return fields
 
 
+def _user(user: SpecUser) -> str:
+    return f"u={user.kind}:{encode(user.name)}"
+
+
 # --- reading it again: for tests and for whoever has to read a log ---
 
 
@@ -214,6 +237,7 @@ def read_spec(text: str) -> Spec:
         tuple(_read_header(part) for part in _list(values.get("h", ""))),
         tuple(_read_row(part) for part in _list(values.get("m", ""))),
         _read_affinity(values) if "a" in values else None,
+        _read_user(values["u"]) if "u" in values else None,
     )
 
 
@@ -247,6 +271,13 @@ def _read_condition(text: str) -> Condition:
     if kind not in ("e", "s", "x", "b") or of not in ("H", "C", "Q"):
         raise ValueError(text)
     return ByLua(kind, of, decode(name), decode(value[0]) if value else "")  # type: ignore[arg-type]
+
+
+def _read_user(text: str) -> SpecUser:
+    kind, name = text.split(":")
+    if kind not in ("c", "h", "a"):
+        raise ValueError(text)
+    return SpecUser(kind, decode(name))  # type: ignore[arg-type]
 
 
 def _read_affinity(values: dict[str, str]) -> Affinity:

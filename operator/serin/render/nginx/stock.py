@@ -8,13 +8,15 @@ A change of either is then a new file and a reload. What is drawn is drawn for e
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from serin.render.nginx.blocks import EMPTY, Block, Blocks, MapBlock, MapRow, Share, SplitBlock, of_variable, plain
+from serin.render.nginx.blocks import EMPTY, Block, Blocks, MapBlock, MapRow, SplitBlock, of_variable, plain
+from serin.render.nginx.blocks import Share as BlockShare
 from serin.render.nginx.bounds import Cost, cost, path_cost
 from serin.render.nginx.canary_maps import canary_maps
 from serin.render.nginx.in_force import WeightLine, split_of, weight_lines
 from serin.render.nginx.locations import fits
 from serin.render.nginx.match_maps import MatchMaps, bits
 from serin.render.nginx.rules import RouteRules, route_rules
+from serin.render.nginx.shadows import NOT_COPIED, is_copied
 from serin.render.nginx.sticky_maps import StickyMaps, sticky_notes
 from serin.render.nginx.upstreams import (
     UpstreamBlock,
@@ -23,7 +25,7 @@ from serin.render.nginx.upstreams import (
     upstream_blocks,
     upstream_name,
 )
-from serin.render.nginx.values import Pattern, Template, Variable
+from serin.render.nginx.values import Pattern, Template, Text, Variable
 from serin.render.nginx.verdicts import MAX_CANARIES, OPEN, Outcome, bit_rows, is_small, letter_rows
 from serin.render.nginx.weights import Weights
 from serin.routing.plan import Host, PathKind, Pool, Route, Split
@@ -33,6 +35,9 @@ _FIRST = 1000
 """Names here begin where those of the rules have ended."""
 STEPS = 10000
 """split_clients knows hundredths of a per cent."""
+DRAWN = of_variable("request_id")
+"""Each request by itself."""
+_ROUNDED = "weights out of {} are rounded to 0.01 %"
 
 GENERAL = (
     "a new weight or endpoint is a reload, at most once a second",
@@ -49,7 +54,7 @@ class StockRoute:
     """`target`: the name of the upstream that gets a request, as a text of nginx; empty (503) where nobody is there.
 
     `nobody`: always empty; `maybe_nobody`: the variable in `target` can be. `schemes`: upstreams come in pairs,
-    `_$scheme` is to be added to the name (AUTO_HTTP). `set_cookie`: the value of a Set-Cookie, empty for none.
+    `_$scheme` is to be added to the name (AUTO_HTTP). `set_cookies`: values of Set-Cookie, empty for none.
     """
 
     blocks: tuple[Block, ...]
@@ -59,7 +64,8 @@ class StockRoute:
     nobody: bool = False
     maybe_nobody: bool = False
     schemes: bool = False
-    set_cookie: Variable | None = None
+    set_cookies: tuple[Variable, ...] = ()
+    copied: Variable | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -81,7 +87,8 @@ def route_stock(route: Route, weights: Weights) -> StockRoute:
         nobody=constant and not target.parts,
         maybe_nobody=not constant and made.nobody,
         schemes=suffixes(route) != ("",),
-        set_cookie=cookie,
+        set_cookies=tuple(one for one in (cookie, rules.user_cookie) if one is not None),
+        copied=rules.copied,
         notes=(*rules.notes, *made.notes),
     )
 
@@ -96,7 +103,10 @@ class _Stock:
         self.blocks = Blocks(split_id, first=_FIRST)
         self.split: Split = split_of(route, weights)
         self.pools: tuple[Pool | None, ...] = tuple(weights.pools.get(share.pool) for share in self.split.shares)
-        self.there = tuple(pool is not None and bool(pool.endpoints) for pool in self.pools)
+        self.there = tuple(
+            pool is not None and bool(pool.endpoints) and share.ident not in self.split.suspended
+            for share, pool in zip(self.split.shares, self.pools, strict=True)
+        )
         affinity = route.policy.affinity
         self.sticky = None if affinity is None else StickyMaps(self.blocks, affinity, route.versions, self.there)
         self.nobody = False
@@ -108,7 +118,7 @@ class _Stock:
         return tuple(
             block
             for i, pool in enumerate(self.pools)
-            if pool is not None and pool.endpoints
+            if pool is not None and self.there[i]
             for block in upstream_blocks(self.route, self.id, i, pool, keys[i], stick if versions[i].sticky else "")
         )
 
@@ -155,18 +165,51 @@ class _Stock:
         if not found.total:
             self.nobody = True
             return EMPTY
-        if len(found.possible) == 1:
-            return plain(upstream_name(self.id, found.possible[0]))
-        wanted = [(i, found.weights[i]) for i in (*found.possible[1:], found.possible[0])]
-        cut = _cut([weight for _, weight in wanted], found.total)
-        if any(weight * STEPS % found.total for _, weight in wanted):
-            self._say(f"weights out of {found.total} are rounded to 0.01 %")
+        if self.rules.user and self.split.salts is not None:
+            return self._by_user(excluded, found.possible, self.split.salts)
+        return self._shared("draw", excluded, {i: found.weights[i] for i in found.possible}, DRAWN)
+
+    def _by_user(self, excluded: int, possible: tuple[int, ...], salts: tuple[int, int]) -> Template:
+        """By the user's key: first whether it is the candidate's, then which of the others (routing.user_split).
+
+        Without the routine's bits; users move with the candidate's weight in one direction all the same.
+        """
+        weights = {i: share.weight for i, share in enumerate(self.split.shares)}
+        first = next((i for i in possible if self.split.shares[i].ident == self.split.first), None)
+        others = {i: weights[i] for i in possible if i != first}
+        if first is None or not others:
+            return self._shared("users", excluded, others or {possible[0]: 1}, self._salted(salts[1]))
+        rest = self._shared("users", excluded, others, self._salted(salts[1]))
+        part, total = weights[first], sum(weights.values())
+        hundredths = _cut([part, total - part], total)[0]
+        if part * STEPS % total:
+            self._say(_ROUNDED.format(total))
+        drawn = Variable(self.blocks.name("candidate"))
+        shares_ = (BlockShare(hundredths, plain("1")), BlockShare(None, plain("0")))
+        self.blocks.add(SplitBlock(drawn, shares_, self._salted(salts[0])))
+        name = Variable(self.blocks.name("by_user", excluded))
+        row = MapRow(Text("1"), plain(upstream_name(self.id, first)))
+        return of_variable(self.blocks.add(MapBlock("by-user", Template((drawn,)), name, rest, (row,))))
+
+    def _salted(self, salt: int) -> Template:
+        return Template((Variable(self.rules.user), f" {salt:016x}"))
+
+    def _shared(self, what: str, excluded: int, weights: dict[int, int], source: Template) -> Template:
+        """The upstream of a version by weight; main's part is what the others leave."""
+        if len(weights) == 1:
+            return plain(upstream_name(self.id, next(iter(weights))))
+        total = sum(weights.values())
+        wanted = sorted(weights.items(), key=lambda one: one[0] or len(self.split.shares))
+        cut = _cut([weight for _, weight in wanted], total)
+        if any(weight * STEPS % total for _, weight in wanted):
+            self._say(_ROUNDED.format(total))
         lines = [
-            Share(hundredths, plain(upstream_name(self.id, i))) for (i, _), hundredths in zip(wanted, cut, strict=True)
+            BlockShare(hundredths, plain(upstream_name(self.id, i)))
+            for (i, _), hundredths in zip(wanted, cut, strict=True)
         ]
         lines[-1] = replace(lines[-1], hundredths=None)
-        name = self.blocks.name("draw", excluded)
-        self.blocks.add(SplitBlock(Variable(name), tuple(lines)))
+        name = self.blocks.name(what, excluded)
+        self.blocks.add(SplitBlock(Variable(name), tuple(lines), source))
         return of_variable(name)
 
     def _say(self, note: str) -> None:
@@ -235,10 +278,22 @@ def _lost(route: Route, weights: Weights | None) -> list[str]:
     for rule in route.match_rules:
         matches.add(rule)
     texts += matches.notes
+    texts += _lost_by_rollout(route)
     if weights is not None:
         texts += _lost_by_weights(route, weights)
     elif not is_small(route.versions):
         texts.append(f"more than {MAX_CANARIES} canaries: a request that is out of one of them goes to main")
+    return texts
+
+
+def _lost_by_rollout(route: Route) -> list[str]:
+    texts = []
+    if route.split_by is not None:
+        texts.append("users keep their version, but other users than elsewhere have the version in rollout")
+    if route.canary_route is not None:
+        texts.append("a rollout has no counts of requests: its checks of errors and latency wait for data")
+    if route.shadow is not None and not is_copied(route.shadow):
+        texts.append(NOT_COPIED)
     return texts
 
 

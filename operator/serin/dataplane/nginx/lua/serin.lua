@@ -12,6 +12,7 @@ return {
     balance = core.balance,
     asked = core.asked,
     beside = core.beside,
+    copied = core.copied,
     enter = core.enter,
     log = core.log,
     failed = core.failed,

@@ -9,6 +9,7 @@ local specs = require "serin.spec"
 local keys = require "serin.keys"
 local rules = require "serin.rules"
 local sticky = require "serin.sticky"
+local users = require "serin.users"
 local balancer = require "ngx.balancer"
 local attempts = require "serin.attempts"
 local ffi = require "ffi"
@@ -80,6 +81,9 @@ local function reason_of(choice, forced, reason)
 end
 
 local function decide_by_rules(spec)
+    if spec.user then
+        users.tell(spec.user)
+    end
     if spec.affinity then
         return sticky.pick(spec)
     end
@@ -189,6 +193,11 @@ function core.beside(text)
     return go(C, worker, r, spec, C.srn_request_choice(worker, r))
 end
 
+-- Whether the endpoint of a subrequest gave no answer.
+local function has_failed(status)
+    return (status == 502 or status == 504) and not find(var.upstream_header_time or "", "%d$")
+end
+
 -- header_filter_by_lua of a location that asks whether a request may come in: its server has answered. nginx ends
 -- subrequests with the request that they are of, which may go on for hours. Variables belong to both: the cookies that it
 -- sets, of which nginx would know the first one alone, are for the request's own answer.
@@ -206,8 +215,17 @@ function core.asked()
         return
     end
     local status = ngx.status
-    local failed = (status == 502 or status == 504) and not find(var.upstream_header_time or "", "%d$")
-    routine.C.srn_request_done(worker, r, status, failed and 1 or 0)
+    routine.C.srn_request_done(worker, r, status, has_failed(status) and 1 or 0)
+end
+
+-- header_filter_by_lua of a location that sends copies: the answer is dropped after its head, which is its end. nginx would
+-- count it until the end of the request that it is a copy of.
+function core.copied()
+    local worker, r = routine.worker, get_request()
+    if worker and routine.C.srn_request_choice(worker, r) ~= nil then
+        local status = ngx.status
+        routine.C.srn_request_done(worker, r, status, has_failed(status) and 1 or 0)
+    end
 end
 
 -- content_by_lua of a route with pages for errors or a fallback: the endpoint is chosen before it is asked, in @p and the

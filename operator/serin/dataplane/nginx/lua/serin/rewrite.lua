@@ -97,6 +97,9 @@ function rewrite.run()
         return ngx.exit(302)
     elseif what == "path" then
         ngx.req.set_uri(text, false, true)
+        if var.serin_shadow_path then -- a copy gets the path that the version gets
+            var.serin_shadow_path = text
+        end
     end
     local code, location = match(var.serin_then or "", "^(%d+):(.*)$")
     if code then

@@ -32,6 +32,11 @@ typedef struct srn_choice {
     uint32_t algorithm;
     uint32_t open;
     uint32_t counted;
+    uint32_t drawn;
+    uint64_t user;
+    uint64_t trial;
+    uint32_t trial_cell;
+    uint32_t trial_errors;
 } srn_choice;
 typedef struct srn_ref {
     srn_worker *worker;
@@ -57,6 +62,7 @@ uint64_t srn_hash(const uint8_t *data, size_t len);
 void srn_route_init(srn_route *route, srn_worker *w, uint64_t split_id, const uint64_t *idents, uint32_t count);
 int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int32_t forced, uint32_t excluded,
                        const uint8_t *key, size_t key_len, uint32_t flags);
+void srn_request_user(srn_worker *w, const void *request, const uint8_t *text, size_t len);
 int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, const uint8_t *key, size_t key_len,
                          uint32_t flags);
 const srn_choice *srn_request_choice(const srn_worker *w, const void *request);
@@ -93,7 +99,7 @@ ffi.cdef [[
 void *ngx_http_cleanup_add(void *r, size_t size);
 ]]
 
-local ABI, ANY_ROW = 3, 0xffffffff
+local ABI, ANY_ROW = 4, 0xffffffff
 local REFRESH, ATTACH_AGAIN = 1, 0.1
 
 local routine = {

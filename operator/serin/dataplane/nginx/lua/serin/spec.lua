@@ -2,10 +2,11 @@
 -- The text is made by serin.render.nginx.spec, which says what it looks like.
 
 local routine = require "serin.routine"
-local unescape = require("serin.fields").unescape
+local fields = require "serin.fields"
 local ffi = require "ffi"
 local ngx = ngx
 
+local unescape, header_name = fields.unescape, fields.header_name
 local MAX_VERSIONS = 16 -- SRN_MAX_VERSIONS
 
 local parsed = {}
@@ -92,6 +93,16 @@ local function affinity(field)
     }
 end
 
+-- {kind, name}: where a user's key is; headers are looked up by another form of their names.
+local function user(text)
+    if not text then
+        return nil
+    end
+    local kind, name = string.match(text, "^([cha]):(.*)$")
+    name = unescape(name)
+    return {kind = kind, name = kind == "h" and header_name(name) or name}
+end
+
 local function route(id, list, count)
     local idents = ffi.new("uint64_t[?]", MAX_VERSIONS)
     for i = 0, math.min(count, MAX_VERSIONS) - 1 do
@@ -130,10 +141,11 @@ local function parse(text)
         h = field.h and headers(field.h),
         m = field.m and rows(field.m),
         affinity = affinity(field),
+        user = user(field.u),
         route = route(parts[1], list, count),
     }
     made.ruled = made.r ~= nil or made.m ~= nil or made.h ~= nil
-    made.plain = not made.ruled and not made.affinity
+    made.plain = not made.ruled and not made.affinity and not made.user
     return made
 end
 
