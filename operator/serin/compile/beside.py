@@ -13,7 +13,7 @@ from serin.compile.pools import FIRST_PORT, make_spec
 from serin.refs import Source
 from serin.routing.beside import Beside
 from serin.routing.identity import digest64
-from serin.routing.plan import PoolSpec, RuleId, Share, Split
+from serin.routing.plan import PoolSpec, RuleId, Share, Split, Trial
 from serin.routing.upstream import Upstream
 
 PATH_TYPE = "Beside"
@@ -55,17 +55,31 @@ class Besides:
         """A DNS name, or an address without brackets, that no Service stands for."""
         return self._add(make_spec("", host, port, _ROUND_ROBIN), f"{host}-{port}", source, upstream)
 
+    def shadow(
+        self, ident: str, spec: PoolSpec, service: str, port: str, upstream: Upstream, trial: Trial, source: Source
+    ) -> Beside:
+        """A version in preview, which gets copies of requests. `ident` names its split, which no other shares: what
+        comes of the copies is counted for `trial`.
+        """
+        self._use(spec, source)
+        rule = RuleId("", ident, PATH_TYPE)
+        self.splits[ident] = Split(ident, rule, (Share(MAIN, spec.id, 100),), trial=trial)
+        return Beside(ident, MAIN, spec.id, f"{spec.namespace}-{service}-{port}", service, port, upstream)
+
     def _add(
         self, spec: PoolSpec, name: str, source: Source, upstream: Upstream, service: str = "", port: str = ""
     ) -> Beside:
-        sources = self.pools.setdefault(spec, [])
-        if source not in sources:
-            sources.append(source)
+        self._use(spec, source)
         ident = beside_split_id(spec.id)
         if ident not in self.splits:
             rule = RuleId("", spec.id, PATH_TYPE)
             self.splits[ident] = Split(ident, rule, (Share(MAIN, spec.id, 100),))
         return Beside(ident, MAIN, spec.id, name, service, port, upstream)
+
+    def _use(self, spec: PoolSpec, source: Source) -> None:
+        sources = self.pools.setdefault(spec, [])
+        if source not in sources:
+            sources.append(source)
 
 
 def beside_split_id(pool: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serin.compile.canaries import Canary, CheckPattern, main_ident
+from serin.compile.canaryroute_weights import NO_WEIGHTS, Weights, weights_of
 from serin.compile.findings import Findings
 from serin.compile.options import Key
 from serin.compile.pools import find_port, make_spec
@@ -33,11 +34,12 @@ from serin.routing.plan import PoolSpec, VersionRoute
 class CanaryRouteReading:
     """`rules` name versions by their place in the view. Without versions the view has no effect.
 
-    `ports`: what Ingresses may call home's port; None: it is whichever they name.
+    `weights`: those in force. `ports`: what Ingresses may call home's port; None: it is whichever they name.
     """
 
     view: CanaryRoute
     rules: tuple[MatchRule, ...] = ()
+    weights: Weights = NO_WEIGHTS
     problems: tuple[Problem, ...] = ()
     ports: frozenset[int | str] | None = None
 
@@ -115,13 +117,8 @@ def read_canary_route(view: CanaryRoute, check: CheckPattern, ports: frozenset[i
         for rule in view.rules
     )
     sourced = tuple(replace(made, source=rule.source) for made, rule in zip(rules, view.rules, strict=True))
-    if view.split_by is not None and view.split_by.type != "Request":
-        text = f"splitBy {view.split_by.type} is not supported; every request that no rule decides is drawn by itself"
-        findings.warning(view.split_by.source, "canaryroute-split-by-unsupported", text)
-    if view.rollout is not None:
-        text = "rollouts are not supported; the weights of spec.versions hold as they are, and no version moves"
-        findings.warning(view.rollout.source, "canaryroute-rollout-unsupported", text)
-    return CanaryRouteReading(view, sourced, tuple(findings.problems), ports)
+    weights = weights_of(view) if view.versions else NO_WEIGHTS
+    return CanaryRouteReading(view, sourced, weights, tuple(findings.problems), ports)
 
 
 def failed_canary_route(view: CanaryRoute, text: str) -> CanaryRouteReading:
@@ -129,7 +126,7 @@ def failed_canary_route(view: CanaryRoute, text: str) -> CanaryRouteReading:
     findings = Findings()
     note = f"Serin failed on this CanaryRoute ({text}); it has no effect"
     findings.error(Source(view.meta.ref), "internal-error", note)
-    return CanaryRouteReading(replace(view, versions=(), rules=()), (), tuple(findings.problems))
+    return CanaryRouteReading(replace(view, versions=(), rules=()), problems=tuple(findings.problems))
 
 
 def _match(match: CanaryMatch, home: bool, check: CheckPattern, findings: Findings) -> Match:

@@ -227,9 +227,11 @@ def _result(
     attached: Attached | None = None,
 ) -> HostResult:
     pools = table.pools
-    besides: tuple[Split, ...] = ()
+    besides: tuple[Split, ...] = tuple(table.shadows.splits.values())
+    if besides:
+        joined(pools, table.shadows.pools.items())
     if policies is not None and policies.besides.splits:
-        besides = tuple(policies.besides.splits.values())
+        besides += tuple(policies.besides.splits.values())
         joined(pools, policies.besides.pools.items())
     return HostResult(
         host=host,

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from serin.compile.annotations.balancing import Balancing
+from serin.compile.beside import Besides
 from serin.compile.canaries import Canary, CheckPattern, canary_ident, cookie_rule, header_rule, main_ident, shares
+from serin.compile.canaryroute_users import shadow, split_by
 from serin.compile.canaryroutes import CanaryRouteReading, home_version, other_version
 from serin.compile.findings import Findings
 from serin.compile.options import Key
@@ -37,10 +39,11 @@ _NO_POLICY = Policy()
 
 @dataclass(slots=True)
 class RouteTable:
-    """Collects a host's routes with the splits and pools that they name."""
+    """Collects a host's routes with the splits and pools that they name. `shadows`: who gets copies of requests."""
 
     findings: Findings
     check: CheckPattern
+    shadows: Besides = field(default_factory=Besides)
     routes: list[Route] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
     pools: dict[PoolSpec, list[Source]] = field(default_factory=dict)
@@ -63,9 +66,21 @@ class RouteTable:
             route = Route(match, rule.id, ref, split.id, versions, policy, source=source)
         else:
             versions, split = self._with_canary_route(rule, canary_route)
-            self.splits.append(split)
-            shared = (canary_route.rules, canary_route.ref)
-            route = Route(match, rule.id, ref, split.id, versions, policy, False, source, *shared)
+            user = split_by(canary_route, rule, policy, self.findings)
+            self.splits.append(split if user is not None else replace(split, salts=None))
+            route = Route(
+                match,
+                rule.id,
+                ref,
+                split.id,
+                versions,
+                policy,
+                source=source,
+                match_rules=canary_route.rules,
+                canary_route=canary_route.ref,
+                split_by=user,
+                shadow=shadow(canary_route, versions, self.pools, policy, self.shadows),
+            )
         self.routes.append(route)
 
     def _with_canaries(self, rule: Rule, canaries: Sequence[Canary]) -> tuple[tuple[VersionRoute, ...], Split]:
@@ -76,16 +91,28 @@ class RouteTable:
         return versions, Split(split_id(rule.id), rule.id, named, total)
 
     def _with_canary_route(self, rule: Rule, route: CanaryRouteReading) -> tuple[tuple[VersionRoute, ...], Split]:
-        """Weights stand as they are written; there is at least one."""
+        """Weights stand as they are written, or as its rollout has them; there is at least one."""
         named_by = [Source(route.ref, f"{version.source.field}.service") for version in route.view.versions]
         versions = [home_version(route, self._main(rule, named_by[0]))]
         for version, source in zip(route.view.versions[1:], named_by[1:], strict=True):
             made, spec = other_version(route, version, rule)
             self._use(spec, source)
             versions.append(made)
-        weights = [version.weight for version in route.view.versions]
-        named = tuple(Share(v.ident, v.pool, weight) for v, weight in zip(versions, weights, strict=True))
-        return tuple(versions), Split(split_id(rule.id), rule.id, named, sum(weights), rest=False)
+        force = route.weights
+        named = tuple(Share(v.ident, v.pool, weight) for v, weight in zip(versions, force.parts, strict=True))
+        first = versions[force.candidate].ident if force.candidate >= 0 else ""
+        split = Split(
+            split_id(rule.id),
+            rule.id,
+            named,
+            force.total,
+            rest=False,
+            first=first,
+            suspended=(first,) if force.suspended else (),
+            salts=force.salts,
+            trial=force.trial,
+        )
+        return tuple(versions), split
 
     def add_path_itself(self, rule: Rule) -> None:
         """The path of a rule that rewrites what lies below it, and whatever else begins like it."""

@@ -1,16 +1,25 @@
-"""CanaryRoute of serin.dev/v1alpha1: targets, versions, splitBy. Its rules are read by `canaryroute_rules`.
+"""CanaryRoute of serin.dev/v1alpha1: targets, versions, splitBy. Rules and rollout have modules of their own.
 
 On files no API server holds the schema, so its bounds are held here. What cannot be read never gives a version more
-requests than its user meant: a target selects nothing, a rule matches nothing or keeps at home, weights all go home.
+requests than its user meant: a target selects nothing, a rule matches nothing or keeps at home, weights all go home,
+and a version whose rollout cannot be carried out has weight 0.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
 
+from serin.objects.canary_status import CanaryStatus
+from serin.objects.canaryroute_rollout import read_rollout
 from serin.objects.canaryroute_rules import read_rules
-from serin.objects.fields import Fields, shorten
+from serin.objects.canaryroute_values import read_duration
+from serin.objects.fields import Fields, Report, kind_of, shorten
 from serin.objects.names import clean_host, is_namespace, is_object_name
 from serin.objects.views import CanaryRollout, CanaryRoute, CanarySplitBy, CanaryTarget, CanaryVersion, Meta
+
+ACTION = "serin.dev/action"
 
 MOST_VERSIONS = 8
 MOST_TARGETS = 16
@@ -27,7 +36,12 @@ _SERVICE = frozenset(("name", "port"))
 _SPLIT_BY = frozenset(("type", "name", "ttl"))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]").search
 _SPLIT_TYPES = ("Request", "Cookie", "Header", "ClientIP")
-_NAMED_SPLITS = ("Cookie", "Header")
+_SPLIT_NAMES = {
+    "Cookie": ("letters, digits and !#$%&'*+.^_`|~-", re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch),
+    "Header": ("letters, digits, - and _", re.compile(r"[A-Za-z0-9_-]+").fullmatch),
+}
+LONGEST_SPLIT_NAME = 256
+DAY = 86400.0
 
 
 def read_canary_route(root: Fields, meta: Meta) -> CanaryRoute:
@@ -40,16 +54,28 @@ def read_canary_route(root: Fields, meta: Meta) -> CanaryRoute:
             root.report.error("spec", "missing-field", "expected spec with versions; this CanaryRoute has no effect")
         return CanaryRoute(meta)
     spec.only(_SPEC)
+    report, mark = spec.report, spec.report.mark
     versions = _versions(spec, meta)
+    unweighed = report.failed_since(mark)
     rules, kept = read_rules(spec, meta, [version.name for version in versions]) if versions else ((), False)
+    rollout = _rollout(spec, meta, versions, held=kept or unweighed) if versions else None
+    if kept:
+        versions = _all_home(versions)
+    held = next((v.name for v in versions if v.name == _candidate(spec)), "") if rollout is None else ""
+    if held and not kept:
+        versions = _without(versions, held)
     return CanaryRoute(
         meta=meta,
         targets=_targets(spec, meta),
-        versions=_all_home(versions) if kept else versions,
+        versions=versions,
         rules=rules,
         split_by=_split_by(spec, meta),
-        paused=spec.flag("paused") is True,
-        rollout=_rollout(spec, meta),
+        paused=_paused(spec),
+        rollout=rollout,
+        held=held,
+        status=_status(root),
+        action=meta.annotations.get(ACTION, ""),
+        generation=_generation(root),
     )
 
 
@@ -166,7 +192,7 @@ def _weighed(versions: tuple[CanaryVersion, ...], spec: Fields, *, readable: boo
     report, path, home = spec.report, spec.at("versions"), versions[0]
     if readable and any(version.weight for version in versions):
         others = [version.name for version in versions[1:] if version.weight]
-        if home.weight == 0 and others and not _writes_weight(spec):
+        if home.weight == 0 and others and not _writes_weight(spec) and _candidate(spec) != home.name:
             text = f"home {home.name} has no weight, which counts as 0: all that no rule decides go to"
             report.warning(f"{path}[0].weight", "canaryroute-home-without-weight", f"{text} {', '.join(others)}")
         return versions
@@ -201,14 +227,74 @@ def _split_by(spec: Fields, meta: Meta) -> CanarySplitBy | None:
         text = f"expected one of {', '.join(_SPLIT_TYPES)}, found {shorten(kind)!r}; it counts as Request"
         fields.report.error(fields.at("type"), "canaryroute-split-by", text)
         return None
-    if (kind in _NAMED_SPLITS) != bool(name):
-        wanted = "a name" if kind in _NAMED_SPLITS else "no name"
-        text = f"expected {wanted} with type {kind}; it counts as Request"
-        fields.report.error(fields.at("name"), "canaryroute-split-by", text)
+    if not _is_named(fields, kind, name):
         return None
-    return CanarySplitBy(kind, name, meta.at(fields.path))
+    if kind != "Cookie" and fields.has("ttl"):
+        text = f"expected a ttl only with type Cookie, found type {kind}; it has no effect"
+        fields.report.error(fields.at("ttl"), "canaryroute-split-by", text)
+        return CanarySplitBy(kind, name, meta.at(fields.path))
+    wanted = "a duration from 1s to 9600h (it counts as 24h)"
+    ttl = read_duration(fields, "ttl", DAY, "canaryroute-split-by", 1.0, 9600 * 3600.0, wanted)
+    return CanarySplitBy(kind, name, meta.at(fields.path), ttl)
 
 
-def _rollout(spec: Fields, meta: Meta) -> CanaryRollout | None:
+def _is_named(fields: Fields, kind: str, name: str) -> bool:
+    """Whether the name is one for the type, or missing where it has none."""
+    if (kind in _SPLIT_NAMES) != fields.has("name"):
+        wanted = "a name" if kind in _SPLIT_NAMES else "no name"
+        text = f"expected {wanted} with type {kind}; it counts as Request"
+        fields.report.error(fields.path, "canaryroute-split-by", text)
+        return False
+    if kind not in _SPLIT_NAMES:
+        return True
+    made_of, usable = _SPLIT_NAMES[kind]
+    if len(name) <= LONGEST_SPLIT_NAME and usable(name):
+        return True
+    text = f"expected a name of at most {LONGEST_SPLIT_NAME} {made_of}, found {shorten(name)!r}; it counts as Request"
+    fields.report.error(fields.at("name"), "canaryroute-split-by", text)
+    return False
+
+
+def _paused(spec: Fields) -> bool:
+    """What cannot be read is taken for a pause: nothing is held back by it that was allowed to go on."""
+    value = spec.raw.get("paused")
+    if value is None or isinstance(value, bool):
+        return value is True
+    text = f"expected true or false, found {kind_of(value)}; it counts as true"
+    spec.report.error(spec.at("paused"), "wrong-type", text)
+    return True
+
+
+# --- the rollout, and where it stands ---
+
+
+def _rollout(spec: Fields, meta: Meta, versions: tuple[CanaryVersion, ...], *, held: bool) -> CanaryRollout | None:
     fields = spec.mapping("rollout")
-    return None if fields is None else CanaryRollout(fields.text("version"), meta.at(fields.path))
+    return None if fields is None else read_rollout(fields, meta, versions, held=held)
+
+
+def _without(versions: tuple[CanaryVersion, ...], candidate: str) -> tuple[CanaryVersion, ...]:
+    """The versions where a rollout cannot be carried out: the one that it is for keeps weight 0."""
+    left = tuple(replace(version, weight=0) if version.name == candidate else version for version in versions)
+    return left if any(version.weight for version in left) else _all_home(versions)
+
+
+def _candidate(spec: Fields) -> object:
+    rollout = spec.raw.get("rollout")
+    return rollout.get("version") if isinstance(rollout, Mapping) else None
+
+
+def _status(root: Fields) -> CanaryStatus | None:
+    """Written by the controller: what cannot be read of it is no mistake of a user's."""
+    status = root.raw.get("status")
+    if not isinstance(status, Mapping) or find_spec("serin.objects.canary_status_reading") is None:
+        return None
+    read = import_module("serin.objects.canary_status_reading").read_status
+    found: CanaryStatus = read(Fields(status, "status", Report(root.report.ref)))
+    return found
+
+
+def _generation(root: Fields) -> int:
+    metadata = root.raw.get("metadata")
+    value = metadata.get("generation") if isinstance(metadata, Mapping) else None
+    return value if type(value) is int and value > 0 else 0

@@ -313,8 +313,9 @@ class CanaryRoute:
     """`versions` is empty when it cannot have an effect; the first is home, the Service that Ingresses name.
 
     `targets` None: all Ingresses that name home; empty: none of those that were asked for can be made out. `rollout`
-    None: none, or one that cannot be used (a problem says why). `status` is what was last written of it, None before;
-    `action` the annotation serin.dev/action. `generation` 0: from a file.
+    None: none, or one that cannot be used (a problem says why); `held` is then the version that it is for, which has
+    weight 0. `status` is what was last written of it, None before; `action` the annotation serin.dev/action.
+    `generation` 0: from a file.
     """
 
     meta: Meta
@@ -327,6 +328,7 @@ class CanaryRoute:
     status: CanaryStatus | None = None
     action: str = ""
     generation: int = 0
+    held: str = ""
 
     @property
     def home(self) -> CanaryVersion | None:

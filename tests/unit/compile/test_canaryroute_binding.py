@@ -189,18 +189,6 @@ def test_a_pattern_must_compile_by_itself(pattern: str) -> None:
     ]
 
 
-def test_what_is_not_supported_is_told_with_what_happens_instead() -> None:
-    asked = canary_route(
-        versions="main:v1=1 new:v2=0", splitBy={"type": "Cookie", "name": "b"}, rollout={"version": "new"}
-    )
-    compiled = compile_objects(ingress("main"), asked)
-    assert weights(compiled) == (1, 0, 1)
-    assert "drawn by itself" in problem(compiled, "canaryroute-split-by-unsupported").text
-    assert "hold as they are" in problem(compiled, "canaryroute-rollout-unsupported").text
-    plain = compile_objects(ingress("main"), canary_route(splitBy={"type": "Request"}))
-    assert set(codes(plain)) == {"service-not-found"}
-
-
 def test_a_service_that_is_not_there_is_told_at_its_version() -> None:
     compiled = compile_objects(ingress("main"), service("v1"), endpoints("v1", "10.0.0.1"), canary_route())
     found = problem(compiled, "service-not-found")

@@ -18,9 +18,21 @@ CONSTANT = re.compile(r'^CODE = "([a-z-]+)"$', re.MULTILINE)
 """How a module says that it gives one code alone."""
 TELLS = {"error", "warning", "Problem", "note"}
 """Calls that make a problem."""
-HANDS_ON = {"string_map", "secret_of", "config_map_of", "_warn", "_closed", "UnreadableError", "_at", "Closed"}
+HANDS_ON = {
+    "string_map",
+    "secret_of",
+    "config_map_of",
+    "_warn",
+    "_closed",
+    "UnreadableError",
+    "_at",
+    "Closed",
+    "read_duration",
+    "read_percentage",
+}
 """Calls that have a code among their arguments, which others make a problem of."""
 FORWARDERS = {
+    "objects/canaryroute_values.py",
     "objects/fields.py",
     "files/source.py",
     "compile/answering.py",

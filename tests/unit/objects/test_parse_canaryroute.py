@@ -69,13 +69,6 @@ def test_a_whole_one() -> None:
     assert (found.split_by.type, found.split_by.name, found.paused) == ("Cookie", "b", True)
 
 
-def test_a_rollout_is_kept_as_far_as_its_version() -> None:
-    found, codes = view(rollout={"version": "v2", "revision": "1", "steps": [{"weight": "1%"}], "checks": []})
-    assert codes == []
-    assert found.rollout is not None
-    assert found.rollout.version == "v2"
-
-
 def test_without_targets_it_is_for_every_ingress_and_with_bad_ones_for_none() -> None:
     assert view()[0].targets is None
     assert view(targets=[])[0].targets is None
@@ -342,7 +335,7 @@ RAW: Raw = {
     "metadata": {"name": "shop"},
     "spec": {
         "targets": [{"name": "shop", "host": "shop.example.com", "path": "/"}],
-        "versions": [V1, V2, {"name": "v3", "service": {"name": "c", "port": "http"}, "weight": 5}],
+        "versions": [V1, V2, {"name": "v3", "service": {"name": "c", "port": "http"}}],
         "rules": [
             {"version": "v1", "matches": [{"cookies": [{"name": "c", "value": "never"}]}]},
             {
@@ -358,7 +351,18 @@ RAW: Raw = {
             },
         ],
         "splitBy": {"type": "Header", "name": "X-User"},
-        "rollout": {"version": "v3"},
+        "rollout": {
+            "version": "v3",
+            "steps": [{"weight": "0%", "mirror": "10%"}, {"weight": "5%", "duration": "5m", "approval": "Required"}],
+            "stepTimeout": "30m",
+            "minReadyEndpoints": "50%",
+            "falseAlarm": "1%",
+            "checks": [
+                {"name": "errors", "type": "Errors", "maxRatio": "1.5", "max": "5%", "statuses": ["5xx", "404"]},
+                {"name": "hook", "type": "Webhook", "webhook": {"url": "https://a.example/", "timeout": "5s"}},
+            ],
+            "onFailure": "Pause",
+        },
     },
 }
 
@@ -403,4 +407,6 @@ def test_one_wrong_value_never_widens_what_the_others_say(place: tuple[Any, ...]
         assert away(found.view) <= away(GOOD.view)
         assert found.view.rules[:1] == GOOD.view.rules[:1] or stays(found.view)
         assert found.view.targets is None or set(found.view.targets) <= set(GOOD.view.targets or ())
-        assert [v.weight for v in found.view.versions] in ([], [90, 10, 5], [1, 0, 0], [1, 0], [1])
+        assert [v.weight for v in found.view.versions] in ([], [90, 10, 0], [1, 0, 0], [1, 0], [1])
+        assert found.view.rollout in (None, GOOD.view.rollout)
+        assert found.view.rollout is None or place[1] != "rollout"

@@ -1,5 +1,7 @@
 """Codes about CanaryRoutes (docs/canaryroute.md)."""
 
+import textwrap
+
 from serin.lint.codes.model import VERSIONS, Code, canary, ingress, join, route
 
 _MAIN = ingress()
@@ -11,6 +13,12 @@ def _rules(text: str) -> str:
 
 def _match(text: str) -> str:
     return _rules(f"- version: next\n  matches:\n  - {text}\n")
+
+
+def _rollout(text: str) -> str:
+    """A rollout of version `next`, which has no weight."""
+    versions = VERSIONS.replace(", weight: 10}", "}")
+    return join(_MAIN, route(versions + "rollout:\n" + textwrap.indent(text, "  ")))
 
 
 _SCHEMA = "The cluster's schema refuses this; in files it is told here."
@@ -191,17 +199,58 @@ CODES = (
         join(_MAIN, route(VERSIONS + "splitBy: {type: User}\n")),
     ),
     Code(
-        "canaryroute-split-by-unsupported",
-        "`splitBy` is not supported yet",
-        "Requests are drawn one by one.",
-        "Leave `splitBy` out; `affinity: cookie` on the Ingress keeps users on a version.",
-        join(_MAIN, route(VERSIONS + "splitBy: {type: ClientIP}\n")),
+        "canaryroute-split-by-affinity",
+        "a `splitBy` cookie that the affinity cookie is called, too",
+        "One name cannot hold both. The affinity cookie counts on this path, and requests without it are drawn one by "
+        "one.",
+        "Give one of the two another name; with `splitBy`, users keep their version without `affinity: cookie`.",
+        join(
+            ingress("affinity: cookie", "session-cookie-name: shop"),
+            route(VERSIONS + "splitBy: {type: Cookie, name: shop}\n"),
+        ),
     ),
     Code(
-        "canaryroute-rollout-unsupported",
-        "`rollout` is not supported yet",
-        "The weights count as they stand.",
-        "Leave `rollout` out, and change the weights by hand or by a tool.",
-        join(_MAIN, route(VERSIONS + "rollout: {version: next}\n")),
+        "canaryroute-rollout-unusable",
+        "a rollout that cannot be carried out",
+        "Some part of `rollout`, or of the versions and rules that it rests on, cannot be read. No step begins, a run "
+        "that goes on stands still, and the version that rolls out has weight 0; rules for it hold as before.",
+        "Repair the field that the other problems name.",
+        _rollout("version: next\nstpes: [{weight: 10%}]\n"),
+    ),
+    Code(
+        "canaryroute-rollout-version",
+        "a rollout of a version that cannot roll out",
+        "The version is not in `versions`, or has a weight there: during a rollout the steps alone say its share.",
+        "Name one of `versions`, and give it no weight; give it to the others.",
+        join(_MAIN, route(VERSIONS + "rollout: {version: next, steps: [{weight: 10%}]}\n")),
+    ),
+    Code(
+        "canaryroute-rollout-baseline",
+        "a baseline that cannot be compared with",
+        "Checks compare with another version that has requests: it needs a weight above 0.",
+        "Name another version with a weight, or leave `baseline` out: then it is the one with the largest.",
+        _rollout("version: next\nbaseline: next\nsteps: [{weight: 10%}]\n"),
+    ),
+    Code(
+        "canaryroute-rollout-steps",
+        "steps that cannot be taken",
+        f"A rollout has 1 to 20 steps, whose weights are percentages that never go down. {_SCHEMA}",
+        _REPAIR,
+        _rollout("version: next\nsteps: [{weight: 50%}, {weight: 5%}]\n"),
+    ),
+    Code(
+        "canaryroute-rollout-value",
+        "a field of a rollout that cannot be read",
+        f"A revision, a duration, a percentage or a word is not as the schema has it. {_SCHEMA}",
+        _REPAIR,
+        _rollout("version: next\nsteps: [{weight: 10%}]\nonFailure: Ignore\n"),
+    ),
+    Code(
+        "canaryroute-check",
+        "a check that cannot be made",
+        "A check has a name of its own, a type, and a limit that fits it. Where one cannot be read the rollout is not "
+        "carried out: it was meant to hold the version back.",
+        _REPAIR,
+        _rollout("version: next\nsteps: [{weight: 10%}]\nchecks: [{name: errors, type: Errors}]\n"),
     ),
 )
