@@ -1,0 +1,157 @@
+"""Verdicts on a version from its own traffic: Pass, NeedsData or Fail for each check, with the reason in a sentence.
+
+Fail: the evidence reached what falseAlarm allows, shared by all checks that have evidence; a harmless release comes
+there with at most that chance in a whole run, however often it is looked at. NeedsData: too few requests, or they look
+worse than allowed and more will tell. All memory is in CheckStatus.log_e (serin.rollout.ledger): no state, no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import exp, log
+
+from serin.objects.canary_status import CheckStatus, RunStatus
+from serin.objects.views import CanaryCheck, CanaryRollout, CheckType
+from serin.rollout import figures, latency, ledger
+from serin.rollout.counting import answers, requests_per_user, tally
+from serin.rollout.evidence import over_steps
+from serin.rollout.facts import OutsideResult
+from serin.rollout.observed import Observed
+from serin.rollout.outside import judge_outside
+from serin.rollout.step_evidence import Setting, allowed_at_full, step_evidence
+from serin.rollout.verdicts import Finding, verdict
+
+COUNTED = (CheckType.ERRORS, CheckType.LATENCY)
+"""Checks that are judged by counts of requests; the others are asked outside."""
+
+
+def worst(checks: tuple[CheckStatus, ...]) -> str:
+    """Fail before NeedsData before None (not looked at yet) before Pass; None without checks."""
+    found = {check.verdict for check in checks}
+    return next((text for text in ("Fail", "NeedsData", "None", "Pass") if text in found), "None")
+
+
+def renewed(rollout: CanaryRollout, before: tuple[CheckStatus, ...]) -> tuple[CheckStatus, ...]:
+    """The checks as a step begins with them: nothing counted; what the steps before told is kept. `before` is empty
+    when a run begins.
+    """
+    found = {check.name: check for check in before}
+    return tuple(_renewed(check, found.get(check.name)) for check in rollout.checks)
+
+
+def _renewed(check: CanaryCheck, before: CheckStatus | None) -> CheckStatus:
+    if before is None or check.type not in COUNTED:
+        return CheckStatus(check.name, checked_at=before.checked_at if before is not None else 0.0)
+    closed = ledger.read(before.log_e).close()
+    return CheckStatus(check.name, threshold_us=before.threshold_us, log_e=closed.numbers())
+
+
+def freeze(rollout: CanaryRollout, checks: tuple[CheckStatus, ...], warm: Observed) -> tuple[CheckStatus, ...] | None:
+    """The checks as the judged part of a step begins with them: a Latency check with maxRatio has its threshold, from
+    what the baseline did during the warm-up, before anything that is judged was seen. None: not known yet.
+
+    Where the baseline is too quiet, or has no traffic any more, the threshold of the step before holds.
+    """
+    found = []
+    for check, status in zip(rollout.checks, renewed(rollout, checks), strict=True):
+        if check.type is not CheckType.LATENCY or check.most_ratio is None:
+            found.append(status)
+            continue
+        threshold = latency.threshold(warm.baseline.drawn_us, check.percentile, check.most_ratio)
+        if threshold is None and not status.threshold_us and 0 < warm.share < 1:
+            return None
+        found.append(replace(status, threshold_us=threshold or status.threshold_us))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What all checks of a look share."""
+
+    rollout: CanaryRollout
+    run: RunStatus
+    seen: Observed
+    by_user: bool
+
+    @property
+    def chance(self) -> float:
+        """falseAlarm, shared evenly by the checks that have evidence."""
+        counted = sum(check.type in COUNTED for check in self.rollout.checks)
+        return self.rollout.false_alarm / max(counted, 1)
+
+
+def judge(
+    rollout: CanaryRollout,
+    split_type: str,
+    run: RunStatus,
+    checks: tuple[CheckStatus, ...],
+    seen: Observed,
+    outside: Mapping[str, OutsideResult],
+    now: float,
+) -> tuple[CheckStatus, ...]:
+    """One status for each check of the rollout, in its order. `seen`: of the trial of this moment; `now` as in status.
+
+    `split_type`: Request, or Cookie, Header or ClientIP, where a user stays with a version and answers of one user
+    resemble each other.
+    """
+    known = {status.name: status for status in checks}
+    step = _Step(rollout, run, seen, split_type != "Request")
+    found = []
+    for check in rollout.checks:
+        before = known.get(check.name, CheckStatus(check.name))
+        if check.type not in COUNTED:
+            requests = answers(seen.candidate.drawn if run.weight else seen.candidate.other)
+            answer = outside.get(check.name)
+            found.append(judge_outside(check, before, answer, min(run.judged_since, now), requests))
+        elif not run.judged_since:
+            found.append(_warming_up(step, check, before))
+        else:
+            found.append(_judged(step, check, before))
+    return tuple(found)
+
+
+def _warming_up(step: _Step, check: CanaryCheck, before: CheckStatus) -> CheckStatus:
+    """Nothing counts yet; tells what is waited for, where it is more than time."""
+    status = replace(before, verdict="NeedsData", needs=0, message="warming up: nothing is judged yet")
+    ratio = check.type is CheckType.LATENCY and check.most_ratio is not None
+    had = sum(step.seen.baseline.drawn_us)
+    if not ratio or before.threshold_us or not 0 < step.seen.share < 1 or had >= latency.ENOUGH:
+        return status
+    lacking = latency.ENOUGH - had
+    text = f"to know the latency of {step.run.baseline} takes about {lacking} more of its requests"
+    return replace(status, needs=lacking, message=text)
+
+
+def _judged(step: _Step, check: CanaryCheck, before: CheckStatus) -> CheckStatus:
+    threshold = before.threshold_us or _late_threshold(step, check)
+    counts = tally(check, threshold, step.seen, by_user=step.by_user)
+    book = ledger.read(before.log_e).see(counts, complete=step.seen.complete)
+    weight = book.weight or book.next_weight(step.run.step, step.run.steps)
+    per_user = requests_per_user(step.seen) if step.by_user else 1.0
+    setting = Setting(
+        share=step.seen.share,
+        threshold_us=threshold,
+        per_user=per_user,
+        by_user=step.by_user,
+        most_at_full=allowed_at_full(check, book, step.chance, per_user),
+    )
+    if not book.held:
+        running = step_evidence(check, book.total, setting)
+        book = replace(book, running=running, weight=weight, held=step.by_user and step.seen.full)
+    if step.by_user:
+        # The users of a step are in the next one, too: their steps are held against the limit one by one (Bonferroni).
+        total = log(weight) + book.running
+    else:
+        total = over_steps(book.finished, weight, book.running, 1.0 - book.spent - weight)
+    told = verdict(check, Finding(step.run, step.seen, book, setting, total, log(1 / step.chance)))
+    # Told so that it can be held against 1 / falseAlarm, whatever the number of checks.
+    shown = figures.evidence(exp(min(total, 30.0)) * step.chance / step.rollout.false_alarm)
+    return replace(told, threshold_us=threshold, evidence=shown, log_e=book.numbers())
+
+
+def _late_threshold(step: _Step, check: CanaryCheck) -> int:
+    """At 0 % nothing is compared, and a threshold is only learned for the steps to come, as for a check that has come
+    to a running step.
+    """
+    if check.type is not CheckType.LATENCY or check.most_ratio is None:
+        return 0
+    return latency.threshold(step.seen.baseline.drawn_us, check.percentile, check.most_ratio) or 0

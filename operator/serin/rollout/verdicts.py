@@ -1,0 +1,184 @@
+"""From evidence and numbers of requests to a verdict and the sentence that explains it."""
+
+from dataclasses import dataclass
+from math import ceil, log
+
+from serin.objects.canary_status import CheckStatus, RunStatus
+from serin.objects.views import CanaryCheck, CheckType
+from serin.rollout import figures
+from serin.rollout.evidence import clean_size
+from serin.rollout.latency import ENOUGH, percentile
+from serin.rollout.ledger import Ledger
+from serin.rollout.observed import Observed
+from serin.rollout.step_evidence import Setting
+
+LEANS = log(4.0)
+"""From this evidence of the running step on, a check does not pass: more requests will tell. A harmless release comes
+here with a chance of 1/4 at most, and leaves again, as its evidence goes to 0.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`total`: log of the evidence over all steps; the check fails at `limit`."""
+
+    run: RunStatus
+    seen: Observed
+    book: Ledger
+    setting: Setting
+    total: float
+    limit: float
+
+    @property
+    def by_rules(self) -> bool:
+        """At 0 % only rules and mirrored copies bring requests to the version."""
+        return self.run.weight == 0
+
+    @property
+    def requests(self) -> int:
+        return self.book.total.others if self.by_rules else self.book.total.requests
+
+    @property
+    def bad(self) -> int:
+        return self.book.total.others_bad if self.by_rules else self.book.total.bad
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    verdict: str
+    message: str
+    needs: int = 0
+
+
+def verdict(check: CanaryCheck, finding: Finding) -> CheckStatus:
+    """All of the status but what is remembered (threshold, evidence, log_e)."""
+    counts = finding.book.total
+    said = _said(check, finding)
+    ours, theirs = _values(check, finding)
+    return CheckStatus(
+        name=check.name,
+        verdict=said.verdict,
+        candidate=ours,
+        baseline=theirs,
+        requests=finding.requests,
+        baseline_requests=counts.baseline,
+        bad=finding.bad,
+        baseline_bad=counts.baseline_bad,
+        limit=_limit(check, finding),
+        needs=said.needs,
+        message=said.message,
+    )
+
+
+def _said(check: CanaryCheck, finding: Finding) -> _Said:
+    numbers = _numbers(check, finding)
+    if finding.total >= finding.limit:
+        return _Said("Fail", f"{numbers}: worse than {_limit(check, finding)} allows")
+    waits = _waits(check, finding)
+    if waits is not None:
+        return waits
+    if finding.book.running >= LEANS:
+        needs = _until_clear(finding)
+        text = f"{numbers}: looks worse than allowed, needs about {figures.count(needs)} more requests to be sure"
+        return _Said("NeedsData", text, needs)
+    return _Said("Pass", "; ".join((numbers, *_remarks(check, finding))))
+
+
+def _waits(check: CanaryCheck, finding: Finding) -> _Said | None:
+    """What is missing before the check could pass."""
+    run, seen = finding.run, finding.seen
+    if not seen.complete:
+        who = ", ".join(seen.missing) or "no data plane answered"
+        return _Said("NeedsData", f"the counts of all replicas are needed, missing: {who}")
+    if finding.by_rules and not seen.reachable and not finding.requests:
+        return None
+    if finding.by_rules and check.most is None:
+        return None
+    lacking = check.min_requests - finding.requests
+    if lacking > 0:
+        what = f"of {run.version} by rules or mirrored" if finding.by_rules else f"of {run.version}"
+        text = f"needs about {figures.count(lacking)} more requests {what} ({figures.count(finding.requests)} so far)"
+        return _Said("NeedsData", text, lacking)
+    if check.most_ratio is None or finding.by_rules:
+        return None
+    if seen.share < 1:
+        lacking = min(check.min_requests, ENOUGH) - finding.book.total.baseline
+        if lacking > 0:
+            text = f"needs about {figures.count(lacking)} more requests of {run.baseline} to compare with"
+            return _Said("NeedsData", text, lacking)
+    known = finding.setting.threshold_us if check.type is CheckType.LATENCY else finding.setting.most_at_full
+    if seen.share == 1 and not known and check.most is None:
+        text = f"no concurrent baseline, and none was measured before: nothing says what {run.version} may have"
+        return _Said("NeedsData", text)
+    return None
+
+
+def _until_clear(finding: Finding) -> int:
+    """Requests until the limit is reached, if evidence goes on growing as it has."""
+    run = finding.limit - log(finding.book.weight or 1.0)
+    growth = max(run / finding.book.running - 1.0, 0.0)
+    return max(1, ceil(finding.requests * growth))
+
+
+def _remarks(check: CanaryCheck, finding: Finding) -> list[str]:
+    """What somebody who reads Pass should know."""
+    found = []
+    if finding.by_rules:
+        if not finding.seen.reachable and not finding.requests:
+            return [f"nothing sends requests to {finding.run.version} at 0%: nothing is judged"]
+        if check.most_ratio is not None:
+            found.append("no concurrent baseline at 0%: nothing is compared")
+    elif finding.seen.share == 1 and check.most_ratio is not None:
+        found.append(_at_full(check, finding))
+    if finding.book.held:
+        found.append("too many users with failures to tell more apart: the evidence stands still")
+    clean = clean_size(check.most, 0.05) if check.type is CheckType.ERRORS and check.most is not None else 0
+    if clean > finding.requests > 0 and not finding.bad:
+        found.append(
+            f"to be sure of less than {figures.rate(check.most or 0)} takes {figures.count(clean)} without failure"
+        )
+    return found
+
+
+def _at_full(check: CanaryCheck, finding: Finding) -> str:
+    if check.type is CheckType.LATENCY or check.most is not None or not finding.setting.most_at_full:
+        return "no concurrent baseline"
+    return f"no concurrent baseline: held against {figures.rate(finding.setting.most_at_full)}, from the steps before"
+
+
+def _numbers(check: CanaryCheck, finding: Finding) -> str:
+    """ "0.21% of 1,840 against 0.19% of 5,511"."""
+    counts = finding.book.total
+    concurrent = not finding.by_rules and finding.seen.share < 1 and counts.baseline > 0
+    if check.type is CheckType.ERRORS:
+        mine = figures.of(finding.bad, finding.requests)
+        return f"{mine} against {figures.of(counts.baseline_bad, counts.baseline)}" if concurrent else mine
+    ours, theirs = _values(check, finding)
+    mine = f"p{check.percentile} {ours} of {figures.count(finding.requests)}" if ours else "no requests"
+    return f"{mine} against {theirs} of {figures.count(counts.baseline)}" if concurrent and theirs else mine
+
+
+def _values(check: CanaryCheck, finding: Finding) -> tuple[str, str]:
+    counts, seen = finding.book.total, finding.seen
+    if check.type is CheckType.ERRORS:
+        ours = figures.rate(finding.bad / finding.requests) if finding.requests else ""
+        return ours, figures.rate(counts.baseline_bad / counts.baseline) if counts.baseline else ""
+    mine = percentile(seen.candidate.other_us if finding.by_rules else seen.candidate.drawn_us, check.percentile)
+    other = percentile(seen.baseline.drawn_us, check.percentile)
+    return _time(mine), _time(other)
+
+
+def _time(us: float | None) -> str:
+    return figures.duration(us) if us is not None else ""
+
+
+def _limit(check: CanaryCheck, finding: Finding) -> str:
+    parts = []
+    if check.most_ratio is not None:
+        ratio = f"{figures.decimal(check.most_ratio)}x"
+        threshold = finding.setting.threshold_us
+        parts.append(f"{ratio} ({figures.duration(threshold)})" if threshold else ratio)
+    if check.most is not None:
+        latency = check.type is CheckType.LATENCY
+        parts.append(figures.duration(check.most * 1e6) if latency else figures.rate(check.most))
+    return ", ".join(parts)
