@@ -15,8 +15,8 @@ from serin.cli.paths import existing
 from serin.cli.plane import check, child_command, run_path
 from serin.cli.selection import options
 from serin.cli.terminal import Paint
-from serin.control.loop import Control
-from serin.control.patterns import check_pattern
+from serin.control.rollouts.ports import NoOutside
+from serin.control.rollouts.standalone import Standalone
 from serin.control.serve import Serve
 from serin.files import FileSource
 from serin.native.pools import PoolsFile
@@ -42,7 +42,8 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         blocks = held.enter_context(contextlib.closing(pools))
         known = options(arguments, standalone=True)
         told = metrics_told(arguments, "", os.environ)
-        control = Control(source, known, run_dir, blocks, check_pattern, told=told)
+        standalone = Standalone(source, known, run_dir, blocks, NoOutside(), told)
+        control = standalone.control
         control.start()
 
         def listening(ports: Mapping[str, int]) -> None:
@@ -53,6 +54,5 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
 
         # A run directory that was not named is not found again: what is left serving from it would only hold the ports.
         lasting = arguments.run_dir is not None
-        return await Serve(
-            control, child_command(arguments, run_dir.path, standalone=True), run_dir, listening, lasting=lasting
-        ).run()
+        command = child_command(arguments, run_dir.path, standalone=True)
+        return await Serve(control, command, run_dir, listening, lasting=lasting, works=standalone.works).run()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from unit.compile.manifests import HOST, Raw, canary, endpoints, ingress, service, snapshot
 
@@ -90,6 +90,10 @@ def routes_of(plan: Plan) -> list[Route]:
 
 @settings(max_examples=300, deadline=None)
 @given(rules(PATTERNS), REQUESTS)
+@example({"canary-by-header": "Region", "canary-by-cookie": "a"}, ({"Region": "never"}, {"a": "always"}))
+@example(
+    {"canary-by-header": "Region", "canary-by-header-pattern": BROKEN, "canary-weight": "50"}, ({"Region": ""}, {})
+)
 def test_one_canary_decides_the_same_for_every_request(annotations: dict[str, str], request_: Request) -> None:
     before, after, made = migrated(canary("canary", ("/", "Prefix", "v2"), notes=annotations))
     assert not made.differs
@@ -98,6 +102,10 @@ def test_one_canary_decides_the_same_for_every_request(annotations: dict[str, st
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(rules(PATTERNS), min_size=2, max_size=3), REQUESTS)
+@example(
+    [{"canary-by-header": "Region", "canary-by-cookie": "a"}, {"canary-by-cookie": "b"}],
+    ({"Region": "never"}, {"a": "always", "b": "always"}),
+)
 def test_of_several_it_is_the_same_unless_it_is_said(several: list[dict[str, str]], request_: Request) -> None:
     ingresses = [canary(f"canary{i}", ("/", "Prefix", f"v{i + 2}"), notes=told) for i, told in enumerate(several)]
     before, after, made = migrated(*ingresses)

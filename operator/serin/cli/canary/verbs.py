@@ -41,13 +41,14 @@ async def run(arguments: argparse.Namespace) -> int:
 
 
 def action(document: Document, verb: str, now: float) -> str:
-    """VERB/RUN.STEP.SECONDS. UsageError where there is no run that could be meant."""
+    """VERB/RUN.STEP.SECONDS, another than the one before. UsageError where there is no run that could be meant."""
     run_ = document.run.text("runId")
     if not run_:
         if not document.spec.part("rollout") and document.spec:
             raise UsageError(f"{_shown(document)} has no rollout, so there is nothing to {verb}")
         raise UsageError(f"no run of {_shown(document)} has begun yet; `status` says what it waits for")
-    return f"{verb}/{run_}.{document.run.number('step')}.{int(now)}"
+    value = f"{verb}/{run_}.{document.run.number('step')}.{int(now)}"
+    return value if document.status.part("lastAction").text("value") != value else action(document, verb, now + 1)
 
 
 async def _answer(where: Place, document: Document, value: str, timeout: float) -> Part | None:
