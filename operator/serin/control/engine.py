@@ -111,6 +111,11 @@ class Engine:
         return self._problems
 
     @property
+    def trials(self) -> frozenset[str]:
+        """The trials whose shares are in force."""
+        return self._publisher.trials
+
+    @property
     def due(self) -> float | None:
         """When `run_due` has something to do; None: not before the next change."""
         if self._failed_at is not None:
@@ -222,7 +227,7 @@ class Engine:
         compiled = self._compiled
         if compiled is None:
             return
-        services = {service for ref in refs for service in _services(ref, snapshot, previous)}
+        services = {service for ref in refs for service in services_of(ref, snapshot, previous)}
         specs = {spec for service in services for spec in compiled.pools_of_service(*service)}
         filled = [fill_or_close(snapshot, spec, self._options)[0] for spec in specs]
         self.counts.endpoint_changes += self._publisher.endpoints(filled)
@@ -236,7 +241,7 @@ class Engine:
             log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.ERROR, error=str(error), retry_seconds=RETRY)
 
 
-def _services(ref: Ref, *snapshots: Snapshot | None) -> set[Service]:
+def services_of(ref: Ref, *snapshots: Snapshot | None) -> set[Service]:
     """The Services whose endpoints a change of `ref` may move; a slice may have belonged to another one before."""
     if ref.kind in ("Service", "Endpoints"):
         return {(ref.namespace, ref.name)}

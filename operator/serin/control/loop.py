@@ -19,7 +19,7 @@ from serin.control.lasting import lasting, together
 from serin.control.publish import Blocks, Publisher
 from serin.control.quarantine import QuarantineWatch
 from serin.control.refused_ports import read_refused_ports
-from serin.objects.store import Store
+from serin.objects.store import Snapshot, Store
 from serin.objects.views import View
 from serin.problems import Problem
 from serin.refs import Ref
@@ -63,7 +63,9 @@ class Source(Protocol):
 
 
 class Control:
-    """`run_dir` is created and locked already. `figures`: what other parts have to tell beside the engine."""
+    """`run_dir` is created and locked already. `figures`: what other parts have to tell beside the engine;
+    `texts`: what is told of the objects, in the format of plan/metrics.
+    """
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Control:
         figures: Callable[[], Iterable[Figure]] = tuple,
         told: Told = Told(),  # noqa: B008
         election: str = "",
+        texts: Callable[[Snapshot], str] = lambda _: "",
     ) -> None:
         self._source = source
         self._store = Store()
@@ -84,6 +87,7 @@ class Control:
         self._clock = clock
         self._changed = asyncio.Event()
         self._others = figures
+        self._texts = texts
         self._of_ingresses = IngressFigures(told, election)
         self._quarantine = QuarantineWatch(run_dir.state / "quarantine.json", self._refused)
         self._ports = QuarantineWatch(
@@ -197,6 +201,7 @@ class Control:
         text = self._of_ingresses.told.line + metrics_text(counts, engine.plan, engine.problems, time.time(), others)
         checks = (counts.compiles - counts.compile_failures, counts.compile_failures)
         text += self._of_ingresses.text(engine.plan, engine.snapshot, others, checks)
+        text += self._texts(engine.snapshot)
         try:
             write_file(path, text.encode(), FIGURES_MODE)
         except OSError as error:

@@ -56,6 +56,11 @@ class Publisher:
         """The plan whose documents are in force."""
         return self._plan
 
+    @property
+    def trials(self) -> frozenset[str]:
+        """The trials whose shares are in force: of the splits as they were put last."""
+        return frozenset(split.trial.id for split in self._splits.values() if split.trial is not None)
+
     def endpoints(self, pools: Iterable[Pool]) -> int:
         """Pools that are in force get these endpoints with the next request; the number that changed."""
         changed = 0

@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any
 
 from serin.control.child import DataPlane
+from serin.control.lasting import lasting as lasting_work
+from serin.control.lasting import together
 from serin.control.loop import Control
 from serin.render.rundir import RunDirectory
 
@@ -17,7 +20,7 @@ LOOK_EVERY = 0.02
 class Serve:
     """`listening` is told the data plane's ports (`http`, `https`, `healthz`) once they are open.
 
-    `lasting`: the data plane serves on, should this process be killed.
+    `lasting`: the data plane serves on, should this process be killed. `works` go on beside control, by name.
     """
 
     def __init__(
@@ -28,15 +31,18 @@ class Serve:
         listening: Callable[[Mapping[str, int]], None],
         *,
         lasting: bool,
+        works: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] | None = None,
     ) -> None:
         self._control = control
         self._run_dir = run_dir
         self._listening = listening
+        self._works = works or {}
         self._child = DataPlane(command, lambda pid: self._ports(pid) is not None, lasting=lasting)
 
     async def run(self) -> int:
         """0 after SIGTERM or SIGINT and an orderly end; otherwise what the data plane that could not start said."""
-        control = asyncio.create_task(self._control.run())
+        works = (lasting_work(name, work) for name, work in self._works.items())
+        control = asyncio.create_task(together(self._control.run(), *works))
         child = asyncio.create_task(self._child.run())
         told = asyncio.create_task(self._tell())
         try:

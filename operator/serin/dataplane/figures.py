@@ -35,6 +35,7 @@ class Figures:
             self._controller(),
             self._names.series,
             self._processes.of(pids),
+            self._names.canaries,
         )
 
     def _controller(self) -> Controller | None:

@@ -7,9 +7,11 @@ ingress, service, version), however many rules and hosts it has.
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from serin import __version__
 from serin.native.stats import BOUNDS_US, Totals
+from serin.telemetry.canary_metrics import CanaryNames, canary_families
 from serin.telemetry.exposition import Page, label_text
 from serin.telemetry.ingress_metrics import request_families
 from serin.telemetry.nginx_figures import OUTCOMES, NginxFigures, nginx_families
@@ -24,6 +26,7 @@ ALWAYS = frozenset({"2xx", "5xx"})
 SHOWN_US = (1000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000)
 """Upper bounds shown, a selection of those that are counted: each costs a series for every version."""
 CONTROLLER_PREFIX = "serin_controller_"
+N = TypeVar("N", bound=Names | CanaryNames)
 CONTROLLER_NAMES = tuple(
     f"nginx_ingress_controller_{name}"
     for name in (
@@ -34,6 +37,11 @@ CONTROLLER_NAMES = tuple(
     )
 )
 """What the controller tells under ingress-nginx's names."""
+ROLLOUT_NAMES = tuple(
+    f"canaryroute_{name}"
+    for name in ("weight_ratio", "phase", "check_verdict", "check_value", "rollouts_total", "rollout_seconds")
+)
+"""What it tells of CanaryRoutes; their requests are the data plane's to tell."""
 _BEGINNINGS = ("", "# HELP ", "# TYPE ")
 _UP_TO = tuple(BOUNDS_US.index(us) + 1 for us in SHOWN_US)
 _LE = tuple(f"{us / 1e6:g}" for us in SHOWN_US)
@@ -88,12 +96,14 @@ def metrics_page(
     controller: Controller | None,
     series: Mapping[Key, Series] | None = None,
     processes: Processes | None = None,
+    canaries: Mapping[Key, CanaryNames] | None = None,
 ) -> bytes:
-    """`series` are the labels of ingress-nginx's names; None: these are left out."""
+    """`series` are the labels of ingress-nginx's names; None: these are left out. `canaries`: of CanaryRoutes."""
     page = Page()
     page.family("serin_build_info", "gauge", "Version of Serin; always 1")
     page.sample("serin_build_info", label_text({"version": __version__, "python": platform.python_version()}), 1)
     _requests(page, add_up(totals, names), totals.others)
+    canary_families(page, add_up(totals, canaries or {}), CLASSES, ALWAYS, _LE)
     _dataplane(page, dataplane)
     told = Told() if controller is None else read_told(controller.text)
     if series is not None:
@@ -107,9 +117,9 @@ def metrics_page(
     return page.encode()
 
 
-def add_up(totals: Totals, names: Mapping[Key, Names]) -> dict[Names, _Sum]:
+def add_up(totals: Totals, names: Mapping[Key, N]) -> dict[N, _Sum]:
     """Sums by names, in their order. Counts without a name are of rules that are gone, and left out."""
-    sums: dict[Names, _Sum] = {}
+    sums: dict[N, _Sum] = {}
     for key, counts in totals.versions.items():
         whose = names.get(key)
         if whose is None:
@@ -127,7 +137,8 @@ def add_up(totals: Totals, names: Mapping[Key, Names]) -> dict[Names, _Sum]:
 
 def controller_lines(text: str) -> str:
     """Only what bears the controller's own names: nothing in that file can stand for the data plane's figures."""
-    prefixes = tuple(f"{begin}{name}" for name in (CONTROLLER_PREFIX, *CONTROLLER_NAMES) for begin in _BEGINNINGS)
+    names = (CONTROLLER_PREFIX, *CONTROLLER_NAMES, *ROLLOUT_NAMES)
+    prefixes = tuple(f"{begin}{name}" for name in names for begin in _BEGINNINGS)
     return "".join(line + "\n" for line in text.split("\n") if line.startswith(prefixes))
 
 

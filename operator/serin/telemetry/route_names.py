@@ -6,10 +6,11 @@ ones: a sum that falls looks like a restart to Prometheus, which then reports re
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from serin.errors import CorruptFileError
 from serin.routing.plan import Host
+from serin.telemetry.canary_metrics import CanaryNames
 from serin.telemetry.exposition import label_text
 
 Key = tuple[str, str]
@@ -52,6 +53,9 @@ class Series:
     path: str
 
 
+N = TypeVar("N", bound=Names | CanaryNames)
+
+
 class Index(Protocol):
     @property
     def hosts(self) -> Mapping[str, str]: ...
@@ -73,6 +77,9 @@ class RouteNames:
         self._by_digest: dict[str, dict[Key, Names]] = {}
         self._series_by_digest: dict[str, dict[Key, Series]] = {}
         self._names: dict[Key, Names] = {}
+        self._canaries_by_digest: dict[str, dict[Key, CanaryNames]] = {}
+        self.canaries: Mapping[Key, CanaryNames] = {}
+        """CanaryRoutes' versions by split and version, as of the last `current`."""
         self.series: Mapping[Key, Series] = {}
         """Labels of ingress-nginx's series by split and version, as of the last `current`: of rules in force alone."""
 
@@ -88,7 +95,11 @@ class RouteNames:
                 d: series_of(hosts[d]) if d in hosts else self._series_by_digest[d] for d in digests
             }
             self._by_digest = {d: names_of(hosts[d]) if d in hosts else self._by_digest[d] for d in digests}
+            self._canaries_by_digest = {
+                d: canaries_of(hosts[d]) if d in hosts else self._canaries_by_digest[d] for d in digests
+            }
             self._names = merged(self._names, self._by_digest.values())
+            self.canaries = merged(self.canaries, self._canaries_by_digest.values())
             self.series = {key: one for found in self._series_by_digest.values() for key, one in found.items()}
         return self._names
 
@@ -100,6 +111,15 @@ def names_of(host: Host) -> dict[Key, Names]:
         )
         for route in host.routes
         if route.split is not None
+        for version in route.versions
+    }
+
+
+def canaries_of(host: Host) -> dict[Key, CanaryNames]:
+    return {
+        (route.split, version.ident): CanaryNames(route.canary_route.namespace, route.canary_route.name, version.name)
+        for route in host.routes
+        if route.split is not None and route.canary_route is not None
         for version in route.versions
     }
 
@@ -120,7 +140,7 @@ def series_of(host: Host) -> dict[Key, Series]:
     }
 
 
-def merged(before: Mapping[Key, Names], documents: Iterable[Mapping[Key, Names]]) -> dict[Key, Names]:
+def merged(before: Mapping[Key, N], documents: Iterable[Mapping[Key, N]]) -> dict[Key, N]:
     """The names in force, and those of before whose labels are still in use."""
     now = {key: names for document in documents for key, names in document.items()}
     used = frozenset(now.values())

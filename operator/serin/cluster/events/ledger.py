@@ -27,6 +27,8 @@ PER_OBJECT_EVERY = 60.0
 RETRY, LONGEST_RETRY = 5.0, 300.0
 WAITING_SYNCS = 200
 """Events of type Normal that wait at most; more are dropped, for they say nothing that needs to be known."""
+WAITING_PASSING = 2000
+"""What happened in rollouts, as far as it waits: an outage of the API server must not fill memory."""
 
 
 class Urgency(IntEnum):
@@ -84,7 +86,8 @@ class Ledger:
         self._entries: dict[Note, _Entry] = {}
         self._current: frozenset[Note] = frozenset()
         self._objects: dict[About, TokenBucket] = {}
-        self._waiting_syncs = 0
+        self._waiting: Counter[bool] = Counter()
+        """Of what does not last: `passing` notes, and all others."""
         self.dropped = 0
         self.waiting = 0
         """Notes that were due at the last look and could not be told yet."""
@@ -104,17 +107,21 @@ class Ledger:
         self._current = current
 
     def happened(self, notes: Iterable[Note], now: float) -> None:
-        """Things that do not last. More of them than can be told are dropped."""
+        """Things that do not last. More of them than can be told are dropped, each sort by itself."""
         for note in notes:
-            entry = self._entries.get(note)
+            entry, sort = self._entries.get(note), note.passing
             if entry is not None:
                 if not entry.waiting:
-                    self._waiting_syncs += 1
+                    self._waiting[sort] += 1
                 entry.waiting += 1
-            elif self._waiting_syncs >= WAITING_SYNCS:
+                if note.passing:  # a former leader may have told the same, and of that it is not known any more
+                    del self._entries[note]
+                    self._entries[note] = entry
+                    entry.since, entry.active = now, True
+            elif self._waiting[sort] >= (WAITING_PASSING if sort else WAITING_SYNCS):
                 self.dropped += 1
             else:
-                self._waiting_syncs += 1
+                self._waiting[sort] += 1
                 self._entries[note] = _Entry(now, now)
 
     def seed(self, told: Iterable[tuple[Note, Told]]) -> None:
@@ -143,7 +150,7 @@ class Ledger:
         for urgency, _, note in due.ready:
             if len(writes) >= limit:
                 break
-            if note.warning:
+            if note.warning and not note.passing:
                 bucket = self._bucket(note.about)
                 if bucket.available(now) <= chosen[note.about]:
                     due.later(now + (bucket.wait(now) or RETRY))
@@ -158,13 +165,14 @@ class Ledger:
         return writes, due.next_at
 
     def written(self, write: Write, told: Told) -> None:
-        if write.note.warning:
+        lasts = write.note.warning and not write.note.passing
+        if lasts:
             self._bucket(write.note.about).take(told.at)
         entry = self._entries.get(write.note)
         if entry is None:
             return
-        if not write.note.warning and entry.waiting:
-            self._waiting_syncs -= 1
+        if not lasts and entry.waiting:
+            self._waiting[write.note.passing] -= 1
             entry.active = False
         entry.told, entry.waiting, entry.failures, entry.not_before = told, 0, 0, 0.0
 
@@ -219,10 +227,10 @@ class Ledger:
         if note.warning and not entry.active:
             return None
         if entry.waiting:
-            at = entry.since + LASTING if note.warning else entry.since
+            at = entry.since + LASTING if note.warning and not note.passing else entry.since
             if entry.told is not None:
                 at = max(at, entry.told.at + REPEAT)
-        elif entry.told is not None and note.warning:
+        elif entry.told is not None and note.warning and not note.passing:
             at = entry.told.at + REMIND
         else:
             return None
@@ -233,6 +241,8 @@ class Ledger:
 
 
 def _urgency(note: Note, entry: _Entry) -> Urgency:
+    if note.passing:
+        return Urgency.WARNING  # in the order in which they happened
     if not note.warning:
         return Urgency.NORMAL
     if entry.told is None:

@@ -35,6 +35,8 @@ class Note:
     warning: bool = True
     error: bool = field(default=False, compare=False)
     """Told before others: something that was asked for does not happen."""
+    passing: bool = field(default=False, compare=False)
+    """It happened, once, and is told at once and once, also as a warning: nothing that lasts."""
 
 
 Find = Callable[[Ref], About | None]
@@ -68,6 +70,11 @@ def notes_of(problem: Problem, find: Find, concerned: Concerned, own: About | No
 
 def sync_note(about: About) -> Note:
     return Note(about, "Sync", "Scheduled for sync", warning=False)
+
+
+def passing_note(about: About, reason: str, message: str, *, warning: bool) -> Note:
+    """What happened to an object, such as a step of a rollout."""
+    return Note(about, reason, cut(message), warning, passing=True)
 
 
 def reason_of(code: str) -> str:

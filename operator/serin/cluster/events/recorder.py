@@ -12,7 +12,7 @@ from typing import Protocol
 from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.events.body import COMPONENT, counted_on, event_name, namespace_of, new_event, read_event
 from serin.cluster.events.ledger import Ledger, Told, Write
-from serin.cluster.events.notes import About, Concerned, Note, notes_of, sync_note
+from serin.cluster.events.notes import About, Concerned, Note, notes_of, passing_note, sync_note
 from serin.cluster.kinds import EVENT, POD
 from serin.cluster.own_pod import OwnPodReader
 from serin.cluster.pace import TokenBucket
@@ -91,6 +91,7 @@ class EventRecorder:
         self._about_us: dict[str, tuple[str, ...]] = {}
         self._look_at: float | None = None
         self._synced: set[Ref] = set()
+        self._happened: list[Note] = []
         self._news = asyncio.Event()
         self._knows_former = False
         self._pruned_at = clock()
@@ -112,6 +113,13 @@ class EventRecorder:
         """Ingresses of ours that came, or were changed by their users. Returns at once."""
         if self._sync and self._leading():
             self._synced.update(refs)
+            self._news.set()
+
+    def happened(self, ref: Ref, reason: str, message: str, *, warning: bool) -> None:
+        """Something happened to an object, once. Returns at once; forgotten when the object is not there any more."""
+        about = self._find(ref)
+        if about is not None and self._leading():
+            self._happened.append(passing_note(about, reason, message, warning=warning))
             self._news.set()
 
     async def run(self) -> None:
@@ -191,8 +199,10 @@ class EventRecorder:
             notes.update(self._own_notes())
             self._ledger.observe(notes, self._clock())
         found = (self._find(ref) for ref in sorted(synced))
+        happened, self._happened = self._happened, []
         self._ledger.happened([sync_note(about) for about in found if about is not None], self._clock())
-        return given is not None or bool(synced)
+        self._ledger.happened(happened, self._clock())
+        return given is not None or bool(synced) or bool(happened)
 
     def _own_notes(self) -> Iterator[Note]:
         own = self._own
