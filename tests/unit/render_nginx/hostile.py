@@ -28,8 +28,11 @@ from serin.routing.plan import (
     Rewrite,
     Route,
     RuleId,
+    Shadow,
     Share,
     Split,
+    SplitBy,
+    SplitKind,
     TlsRedirect,
     Upstream,
     UpstreamTls,
@@ -105,6 +108,8 @@ BENIGN: dict[str, str] = {
     "answer_index": "index.php",
     "answer_parameter": "SCRIPT_FILENAME",
     "answer_parameter_value": "/app$fastcgi_script_name",
+    "user_cookie": "uid",
+    "user_header": "X-User-Id",
 }
 PATTERNS = frozenset({"header_pattern", "rewrite", "client_match"})
 """Where what is rendered depends on whether nginx may run the text as a pattern."""
@@ -135,6 +140,9 @@ def hosts(text: dict[str, str], start: int = 0) -> list[Host]:
         made.route(PathKind.PREFIX, "/w2", Policy(rewrite=made.rewrite("rewrite_away"))),
         made.route(PathKind.PREFIX, "/changed", made.changed()),
         made.route(PathKind.PREFIX, "/fastcgi", made.fastcgi()),
+        made.released("/user1", SplitBy(SplitKind.COOKIE, text["user_cookie"], 60, source)),
+        made.released("/user2", SplitBy(SplitKind.HEADER, text["user_header"], 60, source)),
+        made.released("/user3", SplitBy(SplitKind.CLIENT, "", 60, source)),
     )
     auth = ClientAuth("a" * 32, ClientVerify.ON, source, 1, "b" * 32, text["error_page"])
     first = Host(text["host"], routes, (text["alias"], text["deep"]), client_auth=auth)
@@ -153,6 +161,9 @@ def weights(found: list[Host]) -> Weights:
             if route.split is not None:
                 shares = tuple(Share(v.ident, v.pool, 50) for v in route.versions)
                 splits[route.split] = Split(route.split, route.rule, shares)
+                if route.split_by is not None:
+                    released = Split(route.split, route.rule, shares, 150, False, shares[1].ident, salts=(1, 2))
+                    splits[route.split] = released
                 for version in route.versions:
                     spec = PoolSpec(version.pool, "shop", version.service, 80)
                     pools[version.pool] = Pool(spec, (Endpoint("127.0.0.1", 9999),))
@@ -212,6 +223,15 @@ class _Maker:
             external_auth=self._external_auth(),
             pass_client_certificate=True,
         )
+
+    def released(self, path: str, by: SplitBy) -> Route:
+        """Users keep their version, a preview gets copies of what its route rewrites."""
+        text = self.text
+        policy = Policy(rewrite=self.rewrite("rewrite_target"), upstream=Upstream(vhost=text["vhost"]))
+        route = self.route(PathKind.PREFIX, path, policy)
+        to = Beside("e" * 16, "1" * 16, f"{17:016x}", text["service"], text["service"], text["port"])
+        versions = tuple(self._version(number) for number in range(3))
+        return replace(route, versions=versions, split_by=by, shadow=Shadow(to, 12_345, self.source))
 
     def changed(self) -> Policy:
         """All that changes answers."""

@@ -75,6 +75,7 @@ serin_escaped_uri serin_never serin_hsts upstream_http_set_cookie binary_remote_
 remote_user request_method http_host http_accept serin_code serin_method serin_mirror_host serin_mirror_target
 query_string content_type content_length fastcgi_script_name document_uri document_root server_protocol remote_port
 server_addr https serin_origin_port
+serin_shadow_path uri upstream_status http_content_length http_transfer_encoding http_x_user_id
 remote_addr scheme host request_uri request_id is_args args http_x_forwarded_for http_x_a http_cookie cookie_beta
 ssl_client_escaped_cert ssl_client_verify ssl_client_s_dn ssl_client_i_dn 1
 """
@@ -101,6 +102,8 @@ def allowed(field: str, *, lua: bool) -> list[list[Any]]:
         benign += ["$1", "/$0", "$0"]
     if field in ("header_value", "header_pattern", "cookie", "hash_by", "header", "spared", "error_page"):
         benign += ["", "()", "a b", "always", "x y z", "$remote_addr"]
+    if field.startswith("user_"):
+        benign += ["", "a b", "x-y", "x_y"]
     if field.startswith("auth_"):
         benign += ["POST", "X-User", "authorization", "https://x.example/?back=1", "$uri", "a" * 40, "[", "https://["]
     if field.startswith("answer_"):
@@ -142,7 +145,7 @@ def assert_harmless(field: str, text: str, written: str, *, lua: bool) -> None:
         if directive["directive"] not in PLAIN_PLACES:
             for argument in directive["args"][-1:]:
                 for name in re.findall(r"\$\{?(\w+)", argument):
-                    chosen = field in ("vhost", "hash_by", "header") or field.startswith(("auth_", "answer_"))
+                    chosen = field in ("vhost", "hash_by", "header", "user_header") or field.startswith(("auth_", "answer_"))
                     chosen = chosen and re.match("(http|arg)_|uri$|upstream_http_", name) is not None
                     chosen = chosen or name.startswith("cookie_") or name == "upstream_http_x_user"
                     chosen = chosen or name == "http_origin" or name.startswith("upstream_http_access_control_")
