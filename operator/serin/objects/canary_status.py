@@ -15,7 +15,10 @@ class RunStatus:
     """status.rollout: the run that is going on, or ended last. `step` from 1, of `steps`.
 
     `weight`: the candidate's share in force, parts of 100,000; `mirror` likewise. `judged_since`: from when requests of
-    this step count (after the warm-up). `awaited`: seconds of this step that went by waiting for an approval alone.
+    this step count (after the warm-up). `awaited`: seconds of this step that its time-out does not count: waiting for
+    an approval alone, or paused. `paused`: by an action, onFailure or onNoData (spec.paused alone leaves it False);
+    `paused_since`: by whatever. `lacking_since`: from when data was all that the step waited for, the first time.
+    `checks_id`: digest of the checks that judge this step, as they were when it began.
     `outcome`: empty while it goes on, else Promoted, RolledBack, Aborted, Superseded or TimedOut.
     """
 
@@ -35,6 +38,9 @@ class RunStatus:
     awaited: float = 0.0
     approved_at: float = 0.0
     paused: bool = False
+    paused_since: float = 0.0
+    lacking_since: float = 0.0
+    checks_id: str = ""
     verdict: str = "None"
     outcome: str = ""
 

@@ -59,9 +59,8 @@ def standing(view: CanaryRoute) -> Standing | None:
 def _trial(view: CanaryRoute, run: RunStatus) -> str:
     phase = "judged" if run.judged_since else "warm-up"
     ref = view.meta.ref
-    return digest64(
-        (ref.namespace, ref.name, run.run_id, str(int(run.started_at)), str(run.step), str(run.weight), phase)
-    )
+    times = (str(int(run.started_at)), str(int(run.step_started_at)))
+    return digest64((ref.namespace, ref.name, run.run_id, *times, str(run.step), str(run.weight), phase))
 
 
 def shares(weights: Sequence[int], candidate: int, part: int) -> tuple[tuple[int, ...], int]:
