@@ -13,8 +13,8 @@ from golden.certificates import make_pair
 from unit.control.outside_world import NOW, REF, listening, prometheus, route, secret, webhook
 
 from serin.control.outside import asking as asking_module
-from serin.control.outside import calling
 from serin.control.outside import prometheus as prometheus_module
+from serin.control.outside import webhook as webhook_module
 from serin.control.outside.allowed import FLAG, read_allowed
 from serin.control.outside.asking import Outside
 from serin.errors import SerinError
@@ -559,8 +559,7 @@ async def test_a_fault_of_ours_takes_nothing_back(monkeypatch: pytest.MonkeyPatc
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(asking_module.webhook, "read", fail)
+    monkeypatch.setattr(webhook_module, "read", fail)
     async with listening(saying("")) as port:
         found = await one(route(webhook(f"http://127.0.0.1:{port}/")))
     assert (found.verdict, found.message) == ("NeedsData", "it could not be asked: ZeroDivisionError('oops')")
-    assert calling.NotAllowedError is not calling.NotReachedError
