@@ -22,7 +22,11 @@ uint32_t srn_find_split(const srn_worker *w, uint64_t split_id) { return srn_fin
 
 static bool sound_split(const srn_worker *w, const srn_split *s) {
     uint64_t sum = 0;
-    if (s->count == 0 || s->count > SRN_MAX_VERSIONS || s->block.length != sizeof *s + s->count * sizeof(srn_version))
+    uint64_t more = s->flags & (SRN_SPLIT_SALTED | SRN_SPLIT_TRIAL) ? sizeof(srn_release) : 0;
+    if (s->count == 0 || s->count > SRN_MAX_VERSIONS || s->block.length != sizeof *s + s->count * sizeof(srn_version) + more)
+        return false;
+    const srn_release *release = (const void *)&s->versions[s->count];
+    if (s->first > s->count || ((s->flags & SRN_SPLIT_TRIAL) && (release->trial == 0 || release->place > SRN_MAX_VERSIONS - s->count)))
         return false;
     uint64_t idents[SRN_MAX_VERSIONS];
     for (uint32_t v = 0; v < s->count; v++) {

@@ -63,12 +63,26 @@ static bool has_endpoints(srn_worker *w, const srn_version *v) {
     return pool != NULL && resolved(w, pool, list) > 0;
 }
 
-static int choose_version(srn_worker *w, const srn_split *split, uint32_t count, uint32_t excluded, int32_t *reason) {
-    uint32_t present = 0;
+/* Salts and trial of a split that has them; NULL: none, or not within the file by now. */
+static const srn_release *release_of(const srn_worker *w, const srn_split *split, uint32_t count) {
+    if ((split->flags & (SRN_SPLIT_SALTED | SRN_SPLIT_TRIAL)) == 0)
+        return NULL;
+    const srn_release *release = (const void *)&split->versions[count];
+    return bounded(w, release, sizeof *release, 1) != 0 ? release : NULL;
+}
+
+static int choose_version(srn_worker *w, const srn_split *split, uint32_t count, uint32_t excluded, const srn_release *release,
+                          srn_choice *out) {
+    uint32_t present = 0, weighted = 0, gone = excluded | split->suspended, first = split->first <= count ? split->first : 0;
     __builtin_prefetch(&w->counters[split->counter < w->counter_limit ? split->counter : 0], 1);
     for (uint32_t v = 0; v < count; v++)
-        if (!((excluded >> v) & 1u) && has_endpoints(w, &split->versions[v]))
+        if (!((gone >> v) & 1u) && has_endpoints(w, &split->versions[v]))
             present |= 1u << v;
+    if (release != NULL) {
+        for (uint32_t v = 0; v < count; v++)
+            weighted |= (split->versions[v].weight != 0 ? 1u : 0u) << v;
+        out->drawn = count > 1 && excluded == 0 && (weighted & ~present) == 0;
+    }
     srn_shares shares;
     srn_share_out(split, count, present, &shares);
     if (shares.total == 0)
@@ -78,16 +92,18 @@ static int choose_version(srn_worker *w, const srn_split *split, uint32_t count,
     for (uint32_t v = 0; v < count; v++) {
         if (shares.weight[v] != shares.total)
             continue;
-        *reason = v != 0 && (present & 1u) ? SRN_BY_WEIGHT : SRN_BY_DEFAULT;
+        out->reason = v != 0 && (present & 1u) ? SRN_BY_WEIGHT : SRN_BY_DEFAULT;
         return (int)v;
     }
+    out->reason = SRN_BY_WEIGHT;
+    if (out->user != 0)
+        return srn_version_of(split, count, present, release->salts, out->user);
     uint64_t n;
     if (split->counter < w->counter_limit)
         n = atomic_fetch_add_explicit(&w->counters[split->counter], 1, memory_order_relaxed);
     else
         n = srn_random(w) >> 16;
-    *reason = SRN_BY_WEIGHT;
-    return srn_draw(&shares, count, n, split->seed);
+    return srn_draw(&shares, count, first, n, split->seed);
 }
 
 static bool take_exact(const srn_pick *p, uint64_t ident, uint32_t *at) {
@@ -172,8 +188,13 @@ int srn_versions(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t out[S
     return (int)count;
 }
 
-int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded, uint64_t key,
-               uint32_t flags, uint64_t now_us, srn_choice *out) {
+/* Whether rules, a cookie or an earlier call may have this version. */
+static bool is_open(const srn_split *split, uint32_t version, uint32_t flags) {
+    return (flags & SRN_DECIDED) || !((split->suspended >> version) & 1u);
+}
+
+static inline int decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded,
+                         uint64_t user, uint64_t key, uint32_t flags, uint64_t now_us, srn_choice *out) {
     int why;
     const srn_split *split = split_at(w, slot, split_id, &why);
     if (split == NULL)
@@ -181,13 +202,19 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     if (split->shape != shape)
         return SRN_STALE;
     uint32_t count = version_count(w, split);
+    const srn_release *release = release_of(w, split, count);
     int version = forced;
     out->reason = SRN_BY_CALLER;
+    out->drawn = (flags & SRN_DRAWN) != 0;
+    out->user = release != NULL && (split->flags & SRN_SPLIT_SALTED) ? user : 0;
+    out->trial = 0;
     if (forced < 0)
-        version = choose_version(w, split, count, excluded, &out->reason);
+        version = choose_version(w, split, count, excluded, release, out);
     if (version < 0 || (uint32_t)version >= count)
         return version == SRN_CORRUPT ? SRN_CORRUPT : SRN_NO_ENDPOINT;
     const srn_version *v = &split->versions[version];
+    if (forced >= 0 && !is_open(split, (uint32_t)version, flags))
+        return SRN_NO_ENDPOINT;
     out->version = version;
     out->endpoint = 0;
     out->exact = 0;
@@ -210,7 +237,14 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
     out->key = key;
     out->flags = flags;
     out->started_us = srn_time(now_us);
+    if (release != NULL && (split->flags & SRN_SPLIT_TRIAL))
+        srn_enter_trial(w, split, release, out);
     return choose_endpoint(w, pool, out->started_us, out);
+}
+
+int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded, uint64_t key,
+               uint32_t flags, uint64_t now_us, srn_choice *out) {
+    return decide(w, slot, split_id, shape, forced, excluded, 0, key, flags, now_us, out);
 }
 
 bool srn_main_of(const srn_ref *ref, srn_choice *out) {
@@ -221,16 +255,22 @@ bool srn_main_of(const srn_ref *ref, srn_choice *out) {
         return false;
     out->split = ref->split;
     out->version_ident = split->versions[0].ident;
+    out->trial = 0;
     out->stats_cell = split->versions[0].stats_cell;
     return true;
 }
 
 int srn_decide_at(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *out) {
-    return srn_decide(ref->worker, ref->slot, ref->split, ref->shape, forced, excluded, key, flags, 0, out);
+    return decide(ref->worker, ref->slot, ref->split, ref->shape, forced, excluded, 0, key, flags, 0, out);
+}
+
+int srn_decide_keyed(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t user, uint64_t key, uint32_t flags,
+                     uint64_t now_us, srn_choice *out) {
+    return decide(ref->worker, ref->slot, ref->split, ref->shape, forced, excluded, user, key, flags, now_us, out);
 }
 
 int srn_decide_plain(const srn_ref *ref, srn_choice *out) {
-    return srn_decide(ref->worker, ref->slot, ref->split, ref->shape, -1, 0, 0, 0, 0, out);
+    return decide(ref->worker, ref->slot, ref->split, ref->shape, -1, 0, 0, 0, 0, 0, out);
 }
 
 int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c) {

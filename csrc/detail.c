@@ -3,10 +3,6 @@
  * A version's details hang from its stats cell as a chain, in the order in which they were first met, so that the usual one
  * is found with one comparison. They come from one table and never leave their chain: a cell that changes hands takes its
  * chain with it, emptied. A chain has an end, since endpoints choose the statuses: what is beyond is only counted. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-
 #include "internal.h"
 
 #define STEP 1024u /* details given memory at once */
@@ -45,8 +41,8 @@ static bool back(srn_worker *w) {
         wanted = w->stats->details;
     if (wanted <= have)
         return false;
-    off_t at = (off_t)(w->stats->details_offset + have * sizeof(srn_detail)), size = (off_t)((wanted - have) * sizeof(srn_detail));
-    if (fallocate(w->stats_map.fd, FALLOC_FL_KEEP_SIZE, at, size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    uint64_t at = w->stats->details_offset + have * sizeof(srn_detail), size = (wanted - have) * sizeof(srn_detail);
+    if (!srn_back(w->stats_map.fd, at, size))
         return false;
     atomic_compare_exchange_strong(&w->stats->details_backed, &have, wanted);
     return true;

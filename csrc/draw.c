@@ -50,15 +50,17 @@ static inline bool draw_level(uint64_t q, uint32_t *i, uint32_t a, uint32_t T, u
     return (place == behind) != complement;
 }
 
-/* Canaries in order, main last. Each level has a seed of its own: with one seed for all, places of equal strata would
- * follow each other from level to level. The first level's is the split's. Total below 2**32. */
-int srn_draw(const srn_shares *shares, uint32_t count, uint64_t n, uint64_t seed) {
+/* The version in rollout (`first` - 1, if any) first, then canaries in order, main last. On the first level a share is exact
+ * whatever the others have, and the same requests are drawn while their weights change. Each level has a seed of its own:
+ * with one seed for all, places of equal strata would follow each other from level to level. Total below 2**32. */
+int srn_draw(const srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uint64_t seed) {
     uint32_t T = (uint32_t)shares->total;
     uint64_t q = n / T;
     uint32_t i = (uint32_t)(n % T);
-    for (uint32_t v = 1; v < count; v++) {
+    for (uint32_t level = first != 0 ? 0 : 1; level < count; level++) {
+        uint32_t v = level != 0 ? level : first - 1;
         uint32_t a = (uint32_t)shares->weight[v];
-        if (a == 0)
+        if (a == 0 || (level != 0 && v + 1 == first))
             continue;
         if (a == T || draw_level(q, &i, a, T, seed))
             return (int)v;

@@ -46,6 +46,12 @@ struct srn_worker {
     uint32_t stats_limit;
     srn_detail *details;
     uint32_t detail_limit;
+    /* trials.bin; no mapping: nothing is counted there */
+    srn_map trials_map;
+    srn_trials_header *trials;
+    srn_trial_head *trial_heads;
+    srn_trial_cell *trial_cells;
+    srn_word *trial_users;
     uint64_t random;
     srn_requests *requests; /* NULL until the first one */
     srn_texts *texts;       /* NULL until the first one */
@@ -80,6 +86,9 @@ void srn_say(char *err, size_t err_len, const char *text, const char *what);
 bool srn_check_pools(const srn_map *m);
 bool srn_check_state(const srn_map *m);
 bool srn_check_stats(const srn_map *m);
+bool srn_check_trials(const srn_map *m);
+/* Memory behind [offset, offset + size) of a sparse file, or as good as its file system gives. */
+bool srn_back(int fd, uint64_t offset, uint64_t size);
 /* Put memory behind the cells that the controller has given out; not for the decide path. */
 void srn_back_cells(srn_worker *w);
 
@@ -105,7 +114,7 @@ bool srn_verify(const srn_worker *w, uint64_t word, uint64_t id);
 const srn_block *srn_block_at(srn_worker *w, uint32_t slot, uint64_t id, uint32_t kind, int *why);
 
 /* route.c: srn_decide_at that follows what changed; the choice's version is the route's */
-int srn_route_decide(srn_route *route, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *c);
+int srn_route_decide(srn_route *route, int32_t forced, uint32_t excluded, uint64_t user, uint64_t key, uint32_t flags, srn_choice *c);
 
 /* request.c */
 void srn_forget_requests(srn_worker *w);
@@ -132,7 +141,16 @@ typedef struct {
 } srn_shares;
 /* count: of the split's versions, at most SRN_MAX_VERSIONS whatever the block says by now */
 void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn_shares *out);
-int srn_draw(const srn_shares *shares, uint32_t count, uint64_t n, uint64_t seed);
+int srn_draw(const srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uint64_t seed);
+
+/* users.c: the version of a user; `first` as in the block. Only where at least two have a share. */
+int srn_version_of(const srn_split *split, uint32_t count, uint32_t present, const uint64_t salts[2], uint64_t user);
+
+/* trial.c */
+/* The choice's request is one of the release's trial, if there is room for its counts. */
+void srn_enter_trial(srn_worker *w, const srn_split *split, const srn_release *release, srn_choice *c);
+/* status: SRN_FAILED, 0, or the endpoint's */
+void srn_count_trial(srn_worker *w, const srn_choice *c, int status, uint64_t took_us);
 
 /* endpoint.c */
 uint64_t srn_in_flight(const srn_worker *w, const srn_endpoint *e);
@@ -181,7 +199,11 @@ void srn_tell_own_facts(const srn_ref *ref, srn_facts *f);
 void srn_back_details(srn_worker *w);
 void srn_empty_details(srn_worker *w, srn_stats_cell *cell);
 
-/* claim.c: make a cell `mine`, its words after the ident zero. False: another process is at it just now. */
+/* claim.c: begin to make a cell `mine`; SRN_CLAIMED: its words are to be made zero, then srn_claim_end. */
+enum { SRN_TAKEN, SRN_MINE, SRN_CLAIMED };
+int srn_claim_begin(srn_worker *w, srn_word *ident, uint64_t mine, uint64_t claim);
+void srn_claim_end(srn_worker *w, srn_word *ident, uint64_t mine);
+/* Make a cell `mine`, its words after the ident zero. False: another process is at it just now. */
 bool srn_claim(srn_worker *w, srn_word *ident, uint64_t mine, uint64_t claim, srn_word *from, size_t words);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "serin.h"
 
-#define SRN_LAYOUT 1u
+#define SRN_LAYOUT 2u
 #define SRN_POOLS_MAGIC 0x314c4f4f504e5253u /* "SRNPOOL1" */
 #define SRN_STATE_MAGIC 0x31544154534e5253u /* "SRNSTAT1" */
 #define SRN_STATS_MAGIC 0x33544e55434e5253u /* "SRNCUNT3" */
@@ -72,6 +72,9 @@ typedef struct {
 } srn_version;
 
 #define SRN_SPLIT_REST 1u
+#define SRN_SPLIT_SALTED 2u        /* a user's key chooses the version where there is one */
+#define SRN_SPLIT_TRIAL 4u         /* requests are counted in trials.bin, too */
+#define SRN_SPLIT_CLIENT_ERRORS 8u /* users who got a 4xx are noted in the trial */
 
 typedef struct {
     srn_block block;
@@ -81,9 +84,19 @@ typedef struct {
     uint32_t flags;
     uint32_t counter;
     uint32_t count;
-    uint32_t reserved;
+    uint8_t first; /* 1 + index of the version that is drawn before all others, 0: none */
+    uint8_t reserved;
+    uint16_t suspended; /* a bit for each version that is as one without endpoints */
     srn_version versions[];
 } srn_split;
+
+/* Follows the versions of a split that is salted or in a trial. */
+typedef struct {
+    uint64_t salts[2];
+    uint64_t trial;
+    uint32_t trial_slot;
+    uint32_t place; /* of the first version; the others follow */
+} srn_release;
 
 typedef struct {
     uint64_t ident;
@@ -158,6 +171,8 @@ typedef struct {
 } srn_row;
 
 #define SRN_CLAIM_STATS 0x100000000u
+#define SRN_CLAIM_TRIAL 0x200000000u /* slots of trials.bin from here on */
+#define SRN_CLAIM_PART 0x300000000u  /* cells of trials.bin from here on */
 
 typedef struct {
     srn_word ident;
@@ -245,6 +260,47 @@ typedef struct {
     srn_word sent_buckets[SRN_SIZE_BUCKETS];
 } srn_detail;
 
+/* --- trials.bin --- */
+
+#define SRN_TRIALS_MAGIC 0x314c4149524e5253u /* "SRNRIAL1" */
+#define SRN_TRIAL_STATUSES 600u
+#define SRN_TRIAL_BUCKETS 97u
+#define SRN_USER_WORDS 128u
+#define SRN_BAD_USERS 4096u
+#define SRN_FAILED 1 /* status of a request that its endpoint gave no answer to */
+
+typedef struct {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t header_size;
+    uint64_t length;
+    uint64_t instance;
+    uint32_t slots;
+    uint32_t reserved;
+    uint64_t heads_offset;
+    uint64_t cells_offset; /* SRN_MAX_VERSIONS for each slot */
+    uint64_t users_offset; /* a table of SRN_BAD_USERS for each slot */
+    uint64_t checksum;
+} srn_trials_header;
+
+typedef struct {
+    srn_word trial;  /* 0: free, 1 + row: being claimed by that row */
+    srn_word full;   /* 1: the table of users has no room for one more */
+    srn_word backed; /* a bit for each cell that has memory behind it, and SRN_USERS_BACKED; stays when the slot changes hands */
+    srn_word pad[5];
+} srn_trial_head;
+
+#define SRN_USERS_BACKED 0x10000u
+
+/* of [0] requests that were drawn, [1] all others */
+typedef struct {
+    srn_word key; /* of trial and place; 0: free, 1 + row: being claimed by that row */
+    srn_word counts[2][SRN_TRIAL_STATUSES];
+    srn_word latency[2][SRN_TRIAL_BUCKETS];
+    srn_word users[SRN_USER_WORDS]; /* a bit by the lowest bits of a user's key */
+    srn_word pad[13];
+} srn_trial_cell;
+
 /* --- limits.bin --- */
 
 #define SRN_LIMITS_MAGIC 0x31544d4c4e5253u /* "SRNLMT1" */
@@ -293,6 +349,9 @@ _Static_assert(offsetof(srn_pools_header, epoch) == 64, "epoch");
 _Static_assert(offsetof(srn_pools_header, counters_used) == 128, "used");
 _Static_assert(sizeof(srn_block) == 32, "block");
 _Static_assert(sizeof(srn_version) == 32 && sizeof(srn_split) == 64, "split");
+_Static_assert(offsetof(srn_split, first) == 60 && offsetof(srn_split, suspended) == 62 && sizeof(srn_release) == 32, "release");
+_Static_assert(sizeof(srn_trials_header) == 72 && offsetof(srn_trials_header, checksum) == 64, "trials header");
+_Static_assert(sizeof(srn_trial_head) == 64 && sizeof(srn_trial_cell) == 12288, "trials");
 _Static_assert(sizeof(srn_endpoint) == 32 && sizeof(srn_pool) == 64, "pool");
 _Static_assert(offsetof(srn_state_header, rows_used) == 128, "state header");
 _Static_assert(sizeof(srn_row) == 64 && sizeof(srn_endpoint_cell) == 32, "state cells");

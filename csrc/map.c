@@ -90,14 +90,25 @@ bool srn_check_stats(const srn_map *m) {
            region(m, h->details_offset, h->details, sizeof(srn_detail));
 }
 
+bool srn_check_trials(const srn_map *m) {
+    const srn_trials_header *h = (const void *)m->base;
+    uint64_t cells = (uint64_t)h->slots * SRN_MAX_VERSIONS, users = (uint64_t)h->slots * SRN_BAD_USERS;
+    return sound_head(m, SRN_TRIALS_MAGIC, offsetof(srn_trials_header, checksum)) && h->slots <= 1u << 20 &&
+           region(m, h->heads_offset, h->slots, sizeof(srn_trial_head)) && region(m, h->cells_offset, cells, sizeof(srn_trial_cell)) &&
+           region(m, h->users_offset, users, sizeof(srn_word));
+}
+
+bool srn_back(int fd, uint64_t offset, uint64_t size) {
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) == 0 || errno == EOPNOTSUPP || errno == ENOSYS;
+}
+
 /* Memory for cells [*backed, wanted): the files are sparse, and a store into a hole of a full memory disk would be fatal.
  * Where the file system cannot promise room, holes are as good as it gets. */
 static void back(int fd, uint64_t offset, uint64_t size, uint64_t wanted, srn_word *backed) {
     uint64_t have = atomic_load_explicit(backed, memory_order_acquire);
     if (have >= wanted)
         return;
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)(offset + have * size), (off_t)((wanted - have) * size)) != 0 &&
-        errno != EOPNOTSUPP && errno != ENOSYS)
+    if (!srn_back(fd, offset + have * size, (wanted - have) * size))
         return;
     while (have < wanted &&
            !atomic_compare_exchange_weak_explicit(backed, &have, wanted, memory_order_acq_rel, memory_order_acquire))

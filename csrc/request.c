@@ -19,6 +19,7 @@ typedef struct srn_entry {
     struct srn_entry *next; /* of the free ones */
     srn_choice choice;
     const srn_route *route; /* that was asked last, NULL: none */
+    uint64_t user; /* 0: nobody */
     int32_t refused;
     uint8_t stage;
     bool granted; /* nginx may make another attempt after this one */
@@ -112,6 +113,7 @@ static srn_entry *insert(srn_worker *w, const void *request) {
     e = t->free;
     t->free = e->next;
     e->refused = 0;
+    e->user = 0;
     e->route = NULL;
     e->stage = UNDECIDED;
     e->granted = false;
@@ -181,6 +183,14 @@ static void settle(srn_worker *w, srn_entry *e, int result, uint32_t flags) {
     srn_rest(w);
 }
 
+void srn_request_user(srn_worker *w, const void *request, const uint8_t *text, size_t len) {
+    srn_entry *e = insert(w, request);
+    if (e == NULL)
+        return;
+    uint64_t user = text == NULL || len == 0 ? 0 : srn_hash(text, len);
+    e->user = user == 0 && text != NULL && len > 0 ? 1 : user;
+}
+
 int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int32_t forced, uint32_t excluded,
                        const uint8_t *key, size_t key_len, uint32_t flags) {
     srn_entry *e = insert(w, request);
@@ -190,7 +200,7 @@ int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int
         end_earlier(w, request, e);
     uint64_t hash = key_of(key, key_len, &flags);
     e->route = route;
-    int result = srn_route_decide(route, forced, excluded, hash, flags, &e->choice);
+    int result = srn_route_decide(route, forced, excluded, e->user, hash, flags & ~(SRN_DECIDED | SRN_DRAWN), &e->choice);
     settle(w, e, result, flags);
     return result;
 }
@@ -201,9 +211,10 @@ int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, c
     if (e == NULL || e->stage != VERSION_KNOWN)
         return SRN_NO_ENDPOINT;
     int32_t reason = e->choice.reason;
-    flags &= ~(SRN_VERSION_ONLY | SRN_ASK_KEY);
+    flags &= ~(SRN_VERSION_ONLY | SRN_ASK_KEY | SRN_DRAWN);
+    flags |= SRN_DECIDED | (e->choice.drawn ? SRN_DRAWN : 0);
     uint64_t hash = key_of(key, key_len, &flags);
-    int result = srn_route_decide(route, e->choice.version, 0, hash, flags, &e->choice);
+    int result = srn_route_decide(route, e->choice.version, 0, e->user, hash, flags, &e->choice);
     e->choice.reason = reason;
     settle(w, e, result, flags);
     return result;
@@ -253,12 +264,12 @@ int srn_request_refused(const srn_worker *w, const void *request) {
     return e == NULL ? 0 : e->refused;
 }
 
-void srn_request_done(srn_worker *w, const void *request, int status, int failed) {
+static void finish(srn_worker *w, const void *request, int status, int answered, int failed) {
     srn_entry *e = find(w, request);
     if (e == NULL || e->stage != CHOSEN)
         srn_count(w, status);
     else
-        srn_done(w, &e->choice, status, failed, 0);
+        srn_done_as(w, &e->choice, status, answered, failed, 0);
     if (e != NULL) {
         srn_requests *t = w->requests;
         erase(t, look_up(t, request));
@@ -268,6 +279,8 @@ void srn_request_done(srn_worker *w, const void *request, int status, int failed
     }
     srn_rest(w);
 }
+
+void srn_request_done(srn_worker *w, const void *request, int status, int failed) { finish(w, request, status, status, failed); }
 
 /* --- the end of a request as nginx tells it --- */
 
@@ -285,6 +298,27 @@ static bool is_answered(const srn_worker *w, void *request) {
     if (w->nginx.variable(request, name, sizeof name - 1, lower, 0, &value, &len, &err) != 0 || value == NULL)
         return false;
     return len > 0 && value[len - 1] >= '0' && value[len - 1] <= '9';
+}
+
+/* The number that a list by attempt ends with; 0 for none. */
+static int last_number(const char *text, size_t len) {
+    int n = 0, unit = 1;
+    for (size_t i = len; text != NULL && i > 0 && unit < 1000 && text[i - 1] >= '0' && text[i - 1] <= '9'; i--, unit *= 10)
+        n += (text[i - 1] - '0') * unit;
+    return n;
+}
+
+/* What the endpoint of the last attempt said, whatever the client was told: its status, SRN_FAILED, or 0 where the client
+ * left before. `told`: nginx's own word for an attempt, 502 or 504 where there was no answer. */
+static int answer_of(int told, bool answered) { return answered ? told : told == 502 || told == 504 ? SRN_FAILED : 0; }
+
+static int endpoint_status(const srn_worker *w, void *request) {
+    static const char name[] = "upstream_status";
+    char lower[sizeof name], *value = NULL, *err = NULL;
+    size_t len = 0;
+    if (w->nginx.variable(request, name, sizeof name - 1, lower, 0, &value, &len, &err) != 0)
+        return 0;
+    return answer_of(last_number(value, len), is_answered(w, request));
 }
 
 /* A number that nginx keeps as a variable. */
@@ -408,17 +442,15 @@ static void tell(srn_worker *w, void *request, const srn_entry *e, int status, b
 /* The request goes on to somebody else (an error page): what its endpoint answered is over. */
 static void end_earlier(srn_worker *w, const void *request, srn_entry *e) {
     static const char of_status[] = "upstream_status", of_head[] = "upstream_header_time";
-    int status = 0, unit = 1;
     size_t len = 0;
     if (w->nginx.variable != NULL && followed == w) {
         const char *text = earlier(w, request, of_status, sizeof of_status - 1, &len);
-        for (size_t i = len; i > 0 && unit < 1000 && text[i - 1] >= '0' && text[i - 1] <= '9'; i--, unit *= 10)
-            status += (text[i - 1] - '0') * unit;
+        int status = last_number(text, len);
         text = earlier(w, request, of_head, sizeof of_head - 1, &len);
         bool answered = len > 0 && text[len - 1] >= '0' && text[len - 1] <= '9';
         if (has_facts(w))
             tell(w, (void *)(uintptr_t)request, e, status, answered, true);
-        srn_done(w, &e->choice, status, !answered && (status == 502 || status == 504), 0);
+        srn_done_as(w, &e->choice, status, answer_of(status, answered), !answered && (status == 502 || status == 504), 0);
     } else
         srn_done(w, &e->choice, 0, 0, 0);
 }
@@ -449,7 +481,8 @@ static void request_ended(void *request) {
         failed = status != 499;
         status = failed ? status : 0; /* the client left before an answer */
     }
-    srn_request_done(w, request, status, failed);
+    int answered = e->stage == CHOSEN && e->choice.trial != 0 ? endpoint_status(w, request) : status;
+    finish(w, request, status, answered, failed);
 }
 
 static bool follow_request(const srn_worker *w, const void *request) {

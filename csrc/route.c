@@ -41,9 +41,10 @@ static bool map_versions(srn_route *route) {
     return true;
 }
 
-static int decide_mapped(srn_route *route, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *c) {
+static int decide_mapped(srn_route *route, int32_t forced, uint32_t excluded, uint64_t user, uint64_t key, uint32_t flags,
+                         srn_choice *c) {
     if (!route->mapped)
-        return srn_decide_at(&route->ref, forced, excluded, key, flags, c);
+        return srn_decide_keyed(&route->ref, forced, excluded, user, key, flags, 0, c);
     uint32_t out = route->left_out;
     for (uint32_t v = 0; v < route->count; v++)
         if (route->to_block[v] >= 0 && ((excluded >> v) & 1u))
@@ -53,16 +54,16 @@ static int decide_mapped(srn_route *route, int32_t forced, uint32_t excluded, ui
         if (forced < 0)
             return SRN_NO_ENDPOINT;
     }
-    int result = srn_decide_at(&route->ref, forced, out, key, flags, c);
+    int result = srn_decide_keyed(&route->ref, forced, out, user, key, flags, 0, c);
     if (result == 0 || result == SRN_KEY_WANTED)
         c->version = route->from_block[c->version];
     return result;
 }
 
-int srn_route_decide(srn_route *route, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *c) {
+int srn_route_decide(srn_route *route, int32_t forced, uint32_t excluded, uint64_t user, uint64_t key, uint32_t flags, srn_choice *c) {
     int result = SRN_STALE;
     for (int tries = 0; tries < 5; tries++) {
-        result = decide_mapped(route, forced, excluded, key, flags, c);
+        result = decide_mapped(route, forced, excluded, user, key, flags, c);
         if (result == SRN_MOVED)
             srn_remap(route->ref.worker, NULL, 0);
         if (result == SRN_MOVED || result == SRN_GONE) {

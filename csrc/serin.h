@@ -5,6 +5,7 @@
  *   plan/pools.bin   splits and pools, written by the controller alone, mapped read-only here
  *   state/state.bin  draw counters, requests in flight, failures, epochs, resolved names
  *   state/stats.bin  requests by split, version, status class; latency histograms
+ *   state/trials.bin requests of rollouts by trial, version, exact status and latency; users who got errors
  *   state/limits.bin requests and connections by zone and client, where there are limits
  *
  * Times are microseconds of CLOCK_MONOTONIC and come in as arguments, 0 for now; so does the seed of the random source.
@@ -15,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SRN_ABI 3
+#define SRN_ABI 4
 #define SRN_MAX_VERSIONS 16
 #define SRN_MAX_TRIED 8
 #define SRN_NO_SLOT UINT32_MAX
@@ -41,6 +42,8 @@
 #define SRN_VERSION_ONLY 4u /* stop after the version: `out->version` and `out->reason` only, nothing counted in flight */
 #define SRN_EXACT 8u        /* with SRN_STICKY: `key` is the endpoint's ident (persistent affinity); absent: hashed */
 #define SRN_ASK_KEY 16u     /* a key can be had, but has its price: SRN_KEY_WANTED where the pool would use it */
+#define SRN_DECIDED 32u     /* `forced` is what an earlier call for this request decided: taken even if suspended since */
+#define SRN_DRAWN 64u       /* with SRN_DECIDED: that choice said `drawn` */
 
 typedef struct srn_worker srn_worker; /* the mapped files and this process's row in them */
 typedef struct srn_pattern srn_pattern;
@@ -69,6 +72,11 @@ typedef struct srn_choice {
     uint32_t algorithm;
     uint32_t open;    /* 1 while an attempt is under way */
     uint32_t counted; /* 1 when it is counted in flight */
+    uint32_t drawn;   /* 1: by weight or by the user's key, while every version with a weight could be chosen */
+    uint64_t user;    /* key by which the split may choose the version, 0: none */
+    uint64_t trial;   /* 0: none; else srn_done counts for it */
+    uint32_t trial_cell;
+    uint32_t trial_errors; /* 1: answers of 4xx are errors of it, too */
 } srn_choice;
 
 /* A split as a caller asks for it again and again. */
@@ -106,11 +114,19 @@ int srn_decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, 
  * 15 ns less in cffi.) */
 int srn_decide_at(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t key, uint32_t flags, srn_choice *out);
 int srn_decide_plain(const srn_ref *ref, srn_choice *out);
+/* srn_decide for a user: `user` (a hash; 0: none) chooses the version where the split is salted, always the same one as
+ * long as weights stay. What rules and cookies force comes first as ever. */
+int srn_decide_keyed(const srn_ref *ref, int32_t forced, uint32_t excluded, uint64_t user, uint64_t key, uint32_t flags,
+                     uint64_t now_us, srn_choice *out);
 /* The attempt in `c` failed: count that, and take another endpoint of the same version that was not tried yet.
  * After SRN_NO_ENDPOINT the choice is still to be ended by srn_done, with the status that the client gets. */
 int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c);
-/* The answer is complete. status 0: no answer from the endpoint. `failed`: counts towards ejection. */
+/* The answer is complete. status 0: no answer from the endpoint. `failed`: counts towards ejection. In a trial it is an
+ * error without answer when it failed or there was no endpoint left; status 0 otherwise is a client that left. */
 void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us);
+/* The same where the client gets another status than the endpoint of the last attempt gave (an error page): trials have
+ * `answered`. */
+void srn_done_as(srn_worker *w, const srn_choice *c, int status, int answered, int failed, uint64_t now_us);
 /* An answer that no split had a part in (404, redirects, 401 …): counted for the process alone. */
 void srn_count(srn_worker *w, int status);
 
@@ -133,6 +149,8 @@ uint64_t srn_hash(const uint8_t *data, size_t len);
 uint64_t srn_hash_more(uint64_t seed, const uint8_t *data, size_t len);
 /* Upper bounds (inclusive, µs) of the latency buckets; the last bucket has none. Their number without that one. */
 uint32_t srn_bucket_bounds(uint64_t *out, uint32_t max);
+/* The same of trials. */
+uint32_t srn_trial_bounds(uint64_t *out, uint32_t max);
 
 /* --- for nginx: what Lua would have to keep between phases is kept here, under the request's own address --- */
 
@@ -155,6 +173,8 @@ void srn_route_init(srn_route *route, srn_worker *w, uint64_t split_id, const ui
  * are the route's. GONE, MOVED and STALE are followed here; what is left of them says that the split is not there. */
 int srn_request_decide(srn_worker *w, const void *request, srn_route *route, int32_t forced, uint32_t excluded,
                        const uint8_t *key, size_t key_len, uint32_t flags);
+/* Who the request's user is, before srn_request_decide; NULL: nobody. A split that is not salted does not ask. */
+void srn_request_user(srn_worker *w, const void *request, const uint8_t *text, size_t len);
 /* After SRN_VERSION_ONLY or SRN_KEY_WANTED: an endpoint of that version, by this key; the reason stays. */
 int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, const uint8_t *key, size_t key_len,
                          uint32_t flags);

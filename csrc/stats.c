@@ -51,17 +51,23 @@ void srn_count_failure(srn_worker *w, const srn_choice *c) {
         add(&cell->failures, 1);
 }
 
-void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us) {
+/* What a trial has of a request that ended with `answered`: the endpoint gave none where the attempt failed, or no other
+ * endpoint was left after one that had. */
+static int trial_status(const srn_choice *c, int answered, int failed) { return failed || !c->open ? SRN_FAILED : answered; }
+
+void srn_done_as(srn_worker *w, const srn_choice *c, int status, int answered, int failed, uint64_t now_us) {
     srn_stats_cell *cell = srn_cell_of(w, c);
     now_us = srn_time(now_us);
+    uint64_t took = now_us > c->started_us ? now_us - c->started_us : 0;
     if (cell != NULL) {
-        uint64_t took = now_us > c->started_us ? now_us - c->started_us : 0;
         add(&cell->classes[class_of(status)], 1);
         add(&cell->latency_us, took);
         add(&cell->buckets[bucket_of(took)], 1);
         if (failed && c->open)
             add(&cell->failures, 1);
     }
+    if (c->trial != 0)
+        srn_count_trial(w, c, trial_status(c, answered, failed), took);
     if (!c->open)
         return;
     if (c->counted)
@@ -71,6 +77,10 @@ void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64
         srn_note_failure(w, c->endpoint, c->endpoint_cell, now_us);
     else if (status > 0)
         srn_note_answer(w, c->endpoint, c->endpoint_cell, now_us > c->attempt_us ? now_us - c->attempt_us : 0, now_us, pace);
+}
+
+void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us) {
+    srn_done_as(w, c, status, status, failed, now_us);
 }
 
 void srn_count(srn_worker *w, int status) { add(&w->stats_row->classes[class_of(status)], 1); }

@@ -70,6 +70,21 @@ static bool map_stats(srn_worker *w, char *err, size_t err_len) {
     return true;
 }
 
+/* Requests go on without it: it is looked for again each second. */
+static void map_trials(srn_worker *w) {
+    if (w->trials != NULL || !srn_map_file(&w->trials_map, w->dir, "state/trials.bin", true, NULL, 0))
+        return;
+    if (!srn_check_trials(&w->trials_map)) {
+        srn_unmap(&w->trials_map);
+        return;
+    }
+    uint8_t *base = w->trials_map.base;
+    w->trials = (void *)base;
+    w->trial_heads = (void *)(base + w->trials->heads_offset);
+    w->trial_cells = (void *)(base + w->trials->cells_offset);
+    w->trial_users = (void *)(base + w->trials->users_offset);
+}
+
 /* A free row becomes this process's, whoever else looks for one just now. Its epoch is 0 from its release on, so nothing
  * is given free before we have shown ours. */
 static bool claim_row(srn_worker *w, uint32_t rows, uint32_t *index) {
@@ -119,7 +134,7 @@ srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err
     uint64_t *verified;
     if (w == NULL)
         return NULL;
-    w->pools_map.fd = w->state_map.fd = w->stats_map.fd = -1;
+    w->pools_map.fd = w->state_map.fd = w->stats_map.fd = w->trials_map.fd = -1;
     w->random = seed;
     w->dir = strdup(dir);
     if (w->dir == NULL || !map_state(w, err, err_len) || !map_stats(w, err, err_len) ||
@@ -132,6 +147,7 @@ srn_worker *srn_attach(const char *dir, uint32_t index, uint64_t seed, char *err
         srn_detach(w);
         return NULL;
     }
+    map_trials(w);
     srn_back_cells(w);
     return w;
 }
@@ -146,6 +162,7 @@ void srn_detach(srn_worker *w) {
     srn_unmap(&w->pools_map);
     srn_unmap(&w->state_map);
     srn_unmap(&w->stats_map);
+    srn_unmap(&w->trials_map);
     free(w->verified);
     free(w->dir);
     free(w);
@@ -183,5 +200,6 @@ uint64_t srn_now(void) {
 
 void srn_quiet(srn_worker *w) {
     srn_announce(w);
+    map_trials(w);
     srn_back_cells(w);
 }

@@ -1,4 +1,4 @@
-"""Layouts of pools.bin, state.bin and stats.bin in Python: the same numbers as csrc/layout.h.
+"""Layouts of pools.bin, state.bin, stats.bin and the like in Python: the same numbers as csrc/layout.h.
 
 For the writers of the files, the readers of counts and the twin. Knows bytes only, opens nothing.
 docs/run-directory.md says the same in words.
@@ -10,7 +10,7 @@ from enum import IntEnum, IntFlag
 
 from serin.routing.plan import Algorithm
 
-LAYOUT = 1
+LAYOUT = 2
 HEADER_SIZE = 4096
 GRANULE = 64
 """Blocks begin at multiples of this many bytes."""
@@ -18,6 +18,7 @@ GRANULE = 64
 POOLS_MAGIC = int.from_bytes(b"SRNPOOL1", "little")
 STATE_MAGIC = int.from_bytes(b"SRNSTAT1", "little")
 LIMITS_MAGIC = int.from_bytes(b"SRNLMT1\0", "little")
+TRIALS_MAGIC = int.from_bytes(b"SRNRIAL1", "little")
 STATS_MAGIC = int.from_bytes(b"SRNCUNT3", "little")
 BLOCK_MAGIC = int.from_bytes(b"SBLK", "little")
 
@@ -42,8 +43,10 @@ SLOT = struct.Struct("<QQ")
 BLOCK = struct.Struct("<IHHIIQQ")
 """magic, kind, layout, length, generation, id, checksum"""
 BLOCK_CHECKED_HEAD = 24
-SPLIT = struct.Struct("<QIIIIII")
-"""After BLOCK: seed, shape, total, flags, counter, count, 0"""
+SPLIT = struct.Struct("<QIIIIIBBH")
+"""After BLOCK: seed, shape, total, flags, counter, count, 1 + index drawn first (0: none), 0, bits of suspended ones"""
+RELEASE = struct.Struct("<QQQII")
+"""After the versions of a split that is salted or in a trial: two salts, trial, its slot, place of the first version"""
 VERSION = struct.Struct("<QQIIII")
 """ident, pool, pool slot, weight, stats cell, pool's counter"""
 POOL = struct.Struct("<IIIIIIHHI")
@@ -64,6 +67,8 @@ STATE_EJECTED_LATEST = 144
 ROW = struct.Struct("<QQQQ32x")
 """pid, epoch, claiming, in-flight cells with memory"""
 CLAIM_STATS = 1 << 32
+CLAIM_TRIAL = 2 << 32
+CLAIM_PART = 3 << 32
 ENDPOINT_CELL = struct.Struct("<QQQQ")
 """ident, ejected until, pace, failures"""
 FLIGHT_CELL = 8
@@ -103,6 +108,22 @@ METHODS = (
     *("LOCK", "UNLOCK", "PATCH", "TRACE", "CONNECT"),
 )
 """By the number that details have for them."""
+
+TRIALS_HEADER = struct.Struct("<QIIQQIIQQQ")
+"""magic, layout, header size, length, instance, slots, 0; offsets of heads, cells, tables of users; then the checksum
+of these."""
+TRIAL_HEAD = struct.Struct("<QQQ40x")
+"""trial, no room for users, memory behind cells (by bit) and users"""
+USERS_BACKED = 1 << 16
+TRIAL_STATUSES = 600
+TRIAL_BUCKETS = 97
+USER_WORDS = 128
+TRIAL_CELL = struct.Struct(f"<Q{2 * TRIAL_STATUSES}Q{2 * TRIAL_BUCKETS}Q{USER_WORDS}Q104x")
+"""key (of trial and place), drawn and other requests by status, the same by latency, bits of users"""
+BAD_USERS = 4096
+BAD_USER = struct.Struct("<Q")
+"""user's key without its lowest 16 bits, place in bits 12 to 15, status below"""
+TRIALS = 1024
 
 LIMITS_HEADER = struct.Struct("<QIIQQIIIIQQQ")
 """magic, layout, header size, length, instance, rows, sets of buckets, sets of cells, 0; offsets of locks, buckets,
@@ -148,7 +169,11 @@ class PoolFlag(IntFlag):
     BY_CLIENT = 2
 
 
-SPLIT_REST = 1
+class SplitFlag(IntFlag):
+    REST = 1
+    SALTED = 2
+    TRIAL = 4
+    CLIENT_ERRORS = 8
 
 
 class AlgorithmCode(IntEnum):

@@ -4,6 +4,7 @@ A put takes effect with the next request of every worker. Ids keep their slots a
 """
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from serin.native.twin.blocks import (
     EndpointBlock,
     PoolBlock,
     SplitBlock,
+    TrialBlock,
     VersionBlock,
     decode,
     encode_body,
@@ -48,6 +50,7 @@ class PoolsFile:
         self._endpoints = Cells(layout.ENDPOINTS)
         self._stats = Cells(layout.STATS_CELLS)
         self._names = Cells(layout.NAMES)
+        self._trials = Cells(layout.TRIALS)
         self._users: dict[int, int] = {}
         self._doomed: set[int] = set()
         self._flight_readers: set[int] = set()
@@ -170,11 +173,24 @@ class PoolsFile:
                 )
             )
         counter = self._counters.acquire((SlotFlag.SPLIT, identity), now)
-        same = isinstance(before, SplitBlock) and _same_weights(before, split)
-        seed = before.seed if same and isinstance(before, SplitBlock) else self._new_seed(split)
-        return SplitBlock(identity, seed, split.total, split.rest, counter, tuple(versions))
+        idents = split.shape
+        first = idents.index(split.first) if split.first in idents else -1
+        suspended = sum(1 << at for at, ident in enumerate(idents) if ident in split.suspended)
+        same = isinstance(before, SplitBlock) and before.first == first and _same_weights(before, split)
+        seed = before.seed if same and isinstance(before, SplitBlock) else self._new_seed(split, first)
+        trial = self._trial_block(split, now)
+        weights = (split.total, split.rest, counter, tuple(versions))
+        return SplitBlock(identity, seed, *weights, first, suspended, split.salts, trial)
 
-    def _new_seed(self, split: Split) -> int:
+    def _trial_block(self, split: Split, now: float) -> TrialBlock | None:
+        """One slot of trials.bin for all splits of a trial. None where the versions go beyond its cells."""
+        trial = split.trial
+        if trial is None or trial.place + len(split.shares) > layout.MAX_VERSIONS:
+            return None
+        number = int(trial.id, 16)
+        return TrialBlock(number, _acquire(self._trials, number, now), trial.place, trial.client_errors)
+
+    def _new_seed(self, split: Split, first: int) -> int:
         """Random, yet such that the first request ever drawn of a split meets main wherever main has half or more.
 
         Whoever adds a canary and tries it once sees what was there before (observed: canary-affinity-legacy). Only the
@@ -184,7 +200,7 @@ class PoolsFile:
         shares = share_out(weights, split.total, rest=split.rest, present=[True] * len(weights))
         seed = self._random64()
         for _ in range(FIRST_TRIES):
-            if 2 * shares[0] < sum(shares) or draw(shares, 0, seed) == 0:
+            if 2 * shares[0] < sum(shares) or draw(shares, 0, seed, first) == 0:
                 break
             seed = self._random64()
         return seed
@@ -193,6 +209,8 @@ class PoolsFile:
         """Undo what a block's encoding or adoption acquired."""
         if isinstance(block, SplitBlock):
             self._counters.release((SlotFlag.SPLIT, block.id), now)
+            if block.trial is not None:
+                self._trials.release(block.trial.id, now)
             for v in block.versions:
                 self._counters.release((SlotFlag.POOL, v.pool), now)
                 self._stats.release((block.id, v.ident), now)
@@ -307,18 +325,8 @@ class PoolsFile:
         """The block with the slots that its pools have in the file of now."""
         if isinstance(block, PoolBlock):
             return block
-        versions = tuple(
-            VersionBlock(
-                v.ident,
-                v.pool,
-                self._image.slot(SlotFlag.POOL, v.pool) or 0,
-                v.weight,
-                v.stats_cell,
-                v.pool_counter,
-            )
-            for v in block.versions
-        )
-        return SplitBlock(block.id, block.seed, block.total, block.rest, block.counter, versions)
+        versions = (v._replace(pool_slot=self._image.slot(SlotFlag.POOL, v.pool) or 0) for v in block.versions)
+        return replace(block, versions=tuple(versions))
 
     def _adopt_blocks(self) -> None:
         """Learn what the file before holds. Blocks that do not check are left out, in a file made anew."""
@@ -337,6 +345,7 @@ class PoolsFile:
         self._endpoints.reserve_gaps(words.load(layout.POOLS_ENDPOINTS_USED), now)
         self._stats.reserve_gaps(words.load(layout.POOLS_STATS_USED), now)
         self._names.reserve_gaps(0, now)
+        self._trials.reserve_gaps(0, now)
         if damaged:
             self._rebuild(now)
         else:
@@ -344,6 +353,8 @@ class PoolsFile:
 
     def _adopt_split(self, block: SplitBlock) -> None:
         self._counters.adopt((SlotFlag.SPLIT, block.id), block.counter)
+        if block.trial is not None:
+            self._trials.adopt(block.trial.id, block.trial.slot)
         for v in block.versions:
             self._counters.adopt((SlotFlag.POOL, v.pool), v.pool_counter)
             self._stats.adopt((block.id, v.ident), v.stats_cell)

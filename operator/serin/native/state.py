@@ -1,5 +1,5 @@
-"""state.bin and stats.bin (and limits.bin) as the data plane's parent makes and keeps them: rows of workers, resolved
-names.
+"""state.bin and stats.bin (and limits.bin, trials.bin) as the data plane's parent makes and keeps them: rows of
+workers, resolved names.
 
 Written by the data plane alone. Counts of the file before are carried over; rows are not, they are processes.
 """
@@ -15,6 +15,7 @@ from serin.native import layout
 from serin.native.hashing import hash64, hash_more
 from serin.native.layout import align, pack_address
 from serin.native.limits_file import LimitsFile
+from serin.native.trials_file import TrialsFile
 from serin.native.words import MappedWords
 
 _CHUNK = 1 << 20
@@ -43,6 +44,8 @@ class StateFiles:
         self._stats_cells_offset = align(head_size + rows * layout.STATS_ROW.size, 4096)
         self._details_offset = self._stats_cells_offset + layout.STATS_CELLS * layout.STATS_CELL.size
         self._keep = keep
+        # before the files that workers wait for, so that they find it
+        self._trials = TrialsFile(directory / "trials.bin", rows, keep=keep, fresh=_fresh, same=_same)
         self._state_fd = self._make_state(directory / "state.bin")
         self._stats_fd = self._make_stats(directory / "stats.bin")
         self._limits = LimitsFile(directory / "limits.bin", rows, keep=keep, fresh=_fresh, same=_same)
@@ -131,6 +134,9 @@ class StateFiles:
         """A cell that the process was taking over when it died: free for the next one."""
         if not claiming:
             return
+        if claiming > layout.CLAIM_TRIAL:
+            self._trials.free_claim(index, claiming)
+            return
         fd, at = self._state_fd, self._endpoints_offset + (claiming - 1) * layout.ENDPOINT_CELL.size
         if claiming > layout.CLAIM_STATS:
             cell = claiming - 1 - layout.CLAIM_STATS
@@ -164,6 +170,7 @@ class StateFiles:
     def close(self) -> None:
         self._words.close()
         self._limits.close()
+        self._trials.close()
         os.close(self._state_fd)
         os.close(self._stats_fd)
 

@@ -27,6 +27,8 @@ KEYED: int = lib.SRN_KEYED
 STICKY: int = lib.SRN_STICKY
 VERSION_ONLY: int = lib.SRN_VERSION_ONLY
 EXACT: int = lib.SRN_EXACT
+DECIDED: int = lib.SRN_DECIDED
+DRAWN: int = lib.SRN_DRAWN
 
 _MAX_ADDRESSES = 1 << 16
 
@@ -36,6 +38,7 @@ _NOW = 0
 _new_choice = ffi.new_allocator(should_clear_after_alloc=False)
 _decide_plain = lib.srn_decide_plain
 _decide_at = lib.srn_decide_at
+_decide_keyed = lib.srn_decide_keyed
 _done = lib.srn_done
 _tell = lib.srn_tell
 _over = lib.srn_over
@@ -140,6 +143,10 @@ class Choice:
         texts[struct.endpoint] = (text, struct.port)
         return text, struct.port
 
+    def follow(self) -> int:
+        """Flags for the call that finds the endpoint of a version chosen by VERSION_ONLY: it stays that choice."""
+        return DECIDED | DRAWN if self._struct.drawn else DECIDED
+
     @property
     def exact(self) -> bool:
         return bool(self._struct.exact)
@@ -233,27 +240,32 @@ class SplitHandle:
         """An answer of our own to a request of this split's route: as Worker.tell, counted for main."""
         lib.srn_tell_own(self.ref, status, method, received, sent, request_us)
 
-    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> "Choice | int":
+    def decide(
+        self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0, user: int = 0
+    ) -> "Choice | int":
         """Version and endpoint of a request; NO_ENDPOINT, STALE, GONE or CORRUPT when there is none.
 
-        `forced`: index of the version or -1; `excluded`: a bit for each version that is out; `key` 64 bits.
+        `forced`: index of the version or -1; `excluded`: a bit for each version that is out; `key` 64 bits; `user`:
+        hash64 of who a split with salts asks for, 0 for nobody (a hash of 0 is to be given as 1).
         """
         worker = self._worker
         struct = worker.free.pop() if worker.free else _new_choice("srn_choice *")
         if self._to_block is None:
-            if forced < 0 and not excluded and not flags:
+            if user:
+                result = _decide_keyed(self.ref, forced, excluded, user, key, flags, _NOW, struct)
+            elif forced < 0 and not excluded and not flags:
                 result = _decide_plain(self.ref, struct)
             else:
                 result = _decide_at(self.ref, forced, excluded, key, flags, struct)
             if result == 0:
                 return Choice(worker, struct, struct.version)
-        return self._decide_again(struct, forced, excluded, key, flags)
+        return self._decide_again(struct, forced, excluded, key, flags, user)
 
-    def _decide_again(self, struct: Any, forced: int, excluded: int, key: int, flags: int) -> "Choice | int":
+    def _decide_again(self, struct: Any, forced: int, excluded: int, key: int, flags: int, user: int) -> "Choice | int":
         """The first try failed, or the block's versions are not the plan's: find the split, map its versions."""
         worker, result = self._worker, STALE
         for _ in range(4):
-            result = self._decide_mapped(struct, forced, excluded, key, flags)
+            result = self._decide_mapped(struct, forced, excluded, key, flags, user)
             if result == 0:
                 version = struct.version if self._to_block is None else self._from_block[struct.version]
                 return Choice(worker, struct, version)
@@ -269,7 +281,7 @@ class SplitHandle:
         worker.free.append(struct)
         return result
 
-    def _decide_mapped(self, struct: Any, forced: int, excluded: int, key: int, flags: int) -> int:
+    def _decide_mapped(self, struct: Any, forced: int, excluded: int, key: int, flags: int, user: int) -> int:
         if self._to_block is not None:
             if forced >= 0:
                 forced = self._to_block[forced]
@@ -280,7 +292,7 @@ class SplitHandle:
                 if at >= 0 and excluded >> version & 1:
                     mapped |= 1 << at
             excluded = mapped
-        return int(_decide_at(self.ref, forced, excluded, key, flags, struct))
+        return int(_decide_keyed(self.ref, forced, excluded, user, key, flags, _NOW, struct))
 
     def _map(self) -> bool:
         """Learn the block's versions. Those that the plan does not know are left out until it does."""

@@ -1,6 +1,6 @@
 """The C routine and the twin, step by step over the same requests: same versions, endpoints, reasons, refusals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 from typing import Any
@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serin.native._ffi import ffi, lib
 
+from serin.native import trials
 from serin.native.layout import ENDPOINT_CELL, SlotFlag
 from serin.native.twin.blocks import PoolBlock, SplitBlock, decode
 from serin.native.twin.decision import TwinChoice, TwinWorker
-from serin.native.twin.hashing import MASK
+from serin.native.twin.hashing import MASK, mix64
 from serin.native.twin.hashing import Random as SplitMix
-from serin.routing.plan import Algorithm, Pool, Split
+from serin.native.twin.trials import TwinTrial
+from serin.rollout.facts import TrialCounts
+from serin.routing.plan import Algorithm, Pool, Split, Trial
 
 numbers = count(1)
 
@@ -27,6 +30,11 @@ class Shape:
     versions: list[tuple[int, int, Algorithm, int, bool]]
     total: int
     rest: bool
+    first: int
+    suspended: list[int]
+    salted: bool
+    place: int
+    client_errors: bool
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Step:
     flags: int
     status: int
     failed: bool
+    user: int
 
 
 def random_shape(rnd: Random) -> Shape:
@@ -49,7 +58,17 @@ def random_shape(rnd: Random) -> Shape:
         size = rnd.choice([0, 1, 2, 3, 4, 5, 8, 12])
         return rnd.choice([0, 5, 10, 40]), size, rnd.choice(list(Algorithm)), rnd.randrange(5), rnd.random() < 0.2
 
-    return Shape([version() for _ in range(rnd.choice([1, 2, 2, 3, 6]))], rnd.choice([1, 50, 100]), rnd.random() < 0.7)
+    versions = [version() for _ in range(rnd.choice([1, 2, 2, 3, 6]))]
+    return Shape(
+        versions,
+        rnd.choice([1, 50, 100]),
+        rnd.random() < 0.7,
+        first=rnd.randrange(-1, len(versions)),
+        suspended=[at for at in range(len(versions)) if rnd.random() < 0.1],
+        salted=rnd.random() < 0.5,
+        place=rnd.choice([-1, 0, 0, 3, 10]),
+        client_errors=rnd.random() < 0.5,
+    )
 
 
 def random_step(rnd: Random, failing: float) -> Step:
@@ -61,8 +80,9 @@ def random_step(rnd: Random, failing: float) -> Step:
         excluded=rnd.choice([0, 0, 0, 1, 2, 5, 63]),
         key=rnd.getrandbits(64) if rnd.random() < 0.3 else rnd.randrange(4),
         flags=rnd.choice([0, 0, lib.SRN_KEYED, lib.SRN_STICKY, lib.SRN_STICKY | lib.SRN_EXACT]),
-        status=rnd.choice([0, 200, 200, 200, 503]),
+        status=rnd.choice([0, 200, 200, 200, 503, 404, 101, 999]),
         failed=rnd.random() < failing,
+        user=rnd.choice([0, rnd.getrandbits(64), rnd.randrange(1, 9) << 40]),
     )
 
 
@@ -74,13 +94,26 @@ class Pair:
         self.c = rig.worker(0, seed)
         self.pools = [self._pool(n, algorithm, subset, client) for _, n, algorithm, subset, client in shape.versions]
         shares = [(p, v[0]) for p, v in zip(self.pools, shape.versions, strict=True)]
-        self.split: Split = make_split(next(numbers), shares, total=shape.total, rest=shape.rest)
+        self.split: Split = self._split(
+            shape, make_split(next(numbers), shares, total=shape.total, rest=shape.rest), seed
+        )
         rig.put(self.split, *self.pools)
         self.twin = TwinWorker({}, SplitMix(seed))
         self.look()
         for cell in [self.block.counter, *(b.counter for b in self.twin.pools.values())]:
             self.twin.counters[cell] = rig.state._words.load(rig.state._counters_offset + 8 * cell)
         self.open: list[tuple[Any, TwinChoice]] = []
+
+    @staticmethod
+    def _split(shape: Shape, split: Split, seed: int) -> Split:
+        idents = split.shape
+        return replace(
+            split,
+            first=idents[shape.first] if shape.first >= 0 else "",
+            suspended=tuple(idents[at] for at in shape.suspended),
+            salts=(seed ^ 5, mix64(seed)) if shape.salted else None,
+            trial=Trial(f"{mix64(next(numbers)):016x}", shape.place, shape.client_errors) if shape.place >= 0 else None,
+        )
 
     def _pool(self, size: int, algorithm: Algorithm, subset: int, client: bool) -> Pool:
         return make_pool(next(numbers), size, algorithm, subset=subset, affinity=30 if client else 0)
@@ -123,10 +156,9 @@ class Pair:
         if step.flags & lib.SRN_EXACT and self.open:
             key = self.open[step.which % len(self.open)][0].endpoint
         c = ffi.new("srn_choice *")
-        slot, number = lib.srn_find_split(self.c.pointer, self.block.id), self.block.id
-        result = lib.srn_decide(
-            self.c.pointer, slot, number, self.block.shape, step.forced, step.excluded, key, step.flags, self.now, c
-        )
+        slot = lib.srn_find_split(self.c.pointer, self.block.id)
+        ref = ffi.new("srn_ref *", (self.c.pointer, self.block.id, slot, self.block.shape))
+        result = lib.srn_decide_keyed(ref, step.forced, step.excluded, step.user, key, step.flags, self.now, c)
         twin = self.twin.decide(
             self.block,
             self.now,
@@ -136,6 +168,7 @@ class Pair:
             keyed=bool(step.flags & lib.SRN_KEYED),
             sticky=bool(step.flags & lib.SRN_STICKY),
             exact=bool(step.flags & lib.SRN_EXACT),
+            user=step.user,
         )
         assert result == (lib.SRN_NO_ENDPOINT if twin is None else 0)
         if twin is not None:
@@ -176,6 +209,31 @@ class Pair:
                     assert (ejected, failures) == (cell.ejected_until, cell.failures)
                     assert pace == cell.pace << 32 | cell.stamp
 
+    def compare_trial(self) -> None:
+        """What trials.bin holds of the split's trial."""
+        trial = self.split.trial
+        twin = self.twin.trials.trials.get(int(trial.id, 16), TwinTrial()) if trial else TwinTrial()
+        found = trials.read(self.rig.path, {trial.id} if trial else ()).trials
+        got = found.get(trial.id, TrialCounts()) if trial else TrialCounts()
+        counts = {
+            (place, by, status): n
+            for place, version in enumerate(got.versions)
+            for by, statuses in enumerate((version.drawn, version.other))
+            for status, n in statuses.items()
+        }
+        latency = {
+            (place, by, bucket): n
+            for place, version in enumerate(got.versions)
+            for by, buckets in enumerate((version.drawn_us, version.other_us))
+            for bucket, n in enumerate(buckets)
+            if n
+        }
+        assert counts == twin.counts
+        assert latency == twin.latency
+        assert (set(got.bad_users), got.full) == (twin.bad_users, twin.full)
+        for place, version in enumerate(got.versions):
+            assert version.users == trials.different(sum(at == place for at, _ in twin.bits))
+
     def finish(self) -> None:
         for c, twin in self.open:
             lib.srn_done(self.c.pointer, c, 0, 0, self.now)
@@ -197,5 +255,6 @@ def test_same_answers(shared_rig: Rig, seed: int, failing: float, length: int) -
         for _ in range(length):
             pair.take(random_step(rnd, failing))
         pair.compare_cells()
+        pair.compare_trial()
     finally:
         pair.finish()

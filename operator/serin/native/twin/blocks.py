@@ -25,14 +25,27 @@ class VersionBlock(NamedTuple):
     pool_counter: int
 
 
+class TrialBlock(NamedTuple):
+    id: int
+    slot: int
+    place: int
+    client_errors: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SplitBlock:
+    """`first`: index of the version drawn before all others, -1 for none; `suspended`: a bit for each such version."""
+
     id: int
     seed: int
     total: int
     rest: bool
     counter: int
     versions: tuple[VersionBlock, ...]
+    first: int = -1
+    suspended: int = 0
+    salts: tuple[int, int] | None = None
+    trial: TrialBlock | None = None
 
     @property
     def shape(self) -> int:
@@ -63,16 +76,25 @@ class PoolBlock:
     port: int = 0
 
 
+def _encode_split(block: SplitBlock) -> bytes:
+    flag, salts, trial = layout.SplitFlag, block.salts, block.trial
+    flags = (flag.REST if block.rest else 0) | (flag.SALTED if salts else 0) | (flag.TRIAL if trial else 0)
+    flags |= flag.CLIENT_ERRORS if trial and trial.client_errors else 0
+    first, count = block.first + 1, len(block.versions)
+    head = layout.SPLIT.pack(
+        block.seed, block.shape, block.total, flags, block.counter, count, first, 0, block.suspended
+    )
+    release = b""
+    if salts or trial:
+        number, slot, place, _ = trial or (0, 0, 0, False)
+        release = layout.RELEASE.pack(*(salts or (0, 0)), number, slot, place)
+    return b"".join([head, *(layout.VERSION.pack(*v) for v in block.versions), release])
+
+
 def encode_body(block: SplitBlock | PoolBlock) -> bytes:
     """All that follows the block's common head."""
     if isinstance(block, SplitBlock):
-        flags = layout.SPLIT_REST if block.rest else 0
-        parts = [layout.SPLIT.pack(block.seed, block.shape, block.total, flags, block.counter, len(block.versions), 0)]
-        parts += [
-            layout.VERSION.pack(v.ident, v.pool, v.pool_slot, v.weight, v.stats_cell, v.pool_counter)
-            for v in block.versions
-        ]
-        return b"".join(parts)
+        return _encode_split(block)
     flags = (layout.PoolFlag.EXTERNAL if block.name else 0) | (layout.PoolFlag.BY_CLIENT if block.by_client else 0)
     head = layout.POOL.pack(
         block.algorithm,
@@ -124,15 +146,28 @@ def decode(data: bytes, hasher: Hasher = hash_more) -> SplitBlock | PoolBlock:
 
 
 def _decode_split(identity: int, body: bytes) -> SplitBlock:
-    seed, shape, total, flags, counter, count, _ = layout.SPLIT.unpack_from(body)
-    if (
-        not 0 < count <= layout.MAX_VERSIONS
-        or len(body) != layout.SPLIT.size + count * layout.VERSION.size
-        or total == 0
-    ):
+    seed, shape, total, flags, counter, count, first, _, suspended = layout.SPLIT.unpack_from(body)
+    flag, end = layout.SplitFlag, layout.SPLIT.size + count * layout.VERSION.size
+    more = layout.RELEASE.size if flags & (flag.SALTED | flag.TRIAL) else 0
+    if not 0 < count <= layout.MAX_VERSIONS or len(body) != end + more or total == 0 or first > count:
         raise BadBlockError("versions")
-    versions = tuple(VersionBlock(*fields) for fields in layout.VERSION.iter_unpack(body[layout.SPLIT.size :]))
-    split = SplitBlock(identity, seed, total, bool(flags & layout.SPLIT_REST), counter, versions)
+    versions = tuple(VersionBlock(*fields) for fields in layout.VERSION.iter_unpack(body[layout.SPLIT.size : end]))
+    *salts, number, slot, place = layout.RELEASE.unpack_from(body, end) if more else (0, 0, 0, 0, 0)
+    trial = TrialBlock(number, slot, place, bool(flags & flag.CLIENT_ERRORS)) if flags & flag.TRIAL else None
+    if trial and (trial.id == 0 or trial.place + count > layout.MAX_VERSIONS):
+        raise BadBlockError("trial")
+    split = SplitBlock(
+        identity,
+        seed,
+        total,
+        bool(flags & flag.REST),
+        counter,
+        versions,
+        first - 1,
+        suspended,
+        (salts[0], salts[1]) if flags & flag.SALTED else None,
+        trial,
+    )
     if split.shape != shape or sum(v.weight for v in versions) >= 1 << 32:
         raise BadBlockError("shape or weights")
     return split

@@ -12,6 +12,9 @@ from serin.native.twin.blocks import EndpointBlock, PoolBlock, SplitBlock
 from serin.native.twin.draw import draw, share_out
 from serin.native.twin.endpoints import EndpointState
 from serin.native.twin.hashing import endpoint_ident
+from serin.native.twin.trials import TrialState
+from serin.rollout.facts import FAILED
+from serin.routing.user_split import choose
 
 BY_DEFAULT, BY_CALLER, BY_WEIGHT = range(3)
 MAX_TRIED = 8
@@ -32,6 +35,9 @@ class TwinChoice:
     attempt: int = 0
     tried: list[int] = field(default_factory=list)
     in_flight: bool = False
+    drawn: bool = False
+    user: int = 0
+    split: SplitBlock | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +49,7 @@ class TwinWorker:
     names: Mapping[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
     endpoints: EndpointState = field(default_factory=EndpointState)
     counters: dict[int, int] = field(default_factory=dict)
+    trials: TrialState = field(default_factory=TrialState)
 
     def count_up(self, counter: int) -> int:
         value = self.counters.get(counter, 0)
@@ -71,30 +78,43 @@ class TwinWorker:
         keyed: bool = False,
         sticky: bool = False,
         exact: bool = False,
+        user: int = 0,
     ) -> TwinChoice | None:
         """None: nothing left that has an endpoint."""
-        version, reason = (forced, BY_CALLER) if forced >= 0 else self._version(split, excluded)
+        user, drawn = user if split.salts else 0, False
+        if forced >= 0:
+            version, reason = forced, BY_CALLER
+            if split.suspended >> forced & 1:
+                return None
+        else:
+            version, reason, drawn = self._version(split, excluded, user)
         if not 0 <= version < len(split.versions):
             return None
         pool = self.pools.get(split.versions[version].pool)
         if pool is None:
             return None
         choice = TwinChoice(version, reason, pool, key=key, keyed=keyed, sticky=sticky, wants_exact=exact, started=now)
+        choice.drawn, choice.user, choice.split = drawn, user, split
         return choice if self._endpoint(choice, now) else None
 
-    def _version(self, split: SplitBlock, excluded: int) -> tuple[int, int]:
-        present = []
+    def _version(self, split: SplitBlock, excluded: int, user: int) -> tuple[int, int, bool]:
+        """Index, reason, and whether all that have a weight could be chosen."""
+        present, gone = [], excluded | split.suspended
         for index, block in enumerate(split.versions):
             pool = self.pools.get(block.pool)
-            present.append(not excluded >> index & 1 and pool is not None and bool(self.listed(pool)))
-        shares = share_out([v.weight for v in split.versions], split.total, rest=split.rest, present=present)
+            present.append(not gone >> index & 1 and pool is not None and bool(self.listed(pool)))
+        weights = [v.weight for v in split.versions]
+        drawn = len(weights) > 1 and not excluded and all(p for w, p in zip(weights, present, strict=True) if w)
+        shares = share_out(weights, split.total, rest=split.rest, present=present)
         total = sum(shares)
         if total == 0:
-            return -1, BY_DEFAULT
+            return -1, BY_DEFAULT, False
         if total in shares:
             version = shares.index(total)
-            return version, BY_WEIGHT if version and present[0] else BY_DEFAULT
-        return draw(shares, self.count_up(split.counter), split.seed), BY_WEIGHT
+            return version, BY_WEIGHT if version and present[0] else BY_DEFAULT, drawn
+        if user and split.salts:
+            return choose(user, split.salts, weights, split.first, present), BY_WEIGHT, drawn
+        return draw(shares, self.count_up(split.counter), split.seed, split.first), BY_WEIGHT, drawn
 
     def _endpoint(self, choice: TwinChoice, now: int) -> bool:
         pool = self.pools[choice.pool.id]
@@ -138,6 +158,10 @@ class TwinWorker:
         return choice.pool.id in self.pools and self._endpoint(choice, now)
 
     def done(self, choice: TwinChoice, status: int, now: int, *, failed: bool = False) -> None:
+        if choice.split is not None:
+            answered = FAILED if failed or not choice.in_flight else status
+            took = max(now - choice.started, 0)
+            self.trials.count(choice.split.trial, choice.version, answered, took, drawn=choice.drawn, user=choice.user)
         if not choice.in_flight or choice.endpoint is None:
             return
         choice.in_flight = False

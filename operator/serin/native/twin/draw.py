@@ -37,10 +37,14 @@ def draw_level(n: int, weight: int, total: int, seed: int) -> tuple[bool, int]:
     return i == place, n - hits
 
 
-def draw(shares: Sequence[int], n: int, seed: int) -> int:
-    """The version of the n-th drawn request: canaries in order, main last; each level with a seed of its own."""
+def draw(shares: Sequence[int], n: int, seed: int, first: int = -1) -> int:
+    """The version of the n-th drawn request: `first`, if any, then canaries in order, main last.
+
+    Each level has a seed of its own; on the first one a share is exact whatever the others have.
+    """
     total = sum(shares)
-    for version in range(1, len(shares)):
+    canaries = [version for version in range(1, len(shares)) if version != first]
+    for version in [first, *canaries] if first >= 0 else canaries:
         weight = shares[version]
         if weight == 0:
             continue
