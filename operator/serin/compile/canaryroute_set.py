@@ -4,6 +4,7 @@ Whether one has an effect is known only when the hosts are compiled: problems ab
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from serin.compile.canaries import CheckPattern
 from serin.compile.canaryroute_effect import tell_effect
@@ -75,9 +76,11 @@ class CanaryRouteSet:
     def _replace(self, key: Key, old: CanaryRouteReading | None, new: CanaryRouteReading | None) -> None:
         self.readings.put(key, new)
         self._changed.add(key)
+        alike = old is not None and new is not None and _alike(old, new)
         for reading in (old, new):
             if reading is not None and reading.home is not None:
-                self._before_and_after.append(reading)
+                if not alike:
+                    self._before_and_after.append(reading)
                 others = [other for other in self.at_home(reading.home) if other.ref != reading.ref]
                 if reading is new:
                     others = sorted([*others, new], key=lambda route: route.view.meta.age)
@@ -108,6 +111,17 @@ class CanaryRouteSet:
                 namespace, _, name = user.partition("/")
                 keys.add((namespace, name))
         return keys
+
+
+def _alike(old: CanaryRouteReading, new: CanaryRouteReading) -> bool:
+    """Whether both share out the same: a status that tells of evidence, times or an action compiles no host.
+
+    What of it counts is in the weights.
+    """
+    views = [replace(r.view, meta=new.view.meta, status=None, action="", generation=0) for r in (old, new)]
+    if old.view.meta.age != new.view.meta.age or views[0] != views[1]:
+        return False
+    return replace(old, view=new.view) == new
 
 
 def _targets(reading: CanaryRouteReading | None) -> dict[Key, bool]:

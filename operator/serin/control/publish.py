@@ -7,7 +7,7 @@ be rendered, but for a full disk, is Serin's own fault: it stays as it was, and 
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from serin.routing.plan import Plan, Pool, Split
 from serin.telemetry import log
@@ -82,7 +82,8 @@ class Publisher:
             old = self._splits.get(split.id)
             if old is not None and differs(old, split) and old.shape == split.shape:
                 self._put_split(split)
-                _tell_weights(split)
+                if _in_words(old) != _in_words(split):
+                    _tell_weights(split)
 
     def at_once(self, plan: Plan) -> None:
         """All endpoints and weights of `plan`, as `blocks` does."""
@@ -150,10 +151,14 @@ class Publisher:
 
 
 def _tell_weights(split: Split) -> None:
-    """Main's first, then those of the canaries, oldest first."""
-    weights = " ".join(str(share.weight) for share in split.shares)
-    rule = split.rule
-    log.event(_log, log.WEIGHTS_CHANGED, host=rule.host, path=rule.path, weights=weights, total=split.total)
+    rule, (weights, total, suspended) = split.rule, _in_words(split)
+    more: dict[str, Any] = {"suspended": suspended} if suspended else {}
+    log.event(_log, log.WEIGHTS_CHANGED, host=rule.host, path=rule.path, weights=weights, total=total, **more)
+
+
+def _in_words(split: Split) -> tuple[str, int, str]:
+    """Weights, main's first and then the others' in order; their total; the idents of versions that are taken back."""
+    return " ".join(str(share.weight) for share in split.shares), split.total, " ".join(split.suspended)
 
 
 def _refused(error: Exception, **of: str) -> None:

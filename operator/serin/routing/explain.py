@@ -5,8 +5,8 @@ weights decide it names the shares. It does not verify passwords and does not kn
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from serin.errors import SerinError, UsageError
@@ -16,6 +16,7 @@ from serin.routing.affinity import read_value
 from serin.routing.conditions import Subject
 from serin.routing.cookies import cookie_value
 from serin.routing.decision import Effect, Judgement, Reason, Verdict, judge, judge_matches
+from serin.routing.explain_users import Hash64, Run, keyed
 from serin.routing.explanation import Explanation, Note
 from serin.routing.match import find_host, find_route, matches
 from serin.routing.outcome import (
@@ -29,9 +30,9 @@ from serin.routing.outcome import (
     without_route,
 )
 from serin.routing.paths import normalize
-from serin.routing.plan import ClientVerify, Host, Plan, Route
+from serin.routing.plan import ClientVerify, Host, Plan, Route, Split
 from serin.routing.search import PatternMaker
-from serin.routing.shares import Shares, answers, shares
+from serin.routing.shares import Shares, answers, percent, present, shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,24 @@ class ExplainRequest:
         )
 
 
-def explain(plan: Plan, request: ExplainRequest, problems: Iterable[Problem], patterns: PatternMaker) -> Explanation:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the plan: where rollouts stand, and how users' keys are hashed (None: all are drawn)."""
+
+    runs: Mapping[Ref, Run] = field(default_factory=dict)
+    hash64: Hash64 | None = None
+
+
+_NOTHING_MORE = Known()
+
+
+def explain(
+    plan: Plan,
+    request: ExplainRequest,
+    problems: Iterable[Problem],
+    patterns: PatternMaker,
+    known: Known = _NOTHING_MORE,
+) -> Explanation:
     """What would answer the request, why, and what lost. `problems`: all that is known; those that matter are given."""
     asked = request.asked()
     if asked.method == "CONNECT":
@@ -103,12 +121,18 @@ def explain(plan: Plan, request: ExplainRequest, problems: Iterable[Problem], pa
             because=(Note(f"no rule is for the host {asked.host or '(none)'}"),),
         )
     else:
-        told = _on_host(told, plan, host, asked, request, patterns)
+        told = _on_host(told, plan, host, asked, request, patterns, known)
     return replace(told, problems=_involved(told, plan, host, asked, problems, patterns))
 
 
 def _on_host(
-    told: Explanation, plan: Plan, host: Host, asked: Asked, request: ExplainRequest, patterns: PatternMaker
+    told: Explanation,
+    plan: Plan,
+    host: Host,
+    asked: Asked,
+    request: ExplainRequest,
+    patterns: PatternMaker,
+    known: Known,
 ) -> Explanation:
     try:
         route = find_route(host, asked.path, patterns)
@@ -139,7 +163,7 @@ def _on_host(
     if auth is not None and not (request.get(b"authorization") or b"").lower().startswith(b"basic "):
         note = Note("no user name and password came (Authorization: Basic …)", auth.source)
         return replace(told, status=401, reason="auth", because=(*told.because, note))
-    return _on_route(_passed(told, route, met), plan, route, request, patterns)
+    return _on_route(_passed(told, route, met), plan, route, request, patterns, known)
 
 
 def _later(host: Host, route: Route, path: bytes, patterns: PatternMaker) -> tuple[Note, ...]:
@@ -166,27 +190,24 @@ def _passed(told: Explanation, route: Route, met: Pass) -> Explanation:
 
 
 def _on_route(
-    told: Explanation, plan: Plan, route: Route, request: ExplainRequest, patterns: PatternMaker
+    told: Explanation, plan: Plan, route: Route, request: ExplainRequest, patterns: PatternMaker, known: Known
 ) -> Explanation:
-    """The version: rules first, then the shares of the draw."""
+    """The version: rules first, then the user's key, then the shares of the draw."""
     split = None if route.split is None else plan.splits.get(route.split)
     if split is None:
         return replace(told, status=404, because=(*told.because, Note("no service is behind this rule")))
-    there = tuple(answers(plan.pools.get(version.pool)) for version in route.versions)
-    judgement = _judgement(route, request, patterns)
+    run = None if route.canary_route is None else known.runs.get(route.canary_route)
+    there = present(split, tuple(answers(plan.pools.get(version.pool)) for version in route.versions))
+    subject = _subject(request)
+    judgement = _judgement(route, subject, request, patterns)
     shared = () if route.canary_route is None else (Note("its requests are shared out", Source(route.canary_route)),)
     told = replace(
         told,
         because=(*told.because, *shared, *_steps(route, judgement, wins=True)),
-        lost=told.lost + _steps(route, judgement, wins=False),
+        lost=told.lost + _steps(route, judgement, wins=False) + _absent(route, split, there, run),
+        run=None if run is None else f"{run.version} {_part(route, split, run)} ({run.text})",
     )
     verdict = _that_answers(judgement.verdict, route, request, there)
-    empty = tuple(
-        Note(f"{v.name} has no ready endpoint: {v.service}:{v.port}", v.source)
-        for v, has in zip(route.versions, there, strict=True)
-        if not has
-    )
-    told = replace(told, lost=told.lost + empty)
     if verdict.forced >= 0 and there[verdict.forced]:
         version = route.versions[verdict.forced]
         return replace(told, version=version.name, service=version.service, reason=str(verdict.reason))
@@ -195,7 +216,7 @@ def _on_route(
     if drawn.total == 0:
         return replace(told, status=503, because=(*told.because, Note("no version left has a ready endpoint")))
     reason = verdict.reason if verdict.forced < 0 and verdict.reason is not None else drawn.reason
-    return replace(
+    told = replace(
         told,
         version=drawn.text(route.versions),
         service=_services(route, drawn),
@@ -203,13 +224,45 @@ def _on_route(
         shares=drawn.percents(route.versions),
         because=(*told.because, *_weights(route, drawn)),
     )
+    user = keyed(route, split, subject, [has and not out >> i & 1 for i, has in enumerate(there)], known.hash64)
+    if user is None or drawn.reason is not Reason.WEIGHT:
+        return told
+    told = replace(told, because=(*told.because, user.note))
+    if user.version < 0:
+        return told
+    chosen = route.versions[user.version]
+    return replace(told, version=chosen.name, service=chosen.service, user=user.user)
 
 
-def _judgement(route: Route, request: ExplainRequest, patterns: PatternMaker) -> Judgement:
-    cookie, pinned = request.cookie(), _pinned(route, request)
+def _absent(route: Route, split: Split, there: tuple[bool, ...], run: Run | None) -> tuple[Note, ...]:
+    """The versions that can take no request, and why."""
+    notes = []
+    for version, share, has in zip(route.versions, split.shares, there, strict=True):
+        if share.ident in split.suspended:
+            why = run.taken_back if run is not None and run.taken_back else "its rollout was taken back"
+            source = version.source if run is None else run.source
+            notes.append(Note(f"{version.name} takes no request, by rules neither: {why}", source))
+        elif not has:
+            notes.append(
+                Note(f"{version.name} has no ready endpoint: {version.service}:{version.port}", version.source)
+            )
+    return tuple(notes)
+
+
+def _part(route: Route, split: Split, run: Run) -> str:
+    """The share that a rollout gives to its version, whoever is there to take it."""
+    pairs = zip(route.versions, split.shares, strict=True)
+    return percent(next((share.weight for version, share in pairs if version.name == run.version), 0), split.total)
+
+
+def _subject(request: ExplainRequest) -> Subject:
+    return Subject(request.get, request.cookie(), request.asked().target, request.method, request.client_ip)
+
+
+def _judgement(route: Route, subject: Subject, request: ExplainRequest, patterns: PatternMaker) -> Judgement:
+    pinned = _pinned(route, request)
     if not route.match_rules:
-        return judge(route.versions, request.get, cookie, patterns, pinned)
-    subject = Subject(request.get, cookie, request.asked().target, request.method, request.client_ip)
+        return judge(route.versions, request.get, subject.cookie, patterns, pinned)
     return judge_matches(route.match_rules, route.versions, subject, patterns, pinned)
 
 

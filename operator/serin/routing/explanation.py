@@ -25,7 +25,8 @@ class Explanation:
 
     `status` is Serin's own answer; None: the endpoint's answer passes. `version` names one version, or shares where the
     draw decides (`shares` has them in per cent); `service` likewise. `because` leads from rule to answer, `lost` names
-    what did not win.
+    what did not win. `run`: where the rollout of the CanaryRoute stands; `user`: what of the request says who its user
+    is, where that chose the version.
     """
 
     status: int | None = None
@@ -42,6 +43,8 @@ class Explanation:
     problems: tuple[Problem, ...] = ()
     because: tuple[Note, ...] = ()
     lost: tuple[Note, ...] = ()
+    run: str | None = None
+    user: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values under stable keys."""
@@ -69,6 +72,8 @@ class Explanation:
             ],
             "because": [str(note) for note in self.because],
             "lost": [str(note) for note in self.lost],
+            "run": self.run,
+            "user": self.user,
         }
 
     def to_json_text(self) -> str:
@@ -83,6 +88,7 @@ class Explanation:
             _line("ingress", self.ingress),
             _line("path", self.path if self.rewritten_path is None else f"{self.path} → {self.rewritten_path}"),
             _line("version", self.version),
+            _line("run", self.run),
             _line("service", self.service),
             _line("reason", self.reason),
             _line("status", self.status),

@@ -1,7 +1,7 @@
 """What each version has of the requests that no rule decided, as words for people and as weights.
 
-The same sums as the routine's (csrc/draw.c): versions out of the request or without endpoints have nothing, canaries
-have their weights, and main has what they leave of the total, or all when nobody has a part.
+The same sums as the routine's (csrc/draw.c): versions out of the request, suspended or without endpoints have nothing,
+canaries have their weights, and main has what they leave of the total, or all when nobody has a part.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Shares:
 
 def shares(split: Split, excluded: int, has_endpoints: tuple[bool, ...]) -> Shares:
     """The shares when the versions of the bit mask `excluded` are out of the request."""
-    there = [has and not excluded >> i & 1 for i, has in enumerate(has_endpoints)]
+    there = [has and not excluded >> i & 1 for i, has in enumerate(present(split, has_endpoints))]
     weights = [share.weight if there[i] else 0 for i, share in enumerate(split.shares)]
     if split.rest:
         weights[0] = max(0, split.total - sum(weights[1:])) if there[0] else 0
@@ -46,6 +46,12 @@ def shares(split: Split, excluded: int, has_endpoints: tuple[bool, ...]) -> Shar
     possible = [i for i, weight in enumerate(weights) if weight]
     drawn = len(possible) > 1 or (possible and possible[0] != 0 and there[0])
     return Shares(tuple(weights), total, Reason.WEIGHT if drawn else Reason.DEFAULT)
+
+
+def present(split: Split, has_endpoints: tuple[bool, ...]) -> tuple[bool, ...]:
+    """Which versions can take a request: a suspended one cannot, whatever endpoints it has."""
+    pairs = zip(split.shares, has_endpoints, strict=True)
+    return tuple(has and share.ident not in split.suspended for share, has in pairs)
 
 
 def percent(weight: int, total: int) -> str:

@@ -90,6 +90,8 @@ def test_a_header_decides(patterns: PatternMaker) -> None:
         "shares": {},
         "problems": [],
         "because": [],
+        "run": None,
+        "user": None,
         "lost": [],
     }
     assert told.because[-1].source == HEADER
