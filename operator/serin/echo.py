@@ -30,12 +30,16 @@ _NO_BODY = (204, 304)
 
 
 class Backend(NamedTuple):
-    """`name` is what the answers carry; port 0 takes a free one; `tls` with a certificate made at the start."""
+    """`name` is what the answers carry; port 0 takes a free one; `tls` with a certificate made at the start.
+
+    `errors`: the share of requests, of 1, that are answered 500, evenly spread: 0.05 is each 20th.
+    """
 
     name: str
     host: str
     port: int
     tls: bool = False
+    errors: float = 0.0
 
 
 class _Echo:
@@ -45,8 +49,10 @@ class _Echo:
     request is answered like any other).
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, errors: float = 0.0) -> None:
         self._name = name
+        self._errors = errors
+        self._asked = 0
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket" and "noupgrade" not in request.query:
@@ -55,7 +61,7 @@ class _Echo:
         async for data in request.content.iter_any():
             body_len += len(data)
         await asyncio.sleep(duration(request.query.get("sleep", "")))
-        status = _status(request.query.get("status", ""))
+        status = _status(request.query.get("status", ""), 500 if self._fails() else 200)
         headers = self._headers(request)
         if headers is None:
             return web.Response(status=400, text="set= needs Name:Value\n")
@@ -63,6 +69,11 @@ class _Echo:
             return web.Response(status=status, headers=headers)
         text = json.dumps(self._seen(request, body_len)) + "\n"
         return web.Response(status=status, headers=headers, text=text, content_type="application/json")
+
+    def _fails(self) -> bool:
+        """Whether this request is one of the share that fails."""
+        self._asked += 1
+        return int(self._asked * self._errors + 1e-9) > int((self._asked - 1) * self._errors + 1e-9)
 
     def _seen(self, request: web.BaseRequest, body_len: int) -> dict[str, object]:
         pod, port = _local_address(request)
@@ -108,8 +119,8 @@ def duration(text: str) -> float:
     return min(sum(float(number) * _UNITS[unit] for number, unit in parts), _LONGEST_SLEEP)
 
 
-def _status(text: str) -> int:
-    return int(text) if re.fullmatch(r"[2-5]\d\d", text, re.ASCII) else 200
+def _status(text: str, usual: int) -> int:
+    return int(text) if re.fullmatch(r"[2-5]\d\d", text, re.ASCII) else usual
 
 
 def _text(data: bytes) -> str:
@@ -158,7 +169,9 @@ async def running(backends: Iterable[tuple[str, str, int] | Backend]) -> AsyncIt
     started = []
     async with AsyncExitStack() as stack:
         for backend in (Backend(*item) for item in backends):
-            runner = web.ServerRunner(web.Server(_Echo(backend.name), access_log=None), shutdown_timeout=1.0)
+            runner = web.ServerRunner(
+                web.Server(_Echo(backend.name, backend.errors), access_log=None), shutdown_timeout=1.0
+            )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             context = self_signed_context(backend.name, backend.host) if backend.tls else None
@@ -181,10 +194,10 @@ async def _serve(backends: Iterable[tuple[str, str, int] | Backend]) -> None:
 
 
 def serve_many(backends: Iterable[tuple[str, str, int] | Backend]) -> None:
-    """Serves (name, host, port[, tls]) each until SIGINT or SIGTERM. Raises OSError when a port is taken."""
+    """Serves (name, host, port[, tls[, errors]]) each until SIGINT or SIGTERM. Raises OSError when a port is taken."""
     asyncio.run(_serve(backends))
 
 
-def run(name: str, port: int, bind: str = "127.0.0.1", *, tls: bool = False) -> None:
+def run(name: str, port: int, bind: str = "127.0.0.1", *, tls: bool = False, errors: float = 0.0) -> None:
     """Serves one backend until SIGINT or SIGTERM."""
-    serve_many([Backend(name, bind, port, tls)])
+    serve_many([Backend(name, bind, port, tls, errors)])

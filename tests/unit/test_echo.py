@@ -41,6 +41,18 @@ async def test_query_parameters_shape_the_answer() -> None:
             assert answer.status == 400
 
 
+async def test_a_share_of_the_answers_can_be_errors() -> None:
+    bad = Backend("bad", "127.0.0.1", 0, errors=0.05)
+    async with running([bad]) as (backend,), aiohttp.ClientSession() as client:
+        url = f"http://127.0.0.1:{backend.port}/"
+        seen = []
+        for _ in range(60):
+            async with client.get(url) as answer:
+                seen.append(answer.status)
+        assert [number for number, status in enumerate(seen, 1) if status == 500] == [20, 40, 60]
+        assert set(seen) == {200, 500}
+
+
 async def test_a_large_body_is_counted() -> None:
     async with running([Backend("v1", "127.0.0.1", 0)]) as (backend,), aiohttp.ClientSession() as client:
         answer = await client.put(f"http://127.0.0.1:{backend.port}/", data=bytes(3_000_000))

@@ -52,6 +52,7 @@ EXAMPLES = {
     "echo": """
         serin echo --name v1 --port 8081             answers with what it received, as JSON
         serin echo --name v2 --port 8082 --bind 127.0.0.2
+        serin echo --name bad --port 8083 --errors 5%    every 20th answer is 500
     """,
 }
 
@@ -216,3 +217,10 @@ def _echo(parser: Parser) -> None:
     parser.add_argument("--name", default="echo", help="the name it answers with (default: echo)")
     parser.add_argument("--port", type=values.port, required=True, metavar="P", help="0 takes a free one")
     parser.add_argument("--bind", default="127.0.0.1", metavar="A", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--errors",
+        type=values.rate,
+        default=0.0,
+        metavar="E",
+        help="share of answers that are 500, evenly spread, as 0.05 or 5%% (default: 0)",
+    )

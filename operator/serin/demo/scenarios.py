@@ -79,7 +79,8 @@ class Scenario:
 def read(path: Path) -> tuple[list[Backend], list[Scenario]]:
     document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
     backends = [
-        Backend(b["name"], b.get("host", "127.0.0.1"), b["port"], b.get("tls", False)) for b in document["backends"]
+        Backend(b["name"], b.get("host", "127.0.0.1"), b["port"], b.get("tls", False), b.get("errors", 0.0))
+        for b in document["backends"]
     ]
     scenarios = [
         Scenario(s["name"], s["about"], tuple(_request(request) for request in s["requests"]))
