@@ -129,9 +129,18 @@ def _blocks(fd: int) -> Iterator[SplitBlock | PoolBlock]:
 
 
 def _split(block: SplitBlock) -> Split:
-    """The file does not know the rule that the split is of."""
+    """The file does not know the rule that the split is of. Its trial is left out: nginx alone counts for none."""
     shares = tuple(Share(_hex(v.ident), _hex(v.pool), v.weight) for v in block.versions)
-    return Split(_hex(block.id), RuleId("", "", ""), shares, block.total, block.rest)
+    return Split(
+        _hex(block.id),
+        RuleId("", "", ""),
+        shares,
+        block.total,
+        block.rest,
+        first=shares[block.first].ident if block.first >= 0 else "",
+        suspended=tuple(share.ident for i, share in enumerate(shares) if block.suspended >> i & 1),
+        salts=block.salts,
+    )
 
 
 def _pool(block: PoolBlock, bank: bytes | None) -> Pool:
