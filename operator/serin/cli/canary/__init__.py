@@ -5,7 +5,6 @@ annotation, or a file in the run directory, and never a status. Nothing is decid
 """
 
 import argparse
-import asyncio
 import importlib
 import sys
 from collections.abc import Sequence
@@ -26,9 +25,7 @@ ACTIONS = {
 def run(arguments: argparse.Namespace) -> int:
     """0 done; 1 the answer is no; 2 it cannot be carried out as it was given; 3 a part could not be carried over."""
     module = importlib.import_module(ACTIONS.get(arguments.action, "serin.cli.canary.verbs"))
-    if arguments.action in ("simulate", "migrate"):
-        return int(module.run(arguments))
-    return int(asyncio.run(module.run(arguments)))
+    return int(module.run(arguments))
 
 
 def main(line: Sequence[str] | None = None) -> int:

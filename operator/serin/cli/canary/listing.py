@@ -1,6 +1,7 @@
 """`serin canary list`: one line for each CanaryRoute."""
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ from serin.cli.terminal import Paint
 HEAD = ("NAMESPACE", "NAME", "PHASE", "VERSION", "REVISION", "STEP", "WEIGHT", "VERDICT")
 
 
-async def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: argparse.Namespace) -> int:
     async with place(arguments) as where:
         namespace = "" if arguments.all_namespaces else arguments.namespace or where.default_namespace
         found = await where.listed(namespace)

@@ -16,7 +16,11 @@ HOME_AND_CLEAR = "\x1b[H\x1b[J"
 KEPT_LOOKS = 10
 
 
-async def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: argparse.Namespace) -> int:
     async with place(arguments) as where:
         if arguments.json:
             document = await where.found(arguments.namespace, arguments.name)

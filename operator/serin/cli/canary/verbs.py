@@ -15,8 +15,12 @@ from serin.errors import UsageError
 LOOK_EVERY = 0.25
 
 
-async def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """0 when the controller accepted it (or nothing was to be waited for), 1 when it ignored it or did not answer."""
+    return asyncio.run(_run(arguments))
+
+
+async def _run(arguments: argparse.Namespace) -> int:
     async with place(arguments) as where:
         document = await where.found(arguments.namespace, arguments.name)
         value = action(document, arguments.action, time.time())
