@@ -17,10 +17,11 @@ from serin.control.facts import client as client_module
 from serin.control.facts import server as server_module
 from serin.control.facts import wire
 from serin.control.facts.client import FactsClient
-from serin.control.facts.look import AllFacts, OwnFacts
+from serin.control.facts.look import NO_COUNTS, AllFacts, OwnFacts
 from serin.control.facts.replicas import Replica
 from serin.control.facts.secret import SERVER_NAME, NoSecretError, SharedSecret
 from serin.control.facts.server import FactsServer
+from serin.control.facts.wire import Read
 from serin.errors import SerinError
 from serin.rollout.facts import Facts, ReplicaCounts, TrialCounts, VersionCounts
 
@@ -61,7 +62,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 @contextlib.asynccontextmanager
 async def serving(
     secret: SharedSecret,
-    read: Callable[[], ReplicaCounts] = lambda: counts("other", 7),
+    read: Read = lambda _: counts("other", 7),
     in_force: frozenset[str] = frozenset((A,)),
 ) -> AsyncIterator[FactsServer]:
     made = FactsServer(("127.0.0.1", 0), secret, read, lambda: in_force)
@@ -95,7 +96,7 @@ def at(port: int, *, leaving: bool = False, name: str = "pod-2") -> Replica:
 async def asking(
     secret: SharedSecret,
     *replicas: Replica,
-    read: Callable[[], ReplicaCounts] = lambda: counts("own"),
+    read: Read = lambda _: counts("own"),
     timeout: float = 2.0,
     error: SerinError | None = None,
 ) -> AsyncIterator[AllFacts]:
@@ -145,13 +146,16 @@ async def test_one_that_leaves_is_not_missed(secret: SharedSecret) -> None:
 
 
 async def test_our_own_port_is_not_counted_twice(secret: SharedSecret) -> None:
-    async with serving(secret, lambda: counts("own")) as server:
+    async with serving(secret, lambda _: counts("own")) as server:
         assert await look(secret, at(server.port)) == Facts((counts("own"),))
 
 
-async def test_a_data_plane_that_never_ran_has_no_counts(secret: SharedSecret) -> None:
-    async with serving(secret, lambda: ReplicaCounts("", {})) as server:
-        assert await look(secret, at(server.port)) == Facts((counts("own"),))
+async def test_a_data_plane_without_counts_is_missing(secret: SharedSecret) -> None:
+    nothing = ReplicaCounts("", {})
+    async with serving(secret, lambda _: nothing) as server:
+        async with asking(secret, at(server.port), read=lambda _: nothing) as facts:
+            assert await facts.look() == Facts((), (f"this replica: {NO_COUNTS}", f"pod-2: {NO_COUNTS}"))
+        assert await look(secret, at(server.port, leaving=True)) == Facts((counts("own"),))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +197,7 @@ async def test_a_certificate_for_another_name_is_not_believed(tmp_path: Path) ->
 async def test_without_the_token_nothing_is_told(secret: SharedSecret, path: str, authorization: str) -> None:
     reads = []
 
-    def read() -> ReplicaCounts:
+    def read(_: Collection[str] | None) -> ReplicaCounts:
         reads.append(1)
         return counts("other")
 
@@ -306,7 +310,7 @@ async def test_too_much_is_not_told(secret: SharedSecret, monkeypatch: pytest.Mo
 
 
 async def test_counts_that_cannot_be_read_are_missing(secret: SharedSecret) -> None:
-    def fail() -> ReplicaCounts:
+    def fail(_: Collection[str] | None) -> ReplicaCounts:
         raise ValueError("torn")
 
     async with serving(secret, fail) as server, asking(secret, at(server.port), read=fail) as facts:
@@ -359,7 +363,7 @@ def test_a_secret_that_cannot_be_used_leaves_the_good_one(
 
 async def test_without_a_secret_the_port_waits_for_one(tmp_path: Path) -> None:
     secret = SharedSecret(tmp_path / "later")
-    made = FactsServer(("127.0.0.1", 0), secret, lambda: counts("other"), frozenset)
+    made = FactsServer(("127.0.0.1", 0), secret, lambda _: counts("other"), frozenset)
     task = asyncio.create_task(made.run())
     async with asking(secret, at(1)) as facts:
         assert "later" in (await facts.look()).missing[0]
@@ -372,7 +376,7 @@ async def test_without_a_secret_the_port_waits_for_one(tmp_path: Path) -> None:
 
 
 async def test_a_replica_alone_has_its_own(secret: SharedSecret) -> None:
-    facts = OwnFacts(lambda: counts("own"), lambda: frozenset((A,)))
+    facts = OwnFacts(lambda _: counts("own"), lambda: frozenset((A,)))
     wanted: Collection[str] = (A,)
     assert await facts.look(wanted) == Facts((counts("own"),))
     assert (facts.programmed(A), facts.programmed(B), facts.programmed("")) == ((1, 1), (0, 1), (1, 1))

@@ -12,10 +12,12 @@ from typing import Protocol
 from serin.control.facts.client import TIMEOUT, FactsClient, NoAnswerError
 from serin.control.facts.replicas import Replica
 from serin.control.facts.secret import NoSecretError, SharedSecret
-from serin.control.facts.wire import Answer
+from serin.control.facts.wire import Answer, Read
 from serin.errors import SerinError
-from serin.rollout.facts import Facts, ReplicaCounts
+from serin.rollout.facts import Facts
 from serin.telemetry import log
+
+NO_COUNTS = "its data plane does not run yet, or has no counts that can be read"
 
 _log = logging.getLogger("serin.control.facts")
 
@@ -46,17 +48,18 @@ class FactsSource(Protocol):
 class OwnFacts:
     """`read` is called in a thread; `in_force` gives the trials that our data plane has the weights of."""
 
-    def __init__(self, read: Callable[[], ReplicaCounts], in_force: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, read: Read, in_force: Callable[[], frozenset[str]]) -> None:
         self._read = read
         self._in_force = in_force
 
     async def look(self, trials: Collection[str] | None = None) -> Facts:
-        return _facts([await self.answer()], [])
+        return _facts([await self.answer(trials)], [])
 
-    async def answer(self) -> Answer | str:
+    async def answer(self, trials: Collection[str] | None) -> Answer | str:
         """A text says why there is none."""
         try:
-            return Answer(await asyncio.to_thread(self._read), self._in_force())
+            found = Answer(await asyncio.to_thread(self._read, trials), self._in_force())
+            return found if found.counts.instance else f"this replica: {NO_COUNTS}"
         except Exception as error:  # the file's fault or ours: either way the counts are not known
             log.event(_log, log.FACTS_FAILED, level=logging.ERROR, error=repr(error))
             return f"this replica: its counts cannot be read: {error}"
@@ -82,7 +85,7 @@ class AllFacts:
 
     async def look(self, trials: Collection[str] | None = None) -> Facts:
         replicas, why = await self._list()
-        answers = await asyncio.gather(self._own.answer(), *(self._ask(each, trials) for each in replicas))
+        answers = await asyncio.gather(self._own.answer(trials), *(self._ask(each, trials) for each in replicas))
         own, others = answers[0], answers[1:]
         instance = own.counts.instance if isinstance(own, Answer) else ""
         # Ourselves, where nobody told us the name of our pod.
@@ -112,9 +115,13 @@ class AllFacts:
     async def _ask(self, replica: Replica, trials: Collection[str] | None) -> Answer | str:
         """A text says why there is none; an empty one, that none has to be there."""
         try:
-            return await self._client.ask(replica, self._secret.look(), trials)
+            found = await self._client.ask(replica, self._secret.look(), trials)
+            if found.counts.instance:
+                return found
+            why = NO_COUNTS
         except (NoAnswerError, NoSecretError) as error:
-            return "" if replica.leaving else f"{replica.name}: {error}"
+            why = str(error)
+        return "" if replica.leaving else f"{replica.name}: {why}"
 
     def _tell(self, missing: tuple[str, ...]) -> None:
         for why in missing:
@@ -124,6 +131,5 @@ class AllFacts:
 
 
 def _facts(answers: Collection[Answer | str], missing: Collection[str]) -> Facts:
-    """A replica without an instance has no data plane yet, and so no counts."""
-    found = tuple(a.counts for a in answers if isinstance(a, Answer) and a.counts.instance)
+    found = tuple(a.counts for a in answers if isinstance(a, Answer))
     return Facts(found, (*missing, *(a for a in answers if isinstance(a, str) and a)))

@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from serin.control.facts.secret import Material, NoSecretError, SharedSecret
-from serin.control.facts.wire import MOST_BYTES, Answer, encode
-from serin.rollout.facts import ReplicaCounts
+from serin.control.facts.wire import MOST_BYTES, Answer, Read, encode
 from serin.telemetry import log
 from serin.telemetry.figure import Figure
 
@@ -35,13 +34,13 @@ _quiet.setLevel(logging.CRITICAL)  # whoever sends nonsense to the port fills no
 
 
 class FactsServer:
-    """`read` gives the counts of our data plane (called in a thread), `in_force` the trials that it has weights of."""
+    """`read` is called in a thread; `in_force` gives the trials that our data plane has the weights of."""
 
     def __init__(
         self,
         address: tuple[str, int],
         secret: SharedSecret,
-        read: Callable[[], ReplicaCounts],
+        read: Read,
         in_force: Callable[[], frozenset[str]],
     ) -> None:
         """`address`: host (empty: all addresses) and port (0: any free one, see `port`)."""
@@ -131,7 +130,7 @@ class FactsServer:
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
     def _body(self, trials: frozenset[str] | None) -> bytes:
-        return encode(Answer(self._read(), self._in_force()), trials)
+        return encode(Answer(self._read(trials), self._in_force()), trials)
 
     def _refuse(self, result: str, status: int, text: str) -> web.Response:
         self._results[result] += 1

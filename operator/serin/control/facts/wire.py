@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ MOST_VERSIONS = 16
 _BUCKETS = len(BOUNDS_US) + 1
 _USER = struct.Struct("<QBH")
 _LIMIT = 1 << 64
+
+Read = Callable[[Collection[str] | None], ReplicaCounts]
+"""Gives the counts of our data plane: of these trials, or of all. An empty `instance`: there are none."""
 
 
 class AnswerError(SerinError):
