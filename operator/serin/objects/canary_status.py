@@ -1,6 +1,6 @@
 """The status of a CanaryRoute: all that is known of its rollout, so that whoever leads next goes on exactly there.
 
-Read from the object (canary_status_reading), written by the leader alone (canary_status_document). Times are seconds
+Read from the object (canary_status_reading), written by the leader alone (rollout.status_document). Times are seconds
 since the epoch, 0: not yet; shares are parts of 100,000.
 """
 
