@@ -49,7 +49,7 @@ def _failed(check: CanaryCheck, seen: Observed, *, by_user: bool) -> Tally:
         baseline_bad=users(seen.baseline_bad_users) if by_user else bad(seen.baseline),
         others=answers(seen.candidate.other),
         others_bad=sum(n for status, n in seen.candidate.other.items() if is_bad(status, check.statuses)),
-        baseline_every=bad(seen.baseline),
+        extra=bad(seen.baseline),
     )
 
 
@@ -57,14 +57,12 @@ def _slow(check: CanaryCheck, threshold_us: int, seen: Observed) -> Tally:
     most_us = rounded(check.most * 1e6) if check.most is not None else 0
     requests, bad = slow(seen.candidate.drawn_us, threshold_us)
     baseline, baseline_bad = slow(seen.baseline.drawn_us, threshold_us)
-    others, others_bad = slow(seen.candidate.other_us, threshold_us)
     return Tally(
         requests=requests,
         bad=bad if threshold_us else 0,
         baseline=baseline,
         baseline_bad=baseline_bad if threshold_us else 0,
-        others=others,
-        others_bad=others_bad if threshold_us else 0,
-        over=slow(seen.candidate.drawn_us, most_us)[1] if most_us else 0,
-        others_over=slow(seen.candidate.other_us, most_us)[1] if most_us else 0,
+        others=sum(seen.candidate.other_us),
+        others_bad=slow(seen.candidate.other_us, most_us)[1] if most_us else 0,
+        extra=slow(seen.candidate.drawn_us, most_us)[1] if most_us else 0,
     )

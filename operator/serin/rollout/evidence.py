@@ -6,7 +6,7 @@ likelihood ratios (Wald 1945; Robbins 1970) of totals, as logarithms. Pure arith
 a bad request is, nor what the evidence is used for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import exp, inf, lgamma, log, log1p
 
 WORSE_BY = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
@@ -17,43 +17,40 @@ MOST = 700.0
 """The largest logarithm given: e to this is still a float."""
 
 
-def relative(share: float, ratio: float, bad: float, baseline_bad: float) -> float:
-    """log E against "the candidate's rate of bad requests is at most `ratio` times the baseline's".
+def relative(share: float, ratio: float, bad: float, baseline_bad: float) -> tuple[float, ...]:
+    """log E against "the candidate's rate of bad requests is at most `ratio` times the baseline's", for each WORSE_BY.
 
     `share`: of the requests that were drawn for one of the two, the candidate's part, the same for all that are
     counted. Given that a request is bad it was the candidate's with a chance that only share and ratio of rates decide:
     so neither the level of errors nor its course in time matters, as long as both versions meet the same world
-    (conditional test of counts: Lindon and Malek, NeurIPS 2022, arXiv 2210.08589). 0 outside of 0 < share < 1.
+    (conditional test of counts: Lindon and Malek, NeurIPS 2022). 0 outside of 0 < share < 1.
     """
     if not 0.0 < share < 1.0:
-        return 0.0
-    odds = share / (1.0 - share)
-    null = ratio * odds
+        return (0.0,) * len(WORSE_BY)
+    null = ratio * share / (1.0 - share)
     logs = []
     for worse in WORSE_BY:
-        theta = null * worse
-        of_candidate = log(worse) + log1p(null) - log1p(theta)
-        of_baseline = log1p(null) - log1p(theta)
-        logs.append(bad * of_candidate + baseline_bad * of_baseline)
-    return log_mean(logs)
+        of_baseline = log1p(null) - log1p(null * worse)
+        logs.append(bad * (log(worse) + of_baseline) + baseline_bad * of_baseline)
+    return tuple(logs)
 
 
-def absolute(most: float, requests: float, bad: float) -> float:
-    """log E against "each request is bad with a chance of at most `most`" (a rate of 1).
+def absolute(most: float, requests: float, bad: float) -> tuple[float, ...]:
+    """log E against "each request is bad with a chance of at most `most`" (a rate of 1), for each ABOVE_BY.
 
     Holds with bad requests counted once per user, too, while all of a user's requests count as `requests`: a user with
     m of them who is bad with a chance of at most m * most adds at most (1 - d)**(m - 1) * (1 + (m - 1) * d) <= 1 to the
     expectation, d = (p - most) / (1 - most) (betting on bounded means: Waudby-Smith and Ramdas, JRSSB 2024).
     """
     if most >= 1.0 or requests <= 0:
-        return 0.0
+        return (0.0,) * len(ABOVE_BY)
     if most <= 0.0:
-        return MOST if bad > 0 else 0.0
+        return (MOST if bad > 0 else 0.0,) * len(ABOVE_BY)
     logs = []
     for above in ABOVE_BY:
         p = min(most * above, 1.0 - (1.0 - most) / above)
         logs.append(bad * log(p / most) + (requests - bad) * (log1p(-p) - log1p(-most)))
-    return log_mean(logs)
+    return tuple(logs)
 
 
 def clean_size(most: float, chance: float) -> int:
@@ -102,10 +99,14 @@ def log_mean(logs: Iterable[float]) -> float:
     return log_sum(found) - log(len(found))
 
 
-def over_steps(finished: float, weight: float, running: float, left: float) -> float:
-    """log of the evidence of all steps: finished + weight * running + left, `finished` and `running` as logarithms.
+def go_on(before: Sequence[float], weight: float, running: Sequence[float]) -> tuple[float, ...]:
+    """The logarithms of the sums of all e-processes begun so far, one begun with each step, for each alternative.
 
-    Every step has an e-process of its own, so that a long good past does not hide a fault that only a larger share
-    shows; a step that has not begun counts as 1. Their mean by weights that sum up to 1 is an e-process.
+    A process of some weight that begins with a step and goes on to the end keeps a fault from drowning in a long good
+    past, and one that was there from the beginning goes on adding up (e-detectors: Shin, Ramdas, Rinaldo 2022). All of
+    an alternative meet the same data, so one number for each is enough, (before + weight) * running but for the
+    logarithms. `before` is empty when no step is over. With weights whose sum is at most 1 the mean over alternatives
+    is an e-process.
     """
-    return log_sum((finished, log(weight) + running, log(left) if left > 1e-12 else -inf))
+    olds = before or (-inf,) * len(running)
+    return tuple(min(log_sum((old, log(weight))) + new, MOST) for old, new in zip(olds, running, strict=True))

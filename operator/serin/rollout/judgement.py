@@ -7,17 +7,16 @@ worse than allowed and more will tell. All memory is in CheckStatus.log_e (serin
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import exp
 
 from serin.objects.canary_status import CheckStatus, RunStatus
 from serin.objects.views import CanaryCheck, CanaryRollout, CheckType
 from serin.rollout import figures, latency, ledger
 from serin.rollout.counting import answers, requests_per_user, tally
-from serin.rollout.evidence import over_steps
 from serin.rollout.facts import OutsideResult
 from serin.rollout.observed import Observed
 from serin.rollout.outside import judge_outside
-from serin.rollout.step_evidence import Setting, allowed_at_full, step_evidence
+from serin.rollout.step_evidence import Setting, carried, evidence, sums
 from serin.rollout.verdicts import Finding, verdict
 
 COUNTED = (CheckType.ERRORS, CheckType.LATENCY)
@@ -35,13 +34,15 @@ def renewed(rollout: CanaryRollout, before: tuple[CheckStatus, ...]) -> tuple[Ch
     when a run begins.
     """
     found = {check.name: check for check in before}
-    return tuple(_renewed(check, found.get(check.name)) for check in rollout.checks)
+    return tuple(_renewed(rollout, check, found.get(check.name)) for check in rollout.checks)
 
 
-def _renewed(check: CanaryCheck, before: CheckStatus | None) -> CheckStatus:
+def _renewed(rollout: CanaryRollout, check: CanaryCheck, before: CheckStatus | None) -> CheckStatus:
     if before is None or check.type not in COUNTED:
         return CheckStatus(check.name, checked_at=before.checked_at if before is not None else 0.0)
-    closed = ledger.read(before.log_e).close()
+    book = ledger.read(before.log_e, carried(check))
+    setting = Setting(check, before.threshold_us, by_user=False, chance=_chance(rollout))
+    closed = book.closed(sums(setting, book) if book.weight else book.carried)
     return CheckStatus(check.name, threshold_us=before.threshold_us, log_e=closed.numbers())
 
 
@@ -72,11 +73,10 @@ class _Step:
     seen: Observed
     by_user: bool
 
-    @property
-    def chance(self) -> float:
-        """falseAlarm, shared evenly by the checks that have evidence."""
-        counted = sum(check.type in COUNTED for check in self.rollout.checks)
-        return self.rollout.false_alarm / max(counted, 1)
+
+def _chance(rollout: CanaryRollout) -> float:
+    """falseAlarm, shared evenly by the checks that have evidence."""
+    return rollout.false_alarm / max(sum(check.type in COUNTED for check in rollout.checks), 1)
 
 
 def judge(
@@ -123,28 +123,16 @@ def _warming_up(step: _Step, check: CanaryCheck, before: CheckStatus) -> CheckSt
 
 def _judged(step: _Step, check: CanaryCheck, before: CheckStatus) -> CheckStatus:
     threshold = before.threshold_us or _late_threshold(step, check)
+    setting = Setting(check, threshold, step.by_user, _chance(step.rollout))
     counts = tally(check, threshold, step.seen, by_user=step.by_user)
-    book = ledger.read(before.log_e).see(counts, complete=step.seen.complete)
-    weight = book.weight or book.next_weight(step.run.step, step.run.steps)
+    full = step.seen.full and step.by_user and check.type is CheckType.ERRORS
+    book = ledger.read(before.log_e, carried(check)).see(counts, complete=step.seen.complete, full=full)
     per_user = requests_per_user(step.seen) if step.by_user else 1.0
-    setting = Setting(
-        share=step.seen.share,
-        threshold_us=threshold,
-        per_user=per_user,
-        by_user=step.by_user,
-        most_at_full=allowed_at_full(check, book, step.chance, per_user),
-    )
-    if not book.held:
-        running = step_evidence(check, book.total, setting)
-        book = replace(book, running=running, weight=weight, held=step.by_user and step.seen.full)
-    if step.by_user:
-        # The users of a step are in the next one, too: their steps are held against the limit one by one (Bonferroni).
-        total = log(weight) + book.running
-    else:
-        total = over_steps(book.finished, weight, book.running, 1.0 - book.spent - weight)
-    told = verdict(check, Finding(step.run, step.seen, book, setting, total, log(1 / step.chance)))
+    book = book.begun(step.run.step, step.run.steps, step.seen.share, per_user)
+    total = evidence(setting, book)
+    told = verdict(Finding(setting, step.run, step.seen, book, total))
     # Told so that it can be held against 1 / falseAlarm, whatever the number of checks.
-    shown = figures.evidence(exp(min(total, 30.0)) * step.chance / step.rollout.false_alarm)
+    shown = figures.evidence(exp(min(total, 30.0)) * setting.chance / step.rollout.false_alarm)
     return replace(told, threshold_us=threshold, evidence=shown, log_e=book.numbers())
 
 

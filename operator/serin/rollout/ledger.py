@@ -6,17 +6,17 @@ or has begun anew, takes nothing away. It must not know what is counted.
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from math import inf, isfinite, log
+from math import inf, isfinite
 
-from serin.rollout.evidence import MOST, log_sum
+from serin.rollout.evidence import MOST
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Of one check in one trial. `requests`, `bad`: drawn for the candidate; `others`: by rules or mirrored to it.
 
-    For Latency `bad` is what took longer than the threshold of maxRatio, `over` what took longer than max.
-    `baseline_every`: the baseline's bad requests where `baseline_bad` counts users.
+    For Latency `bad`, `baseline_bad` took longer than the threshold of maxRatio, `extra` (drawn) and `others_bad`
+    longer than max. For Errors `extra` has the baseline's bad requests each by itself, where `baseline_bad` has users.
     """
 
     requests: int = 0
@@ -25,9 +25,7 @@ class Tally:
     baseline_bad: int = 0
     others: int = 0
     others_bad: int = 0
-    over: int = 0
-    others_over: int = 0
-    baseline_every: int = 0
+    extra: int = 0
 
     @property
     def size(self) -> int:
@@ -41,92 +39,107 @@ class Tally:
 
 
 NOTHING = Tally()
+LEAST_WEIGHT = 1e-6
+MOST_NUMBERS = 32
 _TALLY = len(fields(Tally))
 _HEAD = 7
-LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """`finished`: log of the weighted sum of the evidence of the steps that are over, `spent` the sum of their weights.
+    """`carried`: logs of the evidence of the steps that are over (serin.rollout.evidence.go_on), `spent` the weights.
 
-    `running`: log of the evidence of the running step, `weight` its weight. `baseline`, `baseline_bad`: requests of the
-    baseline in the steps that are over. `held`: the evidence stands still since there was no room for more users.
-    `total`: all of the running step; `lost`: the part of it that no replica has any more.
+    `weight`, `share`, `per_user`: of the running step: its weight, the candidate's part of its requests, the mean
+    requests of a user. `total`: what was counted in it; `lost`: the part of it that no replica has any more; `held`: it
+    stands still since there was no room to tell more users apart. `baseline`, `baseline_bad`: requests of the baseline
+    in the steps that are over.
     """
 
-    finished: float = -inf
+    carried: tuple[float, ...] = ()
     spent: float = 0.0
-    running: float = 0.0
     weight: float = 0.0
+    share: float = 0.0
+    per_user: float = 1.0
+    held: bool = False
     baseline: int = 0
     baseline_bad: int = 0
-    held: bool = False
     total: Tally = NOTHING
     lost: Tally = NOTHING
 
-    def see(self, tally: Tally, *, complete: bool = True) -> "Ledger":
+    def see(self, tally: Tally, *, complete: bool = True, full: bool = False) -> "Ledger":
         """With what the replicas say now.
 
         They say less than before: some are gone, and what they had is kept. They say as much by themselves: all are
-        back. While some do not answer nothing is known to be lost, but what was seen goes on counting.
+        back. While some do not answer nothing is known to be lost, but what was seen goes on counting. `full`: from now
+        on bad users are missing.
         """
+        if self.held:
+            return self
         lost = self.lost
         if tally.size >= self.total.size:
             lost = NOTHING
         elif tally.size + lost.size < self.total.size:
             lost = self.total.less(tally)
-        return replace(self, total=tally.plus(lost), lost=lost if complete else self.lost)
+        return replace(self, total=tally.plus(lost), lost=lost if complete else self.lost, held=full)
 
-    def next_weight(self, step: int, steps: int) -> float:
-        """What is left of 1 is shared evenly by this step and those to come: 1/steps, unless a step began anew or the
-        steps were edited. The last one leaves a tenth, in case it begins anew.
+    def begun(self, step: int, steps: int, share: float, per_user: float) -> "Ledger":
+        """With a weight for the running step, which stays.
+
+        The first has half, for most faults are there from the beginning, and the others share what is left evenly. The
+        last leaves something in case it begins anew.
         """
         left = max(1.0 - self.spent, LEAST_WEIGHT)
-        return left * 0.9 if step >= steps else left / (steps - step + 1)
+        weight = left * 0.95 if step >= steps else left / 2 if step == 1 else left / (steps - step + 1)
+        return replace(self, weight=self.weight or weight, share=share, per_user=per_user)
 
-    def close(self) -> "Ledger":
-        """The running step is over; closing it again changes nothing."""
-        if self.weight == 0.0:
-            return replace(self, running=0.0, held=False, total=NOTHING, lost=NOTHING)
+    def closed(self, carried: tuple[float, ...]) -> "Ledger":
+        """The running step is over, and this is what it comes to with those before."""
         return Ledger(
-            finished=log_sum((self.finished, log(self.weight) + self.running)),
+            carried=carried,
             spent=min(self.spent + self.weight, 1.0),
+            per_user=self.per_user,
             baseline=self.baseline + self.total.baseline,
-            baseline_bad=self.baseline_bad + self.total.baseline_every,
+            baseline_bad=self.baseline_bad + self.total.extra,
         )
 
     def numbers(self) -> tuple[float, ...]:
-        """At most 32 (status.checks[].logE), each of which must come back as it is."""
+        """At most MOST_NUMBERS (status.checks[].logE); each must come back as it is."""
         head = (
-            max(self.finished, -MOST),
             self.spent,
-            self.running,
             self.weight,
+            self.share,
+            self.per_user,
+            float(self.held),
             float(self.baseline),
             float(self.baseline_bad),
-            float(self.held),
         )
         lost = astuple(self.lost) if self.lost != NOTHING else ()
-        return (*head, *map(float, astuple(self.total)), *map(float, lost))
+        carried = [max(x, -MOST) for x in self.carried]
+        if _HEAD + _TALLY + len(lost) + len(carried) > MOST_NUMBERS:
+            lost = ()  # Made out anew at the next look, for the price of what was counted in between.
+        return (*head, *map(float, astuple(self.total)), *map(float, lost), *carried)
 
 
-def read(numbers: Sequence[float]) -> Ledger:
-    """An empty one for what no ledger has written."""
-    if len(numbers) not in {_HEAD + _TALLY, _HEAD + 2 * _TALLY} or not all(map(isfinite, numbers)):
+def read(numbers: Sequence[float], carried: int) -> Ledger:
+    """`carried`: so many logarithms once a step is over. An empty one for what no ledger of such a check wrote."""
+    known = {_HEAD + tallies * _TALLY + logs: (tallies, logs) for tallies in (1, 2) for logs in (0, carried)}
+    if len(numbers) not in known or not all(map(isfinite, numbers)):
         return Ledger()
-    finished, spent, running, weight, baseline, baseline_bad, held = numbers[:_HEAD]
-    counts = [int(n) for n in numbers[_HEAD:]]
-    if min(counts) < 0 or not (0 <= spent <= 1 and 0 <= weight <= 1):
+    tallies, logs = known[len(numbers)]
+    spent, weight, share, per_user, held, baseline, baseline_bad = numbers[:_HEAD]
+    counts = [int(n) for n in numbers[_HEAD : _HEAD + tallies * _TALLY]]
+    if min(counts) < 0 or not all(0 <= x <= 1 for x in (spent, weight, share)):
         return Ledger()
+    last = numbers[len(numbers) - logs :]
     return Ledger(
-        finished=-inf if finished <= -MOST else min(finished, MOST),
+        carried=tuple(-inf if x <= -MOST else min(x, MOST) for x in last),
         spent=spent,
-        running=min(running, MOST),
         weight=weight,
+        share=share,
+        per_user=max(per_user, 1.0),
+        held=bool(held),
         baseline=int(baseline),
         baseline_bad=int(baseline_bad),
-        held=bool(held),
         total=Tally(*counts[:_TALLY]),
-        lost=Tally(*counts[_TALLY:]) if len(counts) > _TALLY else NOTHING,
+        lost=Tally(*counts[_TALLY:]) if tallies == 2 else NOTHING,
     )

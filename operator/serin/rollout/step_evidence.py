@@ -1,14 +1,14 @@
-"""The evidence of one check in one step, from the totals of its trial: which e-processes apply, and how they combine.
+"""The evidence of one check, from the totals of a step's trial: which e-processes apply, and how they combine.
 
 Rules of the sums: a mean of e-processes holds against "both limits are kept"; the smaller of two against "at least one
 of the two is kept".
 """
 
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 
 from serin.objects.views import CanaryCheck, CheckType
-from serin.rollout.evidence import absolute, log_mean, relative, upper_bound
+from serin.rollout.evidence import ABOVE_BY, WORSE_BY, absolute, go_on, log_mean, relative, upper_bound
 from serin.rollout.ledger import Ledger, Tally
 
 BOUND_PART = 0.1
@@ -17,60 +17,108 @@ BOUND_PART = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`share` as in Observed. `per_user`: mean requests of a user, 1 where each is drawn by itself.
+    """What a check's counts are held against in a step. `chance`: the error that the check may make in a whole run."""
 
-    `most_at_full`: what Errors are held against when no baseline is concurrent and there is no max; 0: not known.
+    check: CanaryCheck
+    threshold_us: int
+    by_user: bool
+    chance: float
+
+
+def carried(check: CanaryCheck) -> int:
+    """How many logarithms a check carries from step to step."""
+    ratio, most = check.most_ratio is not None, check.most is not None
+    own = len(WORSE_BY) + (len(ABOVE_BY) if check.type is CheckType.LATENCY else 0)
+    return own * ratio + len(ABOVE_BY) * most
+
+
+def most_at_full(setting: Setting, book: Ledger) -> float:
+    """What Errors are held against when no baseline is concurrent and there is no max: maxRatio times what the
+    baseline's rate was at most in the steps that are over. 0: it was not measured.
     """
-
-    share: float
-    threshold_us: int = 0
-    per_user: float = 1.0
-    by_user: bool = False
-    most_at_full: float = 0.0
-
-
-def allowed_at_full(check: CanaryCheck, book: Ledger, chance: float, per_user: float) -> float:
-    """maxRatio times what the baseline's rate was at most in the steps that are over."""
+    check = setting.check
     if check.type is not CheckType.ERRORS or check.most_ratio is None or not book.baseline:
         return 0.0
-    bound = upper_bound(book.baseline / per_user, book.baseline_bad / per_user, chance * BOUND_PART)
-    return min(1.0, check.most_ratio * bound)
+    requests, bad = book.baseline / book.per_user, book.baseline_bad / book.per_user
+    return min(1.0, check.most_ratio * upper_bound(requests, bad, setting.chance * BOUND_PART))
 
 
-def step_evidence(check: CanaryCheck, counts: Tally, setting: Setting) -> float:
-    """log E of the step; 0 where there is nothing to hold the counts against."""
-    parts = _slowness(check, counts, setting) if check.type is CheckType.LATENCY else _failures(check, counts, setting)
-    return log_mean(parts) if parts else 0.0
+def sums(setting: Setting, book: Ledger) -> tuple[float, ...]:
+    """As many logarithms as are carried, with the running step in them; the ledger has its weight.
+
+    Where answers of one user resemble each other a step stands for itself (Bonferroni): its users are in the next, too.
+    """
+    return go_on(() if setting.by_user else book.carried, book.weight, _running(setting, book.total, book))
 
 
-def _failures(check: CanaryCheck, counts: Tally, setting: Setting) -> list[float]:
+def evidence(setting: Setting, book: Ledger) -> float:
+    """log E of the run: it fails at log(1 / chance)."""
+    check, logs = setting.check, sums(setting, book)
+    ratio, most = check.most_ratio is not None, check.most is not None
     parts = []
-    if check.most_ratio is not None and 0 < setting.share < 1:
-        parts.append(relative(setting.share, check.most_ratio, counts.bad, counts.baseline_bad))
+    if ratio and check.type is CheckType.ERRORS:
+        # Without a baseline max holds the counts alone.
+        full = -inf if most else _full(setting, book)
+        parts.append(log_mean(logs[: len(WORSE_BY)]) if book.share < 1 else full)
+    elif ratio:
+        slower = log_mean(logs[: len(WORSE_BY)])
+        slow = log_mean(logs[len(WORSE_BY) : len(WORSE_BY) + len(ABOVE_BY)])
+        # Slow both more often than the baseline, which shared slowness is not, and than the percentile allows: by
+        # either alone it might still be within maxRatio.
+        parts.append(min(slower, slow) if book.share < 1 else _full(setting, book))
+    if most:
+        parts.append(log_mean(logs[-len(ABOVE_BY) :]))
+    return log_mean(parts)
+
+
+def step_alone(setting: Setting, book: Ledger) -> float:
+    """log E of the running step as if it were the only one."""
+    return evidence(
+        setting,
+        Ledger(
+            weight=1.0,
+            share=book.share,
+            per_user=book.per_user,
+            total=book.total,
+            baseline=book.baseline,
+            baseline_bad=book.baseline_bad,
+        ),
+    )
+
+
+def _running(setting: Setting, counts: Tally, book: Ledger) -> tuple[float, ...]:
+    check, each = setting.check, book.per_user if setting.check.type is CheckType.LATENCY else 1.0
+    logs: tuple[float, ...] = ()
+    if check.most_ratio is not None and check.type is CheckType.ERRORS:
+        logs += relative(book.share, check.most_ratio, counts.bad, counts.baseline_bad)
+    elif check.most_ratio is not None:
+        concurrent = 0 < book.share < 1 and setting.threshold_us > 0
+        requests, bad, theirs = counts.requests / each, counts.bad / each, counts.baseline_bad / each
+        logs += relative(book.share if concurrent else 0.0, 1.0, bad, theirs)
+        logs += absolute(_slow_part(check), requests if concurrent else 0.0, bad)
     if check.most is not None:
         # Users of requests by rules are not told apart: where answers resemble each other, those count at 0 % alone.
-        others = not setting.by_user or setting.share == 0
+        others = not setting.by_user or book.share == 0
         requests = counts.requests + (counts.others if others else 0)
-        parts.append(absolute(check.most, requests, counts.bad + (counts.others_bad if others else 0)))
-    elif setting.share == 1 and setting.most_at_full:
-        parts.append(log(1 - BOUND_PART) + absolute(setting.most_at_full, counts.requests, counts.bad))
-    return parts
+        drawn_bad, most = (
+            (counts.extra, _slow_part(check)) if check.type is CheckType.LATENCY else (counts.bad, check.most)
+        )
+        bad = drawn_bad + (counts.others_bad if others else 0)
+        logs += absolute(most, requests / each, bad / each)
+    return logs
 
 
-def _slowness(check: CanaryCheck, counts: Tally, setting: Setting) -> list[float]:
-    """For maxRatio the candidate must be slow both more often than the baseline (which shared slowness is not) and more
-    often than the percentile allows: by either alone it might still be within maxRatio.
-    """
-    most, each = 1 - check.percentile / 100, setting.per_user
-    parts = []
-    if check.most_ratio is not None and setting.threshold_us and setting.share > 0:
-        own = absolute(most, counts.requests / each, counts.bad / each)
-        if setting.share < 1:
-            own = min(own, relative(setting.share, 1.0, counts.bad / each, counts.baseline_bad / each))
-        parts.append(own)
-    if check.most is not None:
-        others = not setting.by_user or setting.share == 0
-        requests = counts.requests + (counts.others if others else 0)
-        over = counts.over + (counts.others_over if others else 0)
-        parts.append(absolute(most, requests / each, over / each))
-    return parts
+def _full(setting: Setting, book: Ledger) -> float:
+    """At 100 %, with nothing to compare with at the time; of this step alone."""
+    counts = book.total
+    if setting.check.type is CheckType.LATENCY:
+        each = book.per_user
+        most = _slow_part(setting.check) if setting.threshold_us else 1.0
+        return log(book.weight) + log_mean(absolute(most, counts.requests / each, counts.bad / each))
+    known = most_at_full(setting, book) or 1.0
+    return log(book.weight) + log(1 - BOUND_PART) + log_mean(absolute(known, counts.requests, counts.bad))
+
+
+def _slow_part(check: CanaryCheck) -> float:
+    """How many answers may be slower than the percentile: a part of 1."""
+    return 1 - check.percentile / 100

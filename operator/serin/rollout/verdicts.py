@@ -10,7 +10,7 @@ from serin.rollout.evidence import clean_size
 from serin.rollout.latency import ENOUGH, percentile
 from serin.rollout.ledger import Ledger
 from serin.rollout.observed import Observed
-from serin.rollout.step_evidence import Setting
+from serin.rollout.step_evidence import Setting, most_at_full, step_alone
 
 LEANS = log(4.0)
 """From this evidence of the running step on, a check does not pass: more requests will tell. A harmless release comes
@@ -20,19 +20,22 @@ here with a chance of 1/4 at most, and leaves again, as its evidence goes to 0.
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`total`: log of the evidence over all steps; the check fails at `limit`."""
+    """`total`: log of the evidence over all steps."""
 
+    setting: Setting
     run: RunStatus
     seen: Observed
     book: Ledger
-    setting: Setting
     total: float
-    limit: float
 
     @property
     def by_rules(self) -> bool:
         """At 0 % only rules and mirrored copies bring requests to the version."""
         return self.run.weight == 0
+
+    @property
+    def check(self) -> CanaryCheck:
+        return self.setting.check
 
     @property
     def requests(self) -> int:
@@ -50,11 +53,11 @@ class _Said:
     needs: int = 0
 
 
-def verdict(check: CanaryCheck, finding: Finding) -> CheckStatus:
+def verdict(finding: Finding) -> CheckStatus:
     """All of the status but what is remembered (threshold, evidence, log_e)."""
-    counts = finding.book.total
-    said = _said(check, finding)
-    ours, theirs = _values(check, finding)
+    check, counts = finding.check, finding.book.total
+    said = _said(finding)
+    ours, theirs = _values(finding)
     return CheckStatus(
         name=check.name,
         verdict=said.verdict,
@@ -64,29 +67,30 @@ def verdict(check: CanaryCheck, finding: Finding) -> CheckStatus:
         baseline_requests=counts.baseline,
         bad=finding.bad,
         baseline_bad=counts.baseline_bad,
-        limit=_limit(check, finding),
+        limit=_limit(finding),
         needs=said.needs,
         message=said.message,
     )
 
 
-def _said(check: CanaryCheck, finding: Finding) -> _Said:
-    numbers = _numbers(check, finding)
-    if finding.total >= finding.limit:
-        return _Said("Fail", f"{numbers}: worse than {_limit(check, finding)} allows")
-    waits = _waits(check, finding)
+def _said(finding: Finding) -> _Said:
+    numbers = _numbers(finding)
+    if finding.total >= log(1 / finding.setting.chance):
+        return _Said("Fail", f"{numbers}: worse than {_limit(finding)} allows")
+    waits = _waits(finding)
     if waits is not None:
         return waits
-    if finding.book.running >= LEANS:
-        needs = _until_clear(finding)
+    leaning = step_alone(finding.setting, finding.book)
+    if leaning >= LEANS:
+        needs = _until_clear(finding, leaning)
         text = f"{numbers}: looks worse than allowed, needs about {figures.count(needs)} more requests to be sure"
         return _Said("NeedsData", text, needs)
-    return _Said("Pass", "; ".join((numbers, *_remarks(check, finding))))
+    return _Said("Pass", "; ".join((numbers, *_remarks(finding))))
 
 
-def _waits(check: CanaryCheck, finding: Finding) -> _Said | None:
+def _waits(finding: Finding) -> _Said | None:
     """What is missing before the check could pass."""
-    run, seen = finding.run, finding.seen
+    check, run, seen = finding.check, finding.run, finding.seen
     if not seen.complete:
         who = ", ".join(seen.missing) or "no data plane answered"
         return _Said("NeedsData", f"the counts of all replicas are needed, missing: {who}")
@@ -106,30 +110,31 @@ def _waits(check: CanaryCheck, finding: Finding) -> _Said | None:
         if lacking > 0:
             text = f"needs about {figures.count(lacking)} more requests of {run.baseline} to compare with"
             return _Said("NeedsData", text, lacking)
-    known = finding.setting.threshold_us if check.type is CheckType.LATENCY else finding.setting.most_at_full
+    known = (
+        finding.setting.threshold_us if check.type is CheckType.LATENCY else most_at_full(finding.setting, finding.book)
+    )
     if seen.share == 1 and not known and check.most is None:
         text = f"no concurrent baseline, and none was measured before: nothing says what {run.version} may have"
         return _Said("NeedsData", text)
     return None
 
 
-def _until_clear(finding: Finding) -> int:
-    """Requests until the limit is reached, if evidence goes on growing as it has."""
-    run = finding.limit - log(finding.book.weight or 1.0)
-    growth = max(run / finding.book.running - 1.0, 0.0)
-    return max(1, ceil(finding.requests * growth))
+def _until_clear(finding: Finding, leaning: float) -> int:
+    """Requests until the limit is reached, if evidence goes on growing as it has in this step."""
+    most = -log(finding.setting.chance * finding.book.weight)
+    return max(1, ceil(finding.requests * (most / leaning - 1.0)))
 
 
-def _remarks(check: CanaryCheck, finding: Finding) -> list[str]:
+def _remarks(finding: Finding) -> list[str]:
     """What somebody who reads Pass should know."""
-    found = []
+    check, found = finding.check, list[str]()
     if finding.by_rules:
         if not finding.seen.reachable and not finding.requests:
             return [f"nothing sends requests to {finding.run.version} at 0%: nothing is judged"]
         if check.most_ratio is not None:
             found.append("no concurrent baseline at 0%: nothing is compared")
     elif finding.seen.share == 1 and check.most_ratio is not None:
-        found.append(_at_full(check, finding))
+        found.append(_at_full(finding))
     if finding.book.held:
         found.append("too many users with failures to tell more apart: the evidence stands still")
     clean = clean_size(check.most, 0.05) if check.type is CheckType.ERRORS and check.most is not None else 0
@@ -140,26 +145,27 @@ def _remarks(check: CanaryCheck, finding: Finding) -> list[str]:
     return found
 
 
-def _at_full(check: CanaryCheck, finding: Finding) -> str:
-    if check.type is CheckType.LATENCY or check.most is not None or not finding.setting.most_at_full:
+def _at_full(finding: Finding) -> str:
+    known = most_at_full(finding.setting, finding.book)
+    if finding.check.most is not None or not known:
         return "no concurrent baseline"
-    return f"no concurrent baseline: held against {figures.rate(finding.setting.most_at_full)}, from the steps before"
+    return f"no concurrent baseline: held against {figures.rate(known)}, from the steps before"
 
 
-def _numbers(check: CanaryCheck, finding: Finding) -> str:
+def _numbers(finding: Finding) -> str:
     """ "0.21% of 1,840 against 0.19% of 5,511"."""
-    counts = finding.book.total
+    check, counts = finding.check, finding.book.total
     concurrent = not finding.by_rules and finding.seen.share < 1 and counts.baseline > 0
     if check.type is CheckType.ERRORS:
         mine = figures.of(finding.bad, finding.requests)
         return f"{mine} against {figures.of(counts.baseline_bad, counts.baseline)}" if concurrent else mine
-    ours, theirs = _values(check, finding)
+    ours, theirs = _values(finding)
     mine = f"p{check.percentile} {ours} of {figures.count(finding.requests)}" if ours else "no requests"
     return f"{mine} against {theirs} of {figures.count(counts.baseline)}" if concurrent and theirs else mine
 
 
-def _values(check: CanaryCheck, finding: Finding) -> tuple[str, str]:
-    counts, seen = finding.book.total, finding.seen
+def _values(finding: Finding) -> tuple[str, str]:
+    check, counts, seen = finding.check, finding.book.total, finding.seen
     if check.type is CheckType.ERRORS:
         ours = figures.rate(finding.bad / finding.requests) if finding.requests else ""
         return ours, figures.rate(counts.baseline_bad / counts.baseline) if counts.baseline else ""
@@ -172,8 +178,8 @@ def _time(us: float | None) -> str:
     return figures.duration(us) if us is not None else ""
 
 
-def _limit(check: CanaryCheck, finding: Finding) -> str:
-    parts = []
+def _limit(finding: Finding) -> str:
+    check, parts = finding.check, list[str]()
     if check.most_ratio is not None:
         ratio = f"{figures.decimal(check.most_ratio)}x"
         threshold = finding.setting.threshold_us
