@@ -145,7 +145,9 @@ def assert_harmless(field: str, text: str, written: str, *, lua: bool) -> None:
         if directive["directive"] not in PLAIN_PLACES:
             for argument in directive["args"][-1:]:
                 for name in re.findall(r"\$\{?(\w+)", argument):
-                    chosen = field in ("vhost", "hash_by", "header", "user_header") or field.startswith(("auth_", "answer_"))
+                    chosen = field in ("vhost", "hash_by", "header", "user_header") or field.startswith(
+                        ("auth_", "answer_")
+                    )
                     chosen = chosen and re.match("(http|arg)_|uri$|upstream_http_", name) is not None
                     chosen = chosen or name.startswith("cookie_") or name == "upstream_http_x_user"
                     chosen = chosen or name == "http_origin" or name.startswith("upstream_http_access_control_")

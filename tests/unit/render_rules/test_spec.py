@@ -1,6 +1,7 @@
 """The spec of a route is read as it was written, whatever its texts hold, and needs no quoting in nginx.conf."""
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,13 +14,25 @@ from serin.render.nginx.spec import (
     Row,
     Spec,
     SpecRules,
+    SpecUser,
     SpecVersion,
     read_spec,
     spec_of,
     spec_text,
 )
 from serin.routing.decision import Reason
-from serin.routing.plan import Affinity, PathKind, PathMatch, Policy, Route, RuleId, Upstream, VersionRoute
+from serin.routing.plan import (
+    Affinity,
+    PathKind,
+    PathMatch,
+    Policy,
+    Route,
+    RuleId,
+    SplitBy,
+    SplitKind,
+    Upstream,
+    VersionRoute,
+)
 
 SPLIT = "0123456789abcdef"
 ALLOWED = re.compile(r"[A-Za-z0-9._~/=:,+*@%-]+( [A-Za-z0-9._~/=:,+*@%-]+)*")
@@ -67,6 +80,7 @@ specs = st.builds(
         st.booleans(),
         st.booleans(),
     ),
+    st.none() | st.builds(SpecUser, st.sampled_from("ch"), texts) | st.just(SpecUser("a")),
 )
 
 
@@ -115,3 +129,9 @@ def test_the_form_that_lua_reads() -> None:
         "a=INGRESSCOOKIE ap=/ am=60 ax=0"
     )
     assert spec_of(route, SpecRules()).text().endswith("ap=/ am=60 ax=0")
+    for by, text in (
+        (SplitBy(SplitKind.COOKIE, "a b", 60, Source(ingress)), "u=c:a%20b"),
+        (SplitBy(SplitKind.HEADER, "X-User", 60, Source(ingress)), "u=h:X-User"),
+        (SplitBy(SplitKind.CLIENT, "", 60, Source(ingress)), "u=a:"),
+    ):
+        assert spec_text(replace(route, split_by=by), rules).endswith(f" {text}")

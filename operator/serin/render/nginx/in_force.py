@@ -43,8 +43,7 @@ def weight_lines(route: Route, weights: Weights) -> tuple[WeightLine, ...]:
     """A line for each version, in order."""
     split = split_of(route, weights)
     pools = [weights.pools.get(share.pool) for share in split.shares]
-    possible = zip(split.shares, pools, strict=True)
-    there = shares(split, 0, tuple(answers(pool) and share.ident not in split.suspended for share, pool in possible))
+    there = shares(split, 0, tuple(answers(pool) for pool in pools))
     return tuple(
         WeightLine(
             Name(version_name(version)),

@@ -29,7 +29,7 @@ from serin.render.nginx.values import Pattern, Template, Text, Variable
 from serin.render.nginx.verdicts import MAX_CANARIES, OPEN, Outcome, bit_rows, is_small, letter_rows
 from serin.render.nginx.weights import Weights
 from serin.routing.plan import Host, PathKind, Pool, Route, Split
-from serin.routing.shares import shares
+from serin.routing.shares import present, shares
 
 _FIRST = 1000
 """Names here begin where those of the rules have ended."""
@@ -103,10 +103,7 @@ class _Stock:
         self.blocks = Blocks(split_id, first=_FIRST)
         self.split: Split = split_of(route, weights)
         self.pools: tuple[Pool | None, ...] = tuple(weights.pools.get(share.pool) for share in self.split.shares)
-        self.there = tuple(
-            pool is not None and bool(pool.endpoints) and share.ident not in self.split.suspended
-            for share, pool in zip(self.split.shares, self.pools, strict=True)
-        )
+        self.there = present(self.split, tuple(pool is not None and bool(pool.endpoints) for pool in self.pools))
         affinity = route.policy.affinity
         self.sticky = None if affinity is None else StickyMaps(self.blocks, affinity, route.versions, self.there)
         self.nobody = False
