@@ -1,4 +1,4 @@
-"""Starts the demo's backends and `serin serve`, runs the scenarios, prints the table."""
+"""Starts the demo's backends and `serin serve`, runs the scenarios and the releases, prints what came of them."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ import aiohttp
 
 from serin.cli.terminal import Paint
 from serin.demo.client import Client
+from serin.demo.rollouts import watch
 from serin.demo.scenarios import Request, Scenario, mismatches, observed_text, read
 from serin.echo import running
 
@@ -45,19 +46,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def demo(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     paint = Paint(sys.stdout)
-    backends, scenarios = read(arguments.folder / "expected.yaml")
+    backends, scenarios, releases = read(arguments.folder / "expected.yaml")
     async with contextlib.AsyncExitStack() as stack:
         say(paint("dim", f"{len(backends)} demo backends: {' '.join(backend.name for backend in backends)}"))
         await stack.enter_async_context(running(backends))
         say(paint("dim", f"serin serve {arguments.folder}"))
-        ports = await stack.enter_async_context(serving(arguments))
+        run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="serin-demo-"))) / "run"
+        ports = await stack.enter_async_context(serving(arguments, run_dir))
         say(paint("dim", f"ready after {time.monotonic() - started:.1f} s on http port {ports['http']}"))
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         wrong, asked = await run(Client(session, ports["http"], ports["https"]), scenarios, paint)
+        if not arguments.keep:
+            wrong += await watch(releases, ports["http"], run_dir, paint, say)
         verdict = paint("error", f"{wrong} not as expected") if wrong else paint("good", "all as expected")
-        say(f"\n{len(scenarios)} scenarios, {asked} requests in {time.monotonic() - started:.1f} s: {verdict}")
+        many = f"{len(scenarios)} scenarios, {asked} requests"
+        many += "" if arguments.keep else f", {len(releases)} releases"
+        say(f"\n{many} in {time.monotonic() - started:.1f} s: {verdict}")
         if arguments.keep:
-            await keep(ports, scenarios)
+            await keep(ports, scenarios, run_dir)
     return int(wrong > 0)
 
 
@@ -83,23 +89,22 @@ async def run(client: Client, scenarios: Sequence[Scenario], paint: Paint) -> tu
 
 
 @contextlib.asynccontextmanager
-async def serving(arguments: argparse.Namespace) -> AsyncIterator[Ports]:
-    """A ready `serin serve` on ports of its own."""
-    with tempfile.TemporaryDirectory(prefix="serin-demo-") as folder:
-        run_dir, log = Path(folder) / "run", Path(folder) / "log"
-        ports = ("--http-port", str(arguments.http_port), "--https-port", str(arguments.https_port))
-        command = (sys.executable, "-P", "-m", "serin", "serve", str(arguments.folder), "--run-dir", str(run_dir))
-        options = (*ports, "--healthz-port", "0", "--workers", "2")
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command, *options, stdout=output, stderr=output, process_group=0
-            )
-        try:
-            yield await ready(process, run_dir, log)
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-            await process.wait()
+async def serving(arguments: argparse.Namespace, run_dir: Path) -> AsyncIterator[Ports]:
+    """A ready `serin serve` on ports of its own. `run_dir` is not there yet; its log is beside it."""
+    log = run_dir.with_name("log")
+    ports = ("--http-port", str(arguments.http_port), "--https-port", str(arguments.https_port))
+    command = (sys.executable, "-P", "-m", "serin", "serve", str(arguments.folder), "--run-dir", str(run_dir))
+    options = (*ports, "--healthz-port", "0", "--workers", "2")
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, *options, stdout=output, stderr=output, process_group=0
+        )
+    try:
+        yield await ready(process, run_dir, log)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
 
 
 async def ready(process: asyncio.subprocess.Process, run_dir: Path, log: Path) -> Ports:
@@ -116,11 +121,12 @@ async def ready(process: asyncio.subprocess.Process, run_dir: Path, log: Path) -
     raise OSError("serin serve did not become ready:\n" + log.read_text(errors="replace"))
 
 
-async def keep(ports: Ports, scenarios: Sequence[Scenario]) -> None:
+async def keep(ports: Ports, scenarios: Sequence[Scenario], run_dir: Path) -> None:
     say("\nServing until Ctrl-C. To try:")
     for scenario in scenarios:
         if scenario.name.startswith("canary"):
             say("  " + curl(scenario.requests[0], ports))
+    say(f"  serin canary status shop --watch --run-dir {run_dir}")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,4 +1,4 @@
-"""expected.yaml of the examples: which backends to start, which requests to send, what they are answered.
+"""expected.yaml of the examples: which backends to start, which requests to send, what they are answered; releases.
 
 The format is described at the head of that file.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from serin.demo.rollouts import Release
 from serin.echo import Backend
 
 
@@ -76,7 +77,7 @@ class Scenario:
     requests: tuple[Request, ...]
 
 
-def read(path: Path) -> tuple[list[Backend], list[Scenario]]:
+def read(path: Path) -> tuple[list[Backend], list[Scenario], tuple[Release, ...]]:
     document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
     backends = [
         Backend(b["name"], b.get("host", "127.0.0.1"), b["port"], b.get("tls", False), b.get("errors", 0.0))
@@ -86,7 +87,7 @@ def read(path: Path) -> tuple[list[Backend], list[Scenario]]:
         Scenario(s["name"], s["about"], tuple(_request(request) for request in s["requests"]))
         for s in document["scenarios"]
     ]
-    return backends, scenarios
+    return backends, scenarios, tuple(Release(**release) for release in document["rollouts"])
 
 
 def _request(raw: Mapping[str, Any]) -> Request:
