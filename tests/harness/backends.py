@@ -7,6 +7,7 @@ connection echoes bytes as they are, HTTP/2 is spoken too (http2.py), and connec
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import hashlib
 import json
 import random
@@ -39,6 +40,14 @@ def free_network() -> tuple[Network, socket.socket]:
         return Network(prefix), held
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sickness:
+    """Of a release: the share of its answers that are 500, and the seconds that each takes longer."""
+
+    errors: float = 0.0
+    delay: float = 0.0
+
+
 class Backends:
     """`names`: address (10.99.0.N, or ::1) → name. Listens as long as it is not closed.
 
@@ -49,6 +58,9 @@ class Backends:
         self.network, self._held = free_network() if network is None else (network, socket.socket())
         self.requests = 0
         self.connections = 0
+        self.sick: dict[str, Sickness] = {}
+        """By name; of those that are not in here every answer is right and comes at once."""
+        self._chance = random.Random(1)
         self._names = {self.network.loopback(address): name for address, name in names.items()}
         self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
@@ -156,6 +168,11 @@ class Backends:
         body = await _read_body(reader, lower)
         if delay := query.get("sleep"):
             await asyncio.sleep(_seconds(delay[0]))
+        sickness = self.sick.get(name, Sickness())
+        if sickness.delay:
+            await asyncio.sleep(sickness.delay)
+        if sickness.errors and self._chance.random() < sickness.errors:
+            query = {**query, "status": ["500"]}
         received = {
             "backend": name,
             "pod": place[0],

@@ -56,7 +56,8 @@ def _rollout(rollout: CanaryRollout) -> dict[str, Any]:
 
 def reread(ref: Ref, status: CanaryStatus) -> CanaryStatus:
     """As it comes back when it has been written."""
-    return read_status(Fields(to_document(status), "status", Report(ref)))
+    found = dict[object, object](to_document(status).items())
+    return read_status(Fields(found, "status", Report(ref)))
 
 
 def read_document(data: bytes) -> tuple[Ref, CanaryStatus | None, Mapping[str, str]]:
