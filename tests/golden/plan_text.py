@@ -73,6 +73,23 @@ def _versions(route: Route, plan: Plan) -> Iterator[str]:
     for rule in route.match_rules:
         for match in rule.matches:
             yield f"{route.versions[rule.version].name} takes {_match(match)}{_from(match.source)}"
+    names = {version.ident: version.name for version in route.versions}
+    if route.split_by is not None:
+        by = route.split_by
+        salts = "" if split.salts is None else " ".join(f"{salt:016x}" for salt in split.salts)
+        yield f"users by {by.kind} {by.name or 'address'} for {by.ttl} s, salts {salts}{_from(by.source)}"
+    if split.first:
+        counted = f", counted for trial {split.trial.id}" if split.trial is not None else ""
+        client_errors = " with client errors" if split.trial is not None and split.trial.client_errors else ""
+        yield f"{names[split.first]} is in rollout{counted}{client_errors}"
+    for ident in split.suspended:
+        yield f"{names[ident]} takes no request"
+    if route.shadow is not None:
+        to = route.shadow.to
+        copies = plan.splits[to.split]
+        place = "" if copies.trial is None else f", counted for trial {copies.trial.id} as version {copies.trial.place}"
+        how = f"{route.shadow.parts} of 100000 copied to {to.name} ({_fields(to.upstream)})"
+        yield f"{how}{place}{_from(route.shadow.source)}"
     for version, share in zip(route.versions, split.shares, strict=True):
         pool = plan.pools[share.pool].spec
         yield f"{share.weight}/{split.total} {version.name}: {_spec(pool)}{_rules(version)}{_from(version.source)}"

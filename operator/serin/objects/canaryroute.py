@@ -8,10 +8,9 @@ and a version whose rollout cannot be carried out has weight 0.
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 
 from serin.objects.canary_status import CanaryStatus
+from serin.objects.canary_status_reading import read_status
 from serin.objects.canaryroute_rollout import read_rollout
 from serin.objects.canaryroute_rules import read_rules
 from serin.objects.canaryroute_values import read_duration
@@ -287,11 +286,7 @@ def _candidate(spec: Fields) -> object:
 def _status(root: Fields) -> CanaryStatus | None:
     """Written by the controller: what cannot be read of it is no mistake of a user's."""
     status = root.raw.get("status")
-    if not isinstance(status, Mapping) or find_spec("serin.objects.canary_status_reading") is None:
-        return None
-    read = import_module("serin.objects.canary_status_reading").read_status
-    found: CanaryStatus = read(Fields(status, "status", Report(root.report.ref)))
-    return found
+    return read_status(Fields(status, "status", Report(root.report.ref))) if isinstance(status, Mapping) else None
 
 
 def _generation(root: Fields) -> int:

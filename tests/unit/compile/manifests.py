@@ -78,6 +78,7 @@ def canary_route(
     versions: str = "main:v1=90 new:v2=10",
     namespace: str = "shop",
     created: str = "",
+    status: Raw | None = None,
     **spec: Any,
 ) -> Raw:
     """`versions`: `name:service=weight`, with `:port` behind the Service where it names one."""
@@ -89,7 +90,8 @@ def canary_route(
         listed.append({"name": version, "service": {"name": of, **ports}, "weight": int(weight)})
     metadata = {"name": name, "namespace": namespace} | ({"creationTimestamp": created} if created else {})
     body = {"versions": listed, **({"rules": list(rules)} if rules else {}), **spec}
-    return {"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRoute", "metadata": metadata, "spec": body}
+    made = {"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRoute", "metadata": metadata, "spec": body}
+    return made if status is None else {**made, "status": status}
 
 
 def service(name: str, *ports: Raw, namespace: str = "shop", **spec: Any) -> Raw:

@@ -32,6 +32,7 @@ from serin.compile.options import Options
 from serin.objects.store import Store
 from serin.objects.views import View
 from serin.refs import Ref
+from serin.routing.identity import digest64
 
 OPTIONS = Options(
     standalone=True, configmap=("serin", "config"), default_ssl_certificate=("shop", "cert-a"), plane="nginx"
@@ -104,6 +105,42 @@ def ingresses(draw: st.DrawFn) -> Raw:
     return made
 
 
+def run_of(*version: str) -> str:
+    """The name of the run without revision of a version: its name, Service and port."""
+    return digest64((*version, ""))
+
+
+RUNS = st.fixed_dictionaries(
+    {
+        "runId": st.sampled_from((run_of("new", "v2", ""), run_of("new", "v1", ""), "0" * 16)),
+        "version": st.just("new"),
+        "step": st.sampled_from((1, 2)),
+        "stepText": st.just("1/2"),
+        "weight": st.sampled_from(("0%", "25%", "33.333%", "100%")),
+        "startedAt": st.just("2026-01-01T00:00:00Z"),
+    },
+    optional={
+        "mirror": st.just("10%"),
+        "judgedSince": st.just("2026-01-01T00:00:30Z"),
+        "nextAt": st.sampled_from(("2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z")),
+        "outcome": st.sampled_from(("Promoted", "RolledBack")),
+    },
+)
+STEPS: tuple[Raw, ...] = ({"weight": "0%", "mirror": "10%"}, {"weight": "50%"})
+ROLLOUTS: tuple[Raw, ...] = (
+    {"version": "new", "steps": list(STEPS)},
+    {"version": "new", "steps": list(reversed(STEPS))},
+    {"version": "new", "revision": "2", "steps": [{"weight": "50%"}]},
+    {"version": "main", "steps": [{"weight": "5%"}]},
+)
+USERS: tuple[Raw, ...] = (
+    {"type": "Cookie", "name": "INGRESSCOOKIE"},
+    {"type": "Header", "name": "X-User"},
+    {"type": "ClientIP"},
+    {"type": "Request"},
+)
+
+
 @st.composite
 def canary_routes(draw: st.DrawFn) -> Raw:
     rule = {"version": "new", "matches": [{"headers": [{"name": "X", "type": "RegularExpression", "value": "(a"}]}]}
@@ -112,6 +149,11 @@ def canary_routes(draw: st.DrawFn) -> Raw:
         optional={"host": st.sampled_from(HOSTS[:3]), "path": st.sampled_from(("/", "/a"))},
     )
     spec: Raw = {"targets": draw(st.lists(target, max_size=2))} if draw(st.booleans()) else {}
+    if draw(st.booleans()):
+        spec["rollout"] = draw(st.sampled_from(ROLLOUTS))
+        spec["status"] = {"observedGeneration": draw(st.integers(1, 3)), "rollout": draw(RUNS)}
+    if draw(st.booleans()):
+        spec["splitBy"] = draw(st.sampled_from(USERS))
     return canary_route(
         draw(st.sampled_from("rst")),
         *draw(st.lists(st.just(rule), max_size=1)),
@@ -119,6 +161,9 @@ def canary_routes(draw: st.DrawFn) -> Raw:
             st.sampled_from(
                 (
                     "main:v1=90 new:v2=10",
+                    "main:v1=90 new:v2=0",
+                    "main:v1=90 new:v2=0",
+                    "main:v2=1 new:v1=0",
                     "main:v1:80=0 new:v2:http=7",
                     "main:v2=5 new:v1:80=5",
                     "main:v2:80=1 new:v1=5",
