@@ -312,13 +312,15 @@ static int last_number(const char *text, size_t len) {
  * left before. `told`: nginx's own word for an attempt, 502 or 504 where there was no answer. */
 static int answer_of(int told, bool answered) { return answered ? told : told == 502 || told == 504 ? SRN_FAILED : 0; }
 
-static int endpoint_status(const srn_worker *w, void *request) {
+static int endpoint_status(const srn_worker *w, void *request, const srn_choice *c) {
     static const char name[] = "upstream_status";
     char lower[sizeof name], *value = NULL, *err = NULL;
     size_t len = 0;
     if (w->nginx.variable(request, name, sizeof name - 1, lower, 0, &value, &len, &err) != 0)
         return 0;
-    return answer_of(last_number(value, len), is_answered(w, request));
+    if (is_answered(w, request))
+        return last_number(value, len);
+    return c->open ? answer_of(last_number(value, len), false) : SRN_FAILED; /* no endpoint was left to be asked */
 }
 
 /* A number that nginx keeps as a variable. */
@@ -481,7 +483,7 @@ static void request_ended(void *request) {
         failed = status != 499;
         status = failed ? status : 0; /* the client left before an answer */
     }
-    int answered = e->stage == CHOSEN && e->choice.trial != 0 ? endpoint_status(w, request) : status;
+    int answered = e->stage == CHOSEN && e->choice.trial != 0 ? endpoint_status(w, request, &e->choice) : status;
     finish(w, request, status, answered, failed);
 }
 

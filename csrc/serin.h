@@ -122,7 +122,7 @@ int srn_decide_keyed(const srn_ref *ref, int32_t forced, uint32_t excluded, uint
  * After SRN_NO_ENDPOINT the choice is still to be ended by srn_done, with the status that the client gets. */
 int srn_retry(srn_worker *w, uint32_t slot, uint64_t split_id, uint64_t now_us, srn_choice *c);
 /* The answer is complete. status 0: no answer from the endpoint. `failed`: counts towards ejection. In a trial it is an
- * error without answer when it failed or there was no endpoint left; status 0 otherwise is a client that left. */
+ * error without answer when it failed, else status 0 is a client that left. */
 void srn_done(srn_worker *w, const srn_choice *c, int status, int failed, uint64_t now_us);
 /* The same where the client gets another status than the endpoint of the last attempt gave (an error page): trials have
  * `answered`. */

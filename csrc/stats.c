@@ -51,9 +51,9 @@ void srn_count_failure(srn_worker *w, const srn_choice *c) {
         add(&cell->failures, 1);
 }
 
-/* What a trial has of a request that ended with `answered`: the endpoint gave none where the attempt failed, or no other
- * endpoint was left after one that had. */
-static int trial_status(const srn_choice *c, int answered, int failed) { return failed || !c->open ? SRN_FAILED : answered; }
+/* What a trial has of a request that ended with `answered`: an attempt that failed gave no answer that is whole. A connection
+ * that was given over to another protocol ends as it ends. */
+static int trial_status(int answered, int failed) { return failed && answered != 101 ? SRN_FAILED : answered; }
 
 void srn_done_as(srn_worker *w, const srn_choice *c, int status, int answered, int failed, uint64_t now_us) {
     srn_stats_cell *cell = srn_cell_of(w, c);
@@ -67,7 +67,7 @@ void srn_done_as(srn_worker *w, const srn_choice *c, int status, int answered, i
             add(&cell->failures, 1);
     }
     if (c->trial != 0)
-        srn_count_trial(w, c, trial_status(c, answered, failed), took);
+        srn_count_trial(w, c, trial_status(answered, failed), took);
     if (!c->open)
         return;
     if (c->counted)

@@ -175,6 +175,11 @@ class Choice:
             self._struct = None
             _done(self._worker.pointer, struct, status, failed, _NOW)
 
+    def excuse(self) -> None:
+        """What ends this request is not its version's doing (our own 413): no trial counts it."""
+        if self._struct is not None:
+            self._struct.trial = 0
+
     def over(
         self,
         status: int,

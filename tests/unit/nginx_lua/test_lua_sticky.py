@@ -141,6 +141,9 @@ class Choice:
     address: str = ""
     port: int = 0
 
+    def follow(self) -> int:
+        return 0
+
     def retry(self) -> None: ...
 
     def done(self, status: int, *, failed: bool = False) -> None: ...
@@ -158,7 +161,7 @@ class World:
     moved: bool
     answered: bool
 
-    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> Any:
+    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0, user: int = 0) -> Any:
         version = forced
         if forced < 0:
             version = max((i for i, up in enumerate(self.up) if up and not excluded >> i & 1), default=-1)
@@ -188,6 +191,9 @@ class Free:
 
     def judge(self, *_: Any) -> Verdict:
         return self.world.verdict
+
+    def user(self, *_: Any) -> tuple[int, bytes]:
+        return 0, b""
 
     def decide(self, verdict: Verdict, *_: Any) -> Any:
         return decide(self.world, verdict, hashed(b"client"), KEYED)

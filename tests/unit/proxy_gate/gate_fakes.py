@@ -11,7 +11,7 @@ from serin.dataplane.proxy.gate import Gate
 from serin.dataplane.proxy.runtime import Workshop, make_ready
 from serin.dataplane.proxy.site import LoadedHosts, Site
 from serin.errors import SerinError
-from serin.native.worker import EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
+from serin.native.worker import DECIDED, EXACT, KEYED, NO_ENDPOINT, STICKY, VERSION_ONLY
 from serin.render.documents import Index
 from serin.routing.match import host_names
 from serin.routing.plan import Globals, Host
@@ -29,9 +29,16 @@ class FakeChoice:
     address: str = "192.0.2.1"
     port: int = 80
     finished: list[tuple[int, bool]] = field(default_factory=list)
+    excused: bool = False
 
     def retry(self) -> "FakeChoice | None":
         return None
+
+    def follow(self) -> int:
+        return DECIDED
+
+    def excuse(self) -> None:
+        self.excused = True
 
     def done(self, status: int, *, failed: bool = False) -> None:
         self.finished.append((status, failed))
@@ -50,9 +57,13 @@ class FakeSplit:
     weighted: bool = True
     turn: int = 0
     asked: list[tuple[int, int, int, int]] = field(default_factory=list)
+    users: list[int] = field(default_factory=list)
 
-    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> FakeChoice | int:
-        self.asked.append((forced, excluded, key, flags))
+    def decide(
+        self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0, user: int = 0
+    ) -> FakeChoice | int:
+        self.asked.append((forced, excluded, key, flags & ~DECIDED))
+        self.users.append(user)
         ready = [v for v, ends in enumerate(self.endpoints) if ends and not excluded >> v & 1]
         if forced >= 0:
             if forced not in ready:

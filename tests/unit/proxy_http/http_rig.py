@@ -217,6 +217,7 @@ class Chosen:
     address: str = "127.0.0.1"
     endpoint: int = 1
     finished: list[tuple[int, bool]] = field(default_factory=list)
+    excused: bool = False
     times: tuple[float, float, float] = (-1.0, -1.0, -1.0)
 
     def retry(self) -> "Chosen | None":
@@ -227,6 +228,9 @@ class Chosen:
 
     def done(self, status: int, *, failed: bool = False) -> None:
         self.finished.append((status, failed))
+
+    def excuse(self) -> None:
+        self.excused = True
 
     def over(self, status: int, /, *measured: Any) -> bool:
         self.times = measured[-3:]

@@ -306,7 +306,7 @@ class Told:
         self.key = 0
         self._settled = False
 
-    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> object:
+    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0, user: int = 0) -> object:
         if forced >= 0 and not self.there[forced]:
             return NO_ENDPOINT
         if not self._settled:
@@ -314,7 +314,7 @@ class Told:
         self._settled = bool(flags & VERSION_ONLY)  # the next call is for an endpoint of this version
         self.key = key
         possible = shares(self.split, excluded, self.there).possible if forced < 0 else (forced,)
-        return SimpleNamespace(version=possible[0], reason=0, endpoint=0) if possible else NO_ENDPOINT
+        return SimpleNamespace(version=possible[0], reason=0, endpoint=0, follow=lambda: 0) if possible else NO_ENDPOINT
 
 
 @settings(max_examples=150, deadline=None)

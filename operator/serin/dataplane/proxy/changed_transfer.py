@@ -58,6 +58,9 @@ class ChangedTransfer(Transfer):
         super().attempt()
 
     def start(self, part: bytes, *, done: bool) -> None:
+        shadow = self._changes.shadow
+        if shadow is not None and not self._paged:
+            shadow.copy(self._head, self.forward)
         self._copy_part(part)
         super().start(part, done=done)
 
@@ -142,6 +145,7 @@ class ChangedTransfer(Transfer):
         if self._paged and not self._changes.bare:
             return  # the rest of a body that was refused before
         if status == 413 and not self.status and self._has_page(status):
+            self.choice.excuse()
             self._down.keep_alive = False
             self._page(status, failed=False)
         else:
@@ -292,6 +296,9 @@ class PageChoice:
         self._page.done(status, failed=failed)
         self._route.done(self._status, failed=self._failed)
         self._transfer.choice = self._route
+
+    def excuse(self) -> None:
+        """The route's endpoint has had its say."""
 
     def over(self, status: int, /, *_measured: object) -> bool:
         """Counted by whoever counts what is no plain answer."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from serin.dataplane.proxy.compression import ReadyCompression
     from serin.dataplane.proxy.error_pages import ReadyErrors
     from serin.dataplane.proxy.mirroring import ReadyMirror
+    from serin.dataplane.proxy.shadowing import ReadyShadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Changes:
     bandwidth: Bandwidth | None = None
     compression: "ReadyCompression | None" = None
     mirror: "ReadyMirror | None" = None
+    shadow: "ReadyShadow | None" = None
 
 
 NO_CHANGES = Changes()

@@ -130,6 +130,9 @@ class Choice(Protocol):
     def done(self, status: int, *, failed: bool = False) -> None:
         """The exchange is over; `status` is the client's, 0 when it got none. To be called exactly once."""
 
+    def excuse(self) -> None:
+        """What ends the exchange is no doing of the endpoint's version: no rollout is judged by it."""
+
     def over(
         self,
         status: int,

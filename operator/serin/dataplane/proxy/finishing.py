@@ -17,10 +17,12 @@ from serin.dataplane.proxy.exchange import Answer, Client, Forward, LogContext, 
 from serin.dataplane.proxy.external_auth import REQUEST_ID
 from serin.dataplane.proxy.header_lines import ReadyLines, names_of, without_names
 from serin.dataplane.proxy.mirroring import Mirrors, ReadyMirror
+from serin.dataplane.proxy.shadowing import ReadyShadow
 from serin.dataplane.proxy.subrequest import ReadyBeside
 from serin.routing.beside import Beside
 from serin.routing.lines import HeaderLine
 from serin.routing.policy import Policy
+from serin.routing.rollout import Shadow
 from serin.routing.wide import Globals
 
 Decision = Answer | Forward | Awaitable[Answer | Forward]
@@ -80,7 +82,9 @@ class Finish:
         "_to_endpoints",
     )
 
-    def __init__(self, policy: Policy, wide: Wide, constants: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, policy: Policy, wide: Wide, constants: Mapping[str, bytes], shadow: Shadow | None = None
+    ) -> None:
         lines = wide.globals.lines
         connection = policy.upstream.connection
         asked = (HeaderLine("Connection", connection),) if connection else ()
@@ -89,7 +93,7 @@ class Finish:
         self._to_clients = ReadyLines(_framed_by_us((*lines.to_clients, *policy.answer_headers)), known)
         self._cors = None if policy.cors is None else ReadyCors(policy.cors)
         self._errors = _errors(policy, wide)
-        self._changes = _changes(policy, wide, self._errors, constants)
+        self._changes = _changes(policy, wide, self._errors, constants, shadow)
         self._logged = policy.access_log
         self._server = SERVER if wide.globals.server_tokens and b"server" not in self._to_clients.names else b""
         self._drops = Unions(self._to_endpoints.names - {_HOST})
@@ -200,7 +204,9 @@ class Unions:
         return made
 
 
-def finish_for(policy: Policy, wide: Wide, constants: Mapping[str, bytes]) -> Finish | None:
+def finish_for(
+    policy: Policy, wide: Wide, constants: Mapping[str, bytes], shadow: Shadow | None = None
+) -> Finish | None:
     """None where there is nothing to be done."""
     settings = wide.globals
     lines = settings.lines
@@ -217,10 +223,11 @@ def finish_for(policy: Policy, wide: Wide, constants: Mapping[str, bytes]) -> Fi
         or policy.mirror
         or policy.bandwidth
         or policy.upstream.connection
+        or shadow
     )
     if not everywhere and not here and policy.access_log:
         return None
-    return Finish(policy, wide, constants)
+    return Finish(policy, wide, constants, shadow)
 
 
 def _framed_by_us(lines: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
@@ -246,7 +253,13 @@ def _withheld(policy: Policy) -> frozenset[bytes]:
     return frozenset(name.lower().encode() for name in names)
 
 
-def _changes(policy: Policy, wide: Wide, errors: ReadyErrors | None, constants: Mapping[str, bytes]) -> Changes | None:
+def _changes(
+    policy: Policy,
+    wide: Wide,
+    errors: ReadyErrors | None,
+    constants: Mapping[str, bytes],
+    shadow: Shadow | None,
+) -> Changes | None:
     made = wide.made
     swaps = Swaps(policy.cookie_domain, policy.cookie_path, policy.location)
     mirror = None
@@ -258,5 +271,6 @@ def _changes(policy: Policy, wide: Wide, errors: ReadyErrors | None, constants: 
         bandwidth=policy.bandwidth if policy.bandwidth is not None and policy.bandwidth.rate > 0 else None,
         compression=wide.compression,
         mirror=mirror,
+        shadow=None if shadow is None or made is None else ReadyShadow(shadow, made.beside(shadow.to), made.mirrors),
     )
     return None if changes == NO_CHANGES else changes

@@ -18,6 +18,9 @@ from serin.routing.rules import CompiledMatches, CompiledRules
 
 Hash = Callable[[bytes], int]
 
+Users = Callable[[RequestHead, Client, bytes | None], tuple[int, bytes]]
+"""Who a request's user is (serin.dataplane.proxy.users); the bytes are its Cookie headers, joined."""
+
 Judge = Callable[[RequestHead, Client, bytes | None], Verdict]
 """What rules say of a request; the bytes are its Cookie headers, joined."""
 
@@ -28,11 +31,14 @@ class VersionChoice(Choice, Protocol):
     version: int
     reason: int
 
+    def follow(self) -> int:
+        """Flags for the call that finds an endpoint for a choice of the version alone."""
+
 
 class Split(Protocol):
     """A split as native gives it. The int is a negative SRN_* result."""
 
-    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0) -> Any: ...
+    def decide(self, forced: int = -1, excluded: int = 0, key: int = 0, flags: int = 0, user: int = 0) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -63,11 +69,14 @@ def client_key(client: Client, hashed: Hash) -> int:
     return key
 
 
-def decide(split: Split, verdict: Verdict, key: int, flags: int) -> Any:
-    """The choice for a verdict. A forced version without endpoints is as if absent: it is left out and asked again."""
-    found = split.decide(verdict.forced, verdict.excluded, key, flags)
+def decide(split: Split, verdict: Verdict, key: int, flags: int, user: int = 0) -> Any:
+    """The choice for a verdict. A forced version without endpoints is as if absent: it is left out and asked again.
+
+    So is one that is suspended. `user` chooses where the verdict does not; 0: it is drawn.
+    """
+    found = split.decide(verdict.forced, verdict.excluded, key, flags, user)
     if found == NO_ENDPOINT and verdict.forced >= 0:
-        return split.decide(-1, verdict.excluded | 1 << verdict.forced, key, flags)
+        return split.decide(-1, verdict.excluded | 1 << verdict.forced, key, flags, user)
     return found
 
 
@@ -98,7 +107,7 @@ class RulesAndKeys:
     Where all versions have the same key one call decides both version and endpoint, else the version comes first.
     """
 
-    __slots__ = ("_hash", "_keys", "_reads_cookie", "_same", "_split", "judge")
+    __slots__ = ("_hash", "_keys", "_reads_cookie", "_same", "_split", "_users", "judge")
 
     def __init__(
         self,
@@ -106,28 +115,40 @@ class RulesAndKeys:
         rules: CompiledRules | CompiledMatches,
         keys: tuple[Evaluate | None, ...],
         hashed: Hash,
+        users: Users | None = None,
+        *,
+        cookies: bool = False,
     ) -> None:
+        """`cookies`: who users are depends on cookies, too."""
         self._split = split
-        self._reads_cookie = rules.reads_cookie
+        self._users = users
+        self._reads_cookie = rules.reads_cookie or cookies
         self.judge: Judge = by_rules(rules) if isinstance(rules, CompiledRules) else by_matches(rules)
         self._keys = keys
         self._same = len(set(keys)) <= 1
         self._hash = hashed
 
     def __call__(self, head: RequestHead, client: Client, path: bytes) -> Picked | int:
-        verdict = self.judge(head, client, cookie_header(head) if self._reads_cookie else None)
-        found = self.decide(verdict, head, client, path)
-        return found if isinstance(found, int) else Picked(found, reason_of(verdict, found))
+        cookies = cookie_header(head) if self._reads_cookie else None
+        verdict = self.judge(head, client, cookies)
+        user, line = self.user(head, client, cookies)
+        found = self.decide(verdict, head, client, path, user)
+        return found if isinstance(found, int) else Picked(found, reason_of(verdict, found), line)
 
-    def decide(self, verdict: Verdict, head: RequestHead, client: Client, path: bytes) -> Any:
+    def user(self, head: RequestHead, client: Client, cookies: bytes | None) -> tuple[int, bytes]:
+        """The request's user, 0 for nobody, and the header line that makes one of a newcomer."""
+        return (0, b"") if self._users is None else self._users(head, client, cookies)
+
+    def decide(self, verdict: Verdict, head: RequestHead, client: Client, path: bytes, user: int = 0) -> Any:
         if self._same:
-            return decide(self._split, verdict, self.key(0, head, client, path), KEYED)
-        found = decide(self._split, verdict, 0, VERSION_ONLY)
-        return found if isinstance(found, int) else self.endpoint_of(found, head, client, path)
+            return decide(self._split, verdict, self.key(0, head, client, path), KEYED, user)
+        found = decide(self._split, verdict, 0, VERSION_ONLY, user)
+        return found if isinstance(found, int) else self.endpoint_of(found, head, client, path, user)
 
-    def endpoint_of(self, version: VersionChoice, head: RequestHead, client: Client, path: bytes) -> Any:
-        """An endpoint of a version that was chosen by VERSION_ONLY; it keeps that choice's reason."""
-        found = self._split.decide(version.version, 0, self.key(version.version, head, client, path), KEYED)
+    def endpoint_of(self, version: VersionChoice, head: RequestHead, client: Client, path: bytes, user: int = 0) -> Any:
+        """An endpoint of a version that was chosen by VERSION_ONLY; it stays that choice, with its reason."""
+        key = self.key(version.version, head, client, path)
+        found = self._split.decide(version.version, 0, key, KEYED | version.follow(), user)
         if not isinstance(found, int):
             found.reason = version.reason
         return found

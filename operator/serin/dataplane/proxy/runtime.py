@@ -18,6 +18,7 @@ from serin.dataplane.proxy.mirroring import Mirrors
 from serin.dataplane.proxy.picking import Hash, Picker, RulesAndKeys, Split
 from serin.dataplane.proxy.sticky import RulesBeforeSticky, StickyPicker
 from serin.dataplane.proxy.subrequest import ReadyBeside
+from serin.dataplane.proxy.users import ReadyUsers
 from serin.dataplane.proxy.variables import Evaluate, compile_parts
 from serin.refs import Ref, Source
 from serin.routing.beside import Beside
@@ -133,14 +134,14 @@ class RuntimeRoute:
         """Where it depends on the request how endpoints are spoken to; None: `upstream` holds for all."""
         self.split = None if route.split is None else made.splits.split(route.split, shape(route))
         self.picker = None if self.split is None else _picker(route, self.split, made, constants)
-        """None for a route without rules, keys and cookies: its split is asked directly."""
+        """None for a route without rules, keys, cookies and users: its split is asked directly."""
         self.log = OwnFields(_names(route, main, "", ""))
         self.log.split = self.split
         self.fields = tuple({r: _names(route, v, v.name, r) for r in Reason} for v in route.versions)
 
     def finish_under(self, wide: Wide) -> None:
         """Make what depends on these Globals."""
-        self.finish = finish_for(self.route.policy, wide, self.constants)
+        self.finish = finish_for(self.route.policy, wide, self.constants, self.route.shadow)
         self.finished_for = wide
         free = self.finish is None and self.guards is None and wide.blocks is None
         self.straight = (free and not self.answers_first[0], free and not self.answers_first[1])
@@ -189,9 +190,11 @@ def _picker(route: Route, split: Split, made: Workshop, constants: dict[str, byt
     rules = _rules(route, made.patterns)
     keys = _keys(route.versions, constants)
     affinity = route.policy.affinity
-    if affinity is None and rules.empty and not any(keys):
+    if affinity is None and rules.empty and not any(keys) and route.split_by is None:
         return None
-    free = RulesAndKeys(split, rules, keys, made.hashed)
+    users = None if route.split_by is None else ReadyUsers(route.split_by, made.hashed)
+    by_cookie = users is not None and users.reads_cookie
+    free = RulesAndKeys(split, rules, keys, made.hashed, users, cookies=by_cookie)
     if affinity is None:
         return free
     sticky = RulesBeforeSticky if route.match_rules else StickyPicker

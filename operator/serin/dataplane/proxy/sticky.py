@@ -54,9 +54,16 @@ class StickyPicker:
 
     def __call__(self, head: RequestHead, client: Client, path: bytes) -> Picked | int:
         cookies = cookie_header(head)
+        user, line = self._free.user(head, client, cookies)
+        picked = self._pick(head, client, path, cookies, user)
+        if line and not isinstance(picked, int):
+            picked.answer += line
+        return picked
+
+    def _pick(self, head: RequestHead, client: Client, path: bytes, cookies: bytes | None, user: int) -> Picked | int:
         text = self._read(cookies) if cookies is not None else None
         if not text:
-            return self._newcomer(head, client, path, cookies, os.urandom(16).hex().encode())
+            return self._newcomer(head, client, path, cookies, os.urandom(16).hex().encode(), user)
         key, ident = read_value(text)
         pinned = self._rules.pinned(ident)
         if pinned is not None:
@@ -66,9 +73,9 @@ class StickyPicker:
             if found != NO_ENDPOINT:
                 return found
         if ident is not None:  # a version that is gone: its user is drawn again, and told so
-            return self._newcomer(head, client, path, cookies, key)
+            return self._newcomer(head, client, path, cookies, key, user)
         verdict = self._free.judge(head, client, cookies)
-        found = decide(self._split, verdict, self._hash(key), STICKY)
+        found = decide(self._split, verdict, self._hash(key), STICKY, user)
         return found if isinstance(found, int) else Picked(found, reason_of(verdict, found))
 
     def _by_key(self, pinned: Verdict, key: bytes) -> Any:
@@ -85,15 +92,16 @@ class StickyPicker:
         return picked
 
     def _newcomer(
-        self, head: RequestHead, client: Client, path: bytes, cookies: bytes | None, key: bytes
+        self, head: RequestHead, client: Client, path: bytes, cookies: bytes | None, key: bytes, user: int
     ) -> Picked | int:
         verdict = self._free.judge(head, client, cookies)
         if self._affinity.persistent:
-            found = self._free.decide(verdict, head, client, path)
+            found = self._free.decide(verdict, head, client, path, user)
         elif all(self._sticky):
-            found = decide(self._split, verdict, self._hash(key), STICKY)
+            found = decide(self._split, verdict, self._hash(key), STICKY, user)
         else:
-            found = self._by_version(decide(self._split, verdict, 0, VERSION_ONLY), head, client, path, key)
+            version = decide(self._split, verdict, 0, VERSION_ONLY, user)
+            found = self._by_version(version, head, client, path, key, user)
         if isinstance(found, int):
             return found
         picked = Picked(found, reason_of(verdict, found))
@@ -104,12 +112,12 @@ class StickyPicker:
                 picked.answer = self._line(head, client, key, found.version)
         return picked
 
-    def _by_version(self, version: Any, head: RequestHead, client: Client, path: bytes, key: bytes) -> Any:
+    def _by_version(self, version: Any, head: RequestHead, client: Client, path: bytes, key: bytes, user: int) -> Any:
         if isinstance(version, int):
             return version
         if not self._sticky[version.version]:
-            return self._free.endpoint_of(version, head, client, path)
-        found = self._split.decide(version.version, 0, self._hash(key), STICKY)
+            return self._free.endpoint_of(version, head, client, path, user)
+        found = self._split.decide(version.version, 0, self._hash(key), STICKY | version.follow(), user)
         if not isinstance(found, int):
             found.reason = version.reason
         return found
@@ -141,8 +149,7 @@ class RulesBeforeSticky(StickyPicker):
 
     __slots__ = ()
 
-    def __call__(self, head: RequestHead, client: Client, path: bytes) -> Picked | int:
-        cookies = cookie_header(head)
+    def _pick(self, head: RequestHead, client: Client, path: bytes, cookies: bytes | None, user: int) -> Picked | int:
         text = self._read(cookies) if cookies is not None else None
         verdict = self._free.judge(head, client, cookies) if text else UNDECIDED
         if text and verdict.forced >= 0:
@@ -151,7 +158,7 @@ class RulesBeforeSticky(StickyPicker):
                 return Picked(found, reason_of(verdict, found))
             if found != NO_ENDPOINT:
                 return found
-        return super().__call__(head, client, path)
+        return super()._pick(head, client, path, cookies, user)
 
 
 def endpoint_key(choice: Choice) -> bytes:

@@ -336,6 +336,8 @@ class Transfer(Completed):
     def refuse(self, status: int) -> None:
         """The client's body cannot be taken to its end."""
         begun = self.status != 0
+        if not begun:
+            self.choice.excuse()
         self._leave(status, counted=status)
         if begun:
             self._down.completed(self)

@@ -159,7 +159,7 @@ class TwinWorker:
 
     def done(self, choice: TwinChoice, status: int, now: int, *, failed: bool = False) -> None:
         if choice.split is not None:
-            answered = FAILED if failed or not choice.in_flight else status
+            answered = FAILED if failed and status != 101 else status
             took = max(now - choice.started, 0)
             self.trials.count(choice.split.trial, choice.version, answered, took, drawn=choice.drawn, user=choice.user)
         if not choice.in_flight or choice.endpoint is None:
