@@ -11,6 +11,8 @@ from math import exp, inf, lgamma, log, log1p
 
 WORSE_BY = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 """By how much a bad version is worse than what is allowed: what the relative evidence looks out for."""
+LIKELY = (1, 2, 3, 3, 2, 1)
+"""How much of the evidence is staked on each of WORSE_BY: the middle finds most, by bench/judgement.py."""
 ABOVE_BY = (1.5, 2.0, 4.0, 8.0)
 """The same for the absolute limit."""
 MOST = 700.0
@@ -93,10 +95,11 @@ def log_sum(logs: Iterable[float]) -> float:
     return min(most + log(sum(exp(x - most) for x in found)), MOST)
 
 
-def log_mean(logs: Iterable[float]) -> float:
-    """A mean of e-processes is one: evidence of any kind counts, and pays for the others."""
+def log_mean(logs: Iterable[float], parts: Sequence[float] = ()) -> float:
+    """A mean of e-processes is one: evidence of any kind counts, and pays for the others. `parts`: by these weights."""
     found = list(logs)
-    return log_sum(found) - log(len(found))
+    weights = parts or (1,) * len(found)
+    return log_sum(x + log(part) for x, part in zip(found, weights, strict=True)) - log(sum(weights))
 
 
 def go_on(before: Sequence[float], weight: float, running: Sequence[float]) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf, log
 
 from serin.objects.views import CanaryCheck, CheckType
-from serin.rollout.evidence import ABOVE_BY, WORSE_BY, absolute, go_on, log_mean, relative, upper_bound
+from serin.rollout.evidence import ABOVE_BY, LIKELY, WORSE_BY, absolute, go_on, log_mean, relative, upper_bound
 from serin.rollout.ledger import Ledger, Tally
 
 BOUND_PART = 0.1
@@ -59,9 +59,9 @@ def evidence(setting: Setting, book: Ledger) -> float:
     if ratio and check.type is CheckType.ERRORS:
         # Without a baseline max holds the counts alone.
         full = -inf if most else _full(setting, book)
-        parts.append(log_mean(logs[: len(WORSE_BY)]) if book.share < 1 else full)
+        parts.append(log_mean(logs[: len(WORSE_BY)], LIKELY) if book.share < 1 else full)
     elif ratio:
-        slower = log_mean(logs[: len(WORSE_BY)])
+        slower = log_mean(logs[: len(WORSE_BY)], LIKELY)
         slow = log_mean(logs[len(WORSE_BY) : len(WORSE_BY) + len(ABOVE_BY)])
         # Slow both more often than the baseline, which shared slowness is not, and than the percentile allows: by
         # either alone it might still be within maxRatio.
