@@ -20,7 +20,7 @@ from harness.serving import Serving, await_ready, launch
 from harness.wire import Door, Request
 
 HERE = pathlib.Path(__file__).parent
-FILES = ("notes", "observed", "own", "canaryroute", "compat", "access", "answers", "settings")
+FILES = ("notes", "observed", "own", "canaryroute", "compat", "access", "answers", "settings", "rollout")
 OPTIONS = ("--configmap", "ingress-nginx/ingress-nginx-controller", "--workers", "1")
 
 
