@@ -7,7 +7,7 @@ import pytest
 
 from serin.control.publish import LEAVING, Publisher
 from serin.native.pools import UnknownPoolError
-from serin.routing.plan import Endpoint, Host, Plan, Pool, PoolSpec, RuleId, Share, Split
+from serin.routing.plan import Endpoint, Host, Plan, Pool, PoolSpec, RuleId, Share, Split, Trial
 
 Call = tuple[str, str]
 
@@ -129,6 +129,21 @@ def test_weights_alone_go_out_at_once_and_need_no_documents(
     assert [(r.getMessage(), r.serin_fields["weights"]) for r in caplog.records] == [  # type: ignore[attr-defined]
         ("weights-changed", "0 50")
     ]
+
+
+def test_a_rollback_is_logged_and_a_trial_is_not(
+    publisher: Publisher, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = FIRST.splits["s1"]
+    publisher.batch(FIRST)
+    judged = dataclasses.replace(first, trial=Trial("1" * 16))
+    publisher.at_once(dataclasses.replace(FIRST, splits={"s1": judged}))
+    assert caplog.records == []
+    back = dataclasses.replace(judged, trial=None, suspended=(first.shares[1].ident,))
+    publisher.at_once(dataclasses.replace(FIRST, splits={"s1": back}))
+    assert [r.serin_fields["suspended"] for r in caplog.records] == [first.shares[1].ident]  # type: ignore[attr-defined]
+    assert calls.taken().count(("split", "s1")) == 3
 
 
 def test_endpoints_alone_go_out_at_once(publisher: Publisher, calls: Calls) -> None:
