@@ -2,7 +2,8 @@
 #include "internal.h"
 
 /* What each version present has of the requests that nothing else decided. With `rest`, main takes what the versions left
- * in the request leave of the total; without main they share in proportion. Where nobody has a part, main has it all. */
+ * in the request leave of the total; without main they share in proportion. Where nobody has a part, main has it all; without
+ * `rest` it is the first version that is there, so that no request is refused while one could be served. */
 void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn_shares *out) {
     uint64_t sum = 0;
     for (uint32_t v = 1; v < count; v++) {
@@ -16,8 +17,11 @@ void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn
         else
             main_weight = split->versions[0].weight;
     }
-    if (sum == 0 && main_weight == 0)
+    if (sum == 0 && main_weight == 0) {
         main_weight = present & 1u;
+        for (uint32_t v = 1; v < count && sum + main_weight == 0 && !(split->flags & SRN_SPLIT_REST); v++)
+            sum = out->weight[v] = (present >> v) & 1u;
+    }
     out->weight[0] = main_weight;
     out->total = sum + main_weight;
 }

@@ -30,7 +30,7 @@ def choose(key: int, salts: tuple[int, int], weights: Sequence[int], first: int,
     """
     there = [w if p else 0 for w, p in zip(weights, present, strict=True)]
     if not any(there):
-        return next((i for i, p in enumerate(present) if p and i == 0), -1)
+        return next((i for i, p in enumerate(present) if p), -1)
     if first >= 0 and there[first] and bucket(key, salts[0], sum(weights)) < weights[first]:
         return first
     others = [0 if i == first else w for i, w in enumerate(weights)]

@@ -74,4 +74,7 @@ def test_shares_of_the_versions_left() -> None:
     assert share_out([7, 10, 20], 100, rest=False, present=everyone) == [7, 10, 20]
     assert share_out([0, 10, 20], 100, rest=False, present=[True, False, False]) == [1, 0, 0]
     assert share_out([0, 10, 20], 100, rest=False, present=[False, False, False]) == [0, 0, 0]
+    assert share_out([9, 0, 0], 100, rest=False, present=[False, False, True]) == [0, 0, 1]
+    assert share_out([9, 0, 0], 100, rest=False, present=[False, True, True]) == [0, 1, 0]
+    assert share_out([9, 0, 0], 100, rest=True, present=[False, True, True]) == [0, 0, 0]
     assert share_out([0, 80, 70], 100, rest=True, present=everyone) == [0, 80, 70]

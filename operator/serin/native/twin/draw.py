@@ -12,13 +12,15 @@ def share_out(weights: Sequence[int], total: int, *, rest: bool, present: Sequen
     """What each version present has of the requests that nothing else decided; main is version 0.
 
     With `rest`, main takes what the versions left in the request leave of `total`; without main they share in
-    proportion. Where nobody has a part, main has it all: better than no answer.
+    proportion. Where nobody has a part, main has it all, or without `rest` the first version that is there: better than
+    no answer.
     """
     shares = [w if there else 0 for w, there in zip(weights, present, strict=True)]
     if rest and present[0]:
         shares[0] = max(total - sum(shares[1:]), 0)
     if not any(shares):
-        shares[0] = int(present[0])
+        alone = 0 if rest or not any(present) else list(present).index(True)
+        shares[alone] = int(present[alone])
     return shares
 
 
