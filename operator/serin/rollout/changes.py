@@ -47,8 +47,9 @@ def replace_step(look: Look) -> Draft:
 
 
 def begin_again(look: Look) -> Draft:
-    """The step from its beginning, with counts of its own."""
-    return _enter(look, look.run.step, look.run.weight)
+    """The step from its beginning, with counts of its own: never in the second that it began in, which names them."""
+    since = _after(look.now, look.run.step_started_at)
+    return _enter(replace(look, now=since), look.run.step, look.run.weight)
 
 
 def raise_weight(look: Look) -> Draft:
@@ -64,7 +65,7 @@ def next_step(look: Look) -> Draft:
 
 def begin_judging(look: Look) -> Draft:
     assert look.frozen is not None
-    run = replace(look.run, judged_since=_after(look.now, look.run.step_started_at))
+    run = replace(look.run, judged_since=look.now)
     return replace(look.draft, run=run, checks=look.frozen)
 
 
@@ -72,7 +73,6 @@ def _enter(look: Look, number: int, weight: int) -> Draft:
     """Nothing of what was counted, waited for and approved before belongs to what begins here."""
     rollout, run = look.rollout, look.run
     step = rollout.steps[number - 1]
-    since = _after(look.now, run.step_started_at)
     entered = replace(
         run,
         baseline=rollout.baseline,
@@ -81,8 +81,8 @@ def _enter(look: Look, number: int, weight: int) -> Draft:
         steps=len(rollout.steps),
         weight=weight,
         mirror=step.mirror if weight == step.weight else 0,
-        step_started_at=since,
-        judged_since=0.0 if rollout.checks else since,
+        step_started_at=look.now,
+        judged_since=0.0 if rollout.checks else look.now,
         awaiting_since=0.0,
         awaited=0.0,
         approved_at=0.0,
@@ -232,9 +232,9 @@ def _after(now: float, before: float) -> float:
 
 
 def keep(look: Look, checks: tuple[CheckStatus, ...]) -> Draft:
-    """What the judgement found; a check that paused the run has failed until somebody lets it go on."""
+    """What the judgement found; a check that fails while the run is paused has failed until it goes on."""
     before = {check.name: check for check in look.draft.checks}
-    if not look.run.paused:
+    if not look.run.paused_since:
         return replace(look.draft, checks=checks)
     kept = tuple(before[check.name] if before.get(check.name, check).verdict == "Fail" else check for check in checks)
     return replace(look.draft, checks=kept)

@@ -19,7 +19,7 @@ class _Said:
 
 
 def conditions(look: Look, state: State) -> tuple[Condition, ...]:
-    said = [_accepted(look), _programmed(look), _ready(look), _promoted(look, state)]
+    said = (_accepted(look), _programmed(look), _promoted(look, state), _ready(look))
     return tuple(_dated(look, one) for one in said if one is not None)
 
 
@@ -61,7 +61,8 @@ def _promoted(look: Look, state: State) -> _Said | None:
         case State.IDLE:
             return None
         case State.INVALID | State.NEW:
-            return _Said("Promoted", "Unknown", "NotStarted", look.accepted.message)
+            known = "NotStarted" if look.accepted.holds else look.accepted.reason
+            return _Said("Promoted", "Unknown", known, look.accepted.message)
         case State.PROMOTED:
             return _Said("Promoted", "True", "Promoted", texts.promoted(look))
         case State.ENDED:
@@ -78,7 +79,7 @@ def reason(look: Look, state: State) -> str:
         return "EndpointsMissing"
     if state is State.AWAITING:
         return "AwaitingApproval"
-    if state in (State.WARMING, State.JUDGING) and look.over and look.warm and not look.satisfied and look.able:
+    if state in (State.WARMING, State.JUDGING) and look.waits_for_checks:
         return "NeedsData"
     return "StepRunning"
 

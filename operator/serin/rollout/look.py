@@ -208,6 +208,12 @@ class Look:
         return self.able and not self.failing_outside and not (self.counted and self.passing)
 
     @property
+    def waits_for_checks(self) -> bool:
+        """Its time is over, and the checks do not let it end, having been looked at once at least."""
+        looked = self.warm and (not self.run.judged_since or self.verdict != "None")
+        return self.over and looked and self.able and not self.satisfied
+
+    @property
     def data_waived(self) -> bool:
         return self.timed_out and self.rollout.on_no_data == "Continue" and self.lacks_data and self.failed is None
 

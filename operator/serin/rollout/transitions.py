@@ -60,7 +60,10 @@ def _fails(action: str) -> Guard:
 
 
 def _fails_unpaused(look: Look) -> bool:
-    return look.failed is not None and look.rollout.on_failure == "Pause" and not look.run.paused
+    """Where it is about to be resumed, that failure is the one that somebody has seen."""
+    about_to_go_on = look.run.paused_since > 0 and not look.paused
+    new = look.failed is not None and not look.run.paused and not about_to_go_on
+    return new and look.rollout.on_failure == "Pause"
 
 
 def _to_be_paused(look: Look) -> bool:
@@ -109,7 +112,7 @@ def _times_out(lacks_data: str, else_: str) -> Guard:
 
 
 def _lacks_data(look: Look) -> bool:
-    return look.over and look.warm and look.lacks_data and not look.run.lacking_since
+    return look.waits_for_checks and look.lacks_data and not look.run.lacking_since
 
 
 TABLE: tuple[Row, ...] = (
@@ -137,7 +140,7 @@ TABLE: tuple[Row, ...] = (
     # too long
     Row("timed out, rolled back", _TIMED, _times_out("Rollback", "Rollback"), changes.roll_back_timed_out),
     Row("timed out, paused", _TIMED, _times_out("Pause", "Pause"), changes.pause_timed_out),
-    Row("lacks data", _RUNNING, _lacks_data, changes.note_lack),
+    Row("lacks data", _RUNNING - {State.AWAITING}, _lacks_data, changes.note_lack),
 )
 
 
