@@ -23,7 +23,7 @@ def finish(location: Location, route: Route, around: Around, pages: Pages, numbe
     if route.policy.closed is not None:
         changes = replace(changes, preflight=None)
     location = _without_hsts(location, changes, around)
-    errors = pages.errors_of(route.policy.errors, route, location.changes)
+    errors = pages.errors_of(route.policy.errors, route, location.changes, location.page_cookie)
     location = replace(location, errors=errors, number=number)
     if location.proxy is not None:
         location = _copied(_mirrored(location, route, pages), route, around, pages)

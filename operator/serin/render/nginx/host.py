@@ -251,6 +251,7 @@ class _Contents:
                 made.weights,
                 made.notes,
                 made.set_cookies,
+                made.page_cookie,
                 made.copied,
             )
         return self._stock[split]

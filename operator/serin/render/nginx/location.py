@@ -91,6 +91,7 @@ class Location:
     rewrite: NativeRewrite | None = None
     sticky: bool = False
     set_cookies: tuple[Variable, ...] = ()
+    page_cookie: Variable | None = None
     proxy: Proxy | None = None
     changes: Changes = CHANGES
     errors: ErrorLines | None = None
@@ -143,6 +144,7 @@ class Stock:
     weights: tuple[WeightLine, ...]
     notes: tuple[str, ...]
     set_cookies: tuple[Variable, ...] = ()
+    page_cookie: Variable | None = None
     copied: Variable | None = None
 
 
@@ -265,6 +267,7 @@ def _proxied(location: Location, route: Route, around: Around, rules: RouteRules
         sets=sets,
         sticky=route.policy.affinity is not None,
         set_cookies=() if rules.user_cookie is None else (rules.user_cookie,),
+        page_cookie=rules.page_cookie,
         copied=rules.copied,
         proxy=proxy,
     )
@@ -286,7 +289,14 @@ def _stock(location: Location, route: Route, around: Around, stock: Stock) -> Lo
     empty = stock.target.parts[0] if stock.maybe_nobody else None
     assert not isinstance(empty, str)
     proxy = _proxy(location, route, around, target)
-    return replace(location, empty_when=empty, set_cookies=stock.set_cookies, copied=stock.copied, proxy=proxy)
+    return replace(
+        location,
+        empty_when=empty,
+        set_cookies=stock.set_cookies,
+        page_cookie=stock.page_cookie,
+        copied=stock.copied,
+        proxy=proxy,
+    )
 
 
 def _names(route: Route, around: Around) -> tuple[Set, ...]:

@@ -37,6 +37,7 @@ class ErrorPage:
     name: Template
     sent: tuple[Given, ...] = ()
     proxy: Proxy | None = None
+    cookie: Variable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,17 @@ class Pages:
     mirrors: dict[MirrorPage, int] = field(default_factory=dict)
     shadows: dict[ShadowPage, int] = field(default_factory=dict)
 
-    def errors_of(self, errors: ErrorPages | None, route: Route | None, changes: Changes) -> ErrorLines | None:
-        """`route` None: of requests that no route takes. `changes`: of the answers there, which pages have as well."""
+    def errors_of(
+        self, errors: ErrorPages | None, route: Route | None, changes: Changes, cookie: Variable | None = None
+    ) -> ErrorLines | None:
+        """`route` None: of requests that no route takes. `changes`: of the answers there, which pages have as well.
+
+        `cookie`: a Set-Cookie of theirs.
+        """
         codes = () if errors is None else tuple(code for code in errors.codes if code in _CODES and code != NOT_SAID)
         if errors is None or not codes:
             return None
-        page = self._error_page(errors, route, changes)
+        page = replace(self._error_page(errors, route, changes), cookie=cookie)
         return ErrorLines(codes, self.errors.setdefault(page, len(self.errors)), not errors.own_only)
 
     def _error_page(self, errors: ErrorPages, route: Route | None, changes: Changes) -> ErrorPage:

@@ -20,7 +20,8 @@ from serin.routing.plan import Route
 class RouteRules:
     """`blocks` are for the http level, once for each split: routes of the same rule have the same ones.
 
-    `user`: without Lua, the variable (no `$`) with the user's key (splitBy). `user_cookie`: the Set-Cookie of that.
+    `user`: without Lua, the variable (no `$`) with the user's key (splitBy). `user_cookie`: the Set-Cookie of that,
+    `page_cookie`: with the page for an error.
     `copied`: not empty for requests of which the version in preview gets a copy.
     """
 
@@ -28,6 +29,7 @@ class RouteRules:
     spec: SpecRules = field(default_factory=SpecRules)
     user: str = ""
     user_cookie: Variable | None = None
+    page_cookie: Variable | None = None
     copied: Variable | None = None
     notes: tuple[str, ...] = ()
 
@@ -44,8 +46,9 @@ def route_rules(route: Route, *, lua: bool) -> RouteRules:
         matches.add(rule)
     by = route.split_by
     user = user_key(blocks, by) if by is not None and not lua else ""
-    cookie = user_cookie(blocks, by)
+    cookie, errors = user_cookie(blocks, by), route.policy.errors
+    paged = user_cookie(blocks, by, paged=True) if errors is not None and errors.by is not None else cookie
     copied = taken(blocks, route.shadow) if route.shadow is not None and is_copied(route.shadow) else None
     spec = SpecRules(canaries.letters, canaries.headers, tuple(matches.rows), keys)
     notes = (*canaries.notes, *matches.notes)
-    return RouteRules(tuple(blocks.made.values()), spec, user, cookie, copied, notes)
+    return RouteRules(tuple(blocks.made.values()), spec, user, cookie, paged, copied, notes)

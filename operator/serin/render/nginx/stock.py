@@ -65,6 +65,7 @@ class StockRoute:
     maybe_nobody: bool = False
     schemes: bool = False
     set_cookies: tuple[Variable, ...] = ()
+    page_cookie: Variable | None = None
     copied: Variable | None = None
     notes: tuple[str, ...] = ()
 
@@ -88,6 +89,7 @@ def route_stock(route: Route, weights: Weights) -> StockRoute:
         maybe_nobody=not constant and made.nobody,
         schemes=suffixes(route) != ("",),
         set_cookies=tuple(one for one in (cookie, rules.user_cookie) if one is not None),
+        page_cookie=rules.page_cookie,
         copied=rules.copied,
         notes=(*rules.notes, *made.notes),
     )

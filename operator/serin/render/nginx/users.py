@@ -32,8 +32,11 @@ def user_key(blocks: Blocks, by: SplitBy) -> str:
     return blocks.add(MapBlock("user", of_variable(read), name, of_variable(read), rows, about(by.source)))
 
 
-def user_cookie(blocks: Blocks, by: SplitBy | None) -> Variable | None:
-    """The value of Set-Cookie: for requests without the cookie that an endpoint was chosen for; else empty."""
+def user_cookie(blocks: Blocks, by: SplitBy | None, *, paged: bool = False) -> Variable | None:
+    """The value of Set-Cookie: for requests without the cookie that an endpoint was chosen for; else empty.
+
+    `paged`: for a page that somebody else gives in the place of the version's answer.
+    """
     if by is None or by.kind is not SplitKind.COOKIE:
         return None
     key = user_key(blocks, by)
@@ -42,8 +45,9 @@ def user_cookie(blocks: Blocks, by: SplitBy | None) -> Variable | None:
         (f"{by.name}=", Variable(key), f"; Path=/; Max-Age={by.ttl}; HttpOnly; SameSite=Lax", _secure(blocks))
     )
     source = Template((Variable(read), " ", Variable("upstream_status")))
-    rows = (MapRow(Pattern("^ .*[0-9]", "~"), line if fits(by.name) else EMPTY),)
-    name = Variable(blocks.name("user_cookie"))
+    asked = "^ .*[0-9].* :" if paged else "^ .*[0-9]"  # colons part whoever was asked one after the other
+    rows = (MapRow(Pattern(asked, "~"), line if fits(by.name) else EMPTY),)
+    name = Variable(blocks.name("user_page_cookie" if paged else "user_cookie"))
     blocks.add(MapBlock("set-cookie", source, name, EMPTY, rows))
     return name
 
