@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.chart import Release, named
+from harness.rbac import PEOPLE
 
 ADDRESS = "192.0.2.7"
 LABELS = {"team": "edge"}
@@ -76,8 +77,13 @@ def port(name: str, key: str) -> Callable[[Release], Any]:
 
 
 def rules(kind: str) -> Callable[[Release], Any]:
+    """Resources that the controller's roles name."""
     return lambda release: sorted(
-        r for found in release.all(kind) for rule in found["rules"] for r in rule["resources"]
+        r
+        for found in release.all(kind)
+        for rule in found["rules"]
+        for r in rule["resources"]
+        if found["metadata"]["labels"]["app.kubernetes.io/component"] != PEOPLE
     )
 
 

@@ -179,7 +179,7 @@ ROWS = [
     Row(
         "controller.networkPolicy.metricsFrom",
         [{"podSelector": {}}],
-        lambda r: spec("NetworkPolicy", "ingress")(r)[1],
+        lambda r: spec("NetworkPolicy", "ingress")(r)[-1],
         {"ports": [{"port": "metrics", "protocol": "TCP"}], "from": [{"podSelector": {}}]},
         {"controller.networkPolicy.enabled": True},
     ),

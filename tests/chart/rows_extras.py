@@ -1,7 +1,7 @@
 """Rows of the table of values: the webhook and the metrics."""
 
 from chart.finding import LABELS, NOTES, Row, count, expressions, flag, hook, meta, port, service_port, spec
-from harness.chart import named
+from harness.chart import Release, named
 
 METRICS = "controller.metrics."
 MONITOR = "controller.metrics.serviceMonitor."
@@ -12,18 +12,24 @@ RULED = {RULE + "enabled": True}
 MANAGED = {WEBHOOK + "certManager.enabled": True}
 
 
+def secrets(release: Release) -> list[str]:
+    return [each["metadata"]["name"] for each in release.all("Secret")]
+
+
 ROWS = [
     Row(WEBHOOK + "enabled", False, count("ValidatingWebhookConfiguration"), 0),
-    Row(WEBHOOK + "enabled", False, count("Secret"), 0),
+    Row(WEBHOOK + "enabled", False, secrets, ["serin-facts"]),
     Row(WEBHOOK + "enabled", False, flag("controller", "validating-webhook"), None),
-    Row(WEBHOOK + "enabled", False, lambda r: [v["name"] for v in r.pod["volumes"]], ["plan", "state", "token"]),
+    Row(
+        WEBHOOK + "enabled", False, lambda r: [v["name"] for v in r.pod["volumes"]], ["plan", "state", "token", "facts"]
+    ),
     Row(WEBHOOK + "failurePolicy", "Fail", hook("failurePolicy"), "Fail"),
     Row(WEBHOOK + "port", 9999, flag("controller", "validating-webhook"), ":9999"),
     Row(WEBHOOK + "port", 9999, lambda r: r.container("controller")["ports"][0]["containerPort"], 9999),
     Row(WEBHOOK + "timeoutSeconds", 9, hook("timeoutSeconds"), 9),
     Row(WEBHOOK + "annotations", NOTES, meta("ValidatingWebhookConfiguration", "annotations"), NOTES),
     Row(WEBHOOK + "labels", LABELS, meta("ValidatingWebhookConfiguration", "labels"), LABELS),
-    Row(WEBHOOK + "labels", LABELS, meta("Secret", "labels"), LABELS),
+    Row(WEBHOOK + "labels", LABELS, meta("Secret", "labels", "-admission"), LABELS),
     Row(WEBHOOK + "excludedNamespaces", ["a", "{{ .Release.Name }}"], expressions, [["a", "serin"]]),
     Row(WEBHOOK + "excludedNamespaces", [], hook("namespaceSelector"), None),
     Row(
@@ -52,7 +58,7 @@ ROWS = [
         "mine",
         {WEBHOOK + "caBundle": "eA=="},
     ),
-    Row(WEBHOOK + "existingSecret", "mine", count("Secret"), 0, {WEBHOOK + "caBundle": "eA=="}),
+    Row(WEBHOOK + "existingSecret", "mine", secrets, ["serin-facts"], {WEBHOOK + "caBundle": "eA=="}),
     Row(WEBHOOK + "caBundle", "eA==", hook("clientConfig", "caBundle"), "eA==", {WEBHOOK + "existingSecret": "mine"}),
     Row(
         WEBHOOK + "caBundle",
@@ -67,7 +73,7 @@ ROWS = [
         lambda r: r.one("ValidatingWebhookConfiguration")["metadata"]["annotations"],
         {"cert-manager.io/inject-ca-from": "ingress/serin-admission"},
     ),
-    Row(WEBHOOK + "certManager.enabled", True, count("Secret"), 0),
+    Row(WEBHOOK + "certManager.enabled", True, secrets, ["serin-facts"]),
     Row(WEBHOOK + "certManager.enabled", True, hook("clientConfig", "caBundle"), None),
     Row(
         WEBHOOK + "certManager.issuerRef",
@@ -109,7 +115,7 @@ ROWS = [
         lambda r: r.template["metadata"]["annotations"],
         {"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics", "prometheus.io/port": "10254"},
     ),
-    Row(METRICS + "service.enabled", False, count("Service"), 2, {METRICS + "enabled": True}),
+    Row(METRICS + "service.enabled", False, count("Service"), 3, {METRICS + "enabled": True}),
     Row(METRICS + "service.annotations", NOTES, meta("Service", "annotations", "-metrics"), NOTES, MONITORED),
     Row(METRICS + "service.labels", LABELS, meta("Service", "labels", "-metrics"), LABELS, MONITORED),
     Row(METRICS + "service.type", "NodePort", spec("Service", "type", name="-metrics"), "NodePort", MONITORED),

@@ -40,7 +40,7 @@ ROWS = [
         [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
     ),
     Row("controller.containerPort.http", 80, pod("securityContext", "sysctls"), None, {"controller.hostNetwork": True}),
-    Row("controller.containerPort.https", 8444, flag("data-plane", "https-port"), "8444"),
+    Row("controller.containerPort.https", 8445, flag("data-plane", "https-port"), "8445"),
     Row("controller.hostNetwork", True, pod("hostNetwork"), True),
     Row("controller.hostNetwork", True, pod("dnsPolicy"), "ClusterFirstWithHostNet"),
     Row("controller.hostPort.enabled", True, port("http", "hostPort"), 80),

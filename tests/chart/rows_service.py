@@ -8,6 +8,8 @@ from harness.chart import Release
 
 SERVICE = "controller.service."
 INTERNAL = "controller.service.internal."
+BESIDE = ["serin-facts", "serin-admission"]
+"""Services that no traffic comes by, in the order of templates."""
 
 
 def of_services(prefix: str, name: str, given: Mapping[str, Any]) -> list[Row]:
@@ -90,12 +92,12 @@ STREAMS = [
 ]
 
 ROWS = [
-    Row(SERVICE + "enabled", False, lambda r: [o["metadata"]["name"] for o in r.all("Service")], ["serin-admission"]),
+    Row(SERVICE + "enabled", False, lambda r: [o["metadata"]["name"] for o in r.all("Service")], BESIDE),
     Row(
         SERVICE + "external.enabled",
         False,
         lambda r: [o["metadata"]["name"] for o in r.all("Service")],
-        ["serin-admission"],
+        BESIDE,
     ),
     Row(SERVICE + "external.enabled", False, flag("controller", "publish-service"), None),
     Row(SERVICE + "enableHttp", False, service_port("http", "port"), None),

@@ -27,6 +27,7 @@ SCHEMA = [
     ({C + "service": None}, "'service'"),
     ({"tcp": {"web": "a/b:1"}}, "'/tcp': additional properties 'web'"),
     ({"udp": {"53": "b:1"}}, "'/udp/53'"),
+    ({C + "rollouts.checkHosts": ["http://a b"]}, "'/controller/rollouts/checkHosts/0'"),
     ({"dataPlane.plane": "none"}, "'proxy', 'nginx'"),
     ({"dataPlane.workers": 61}, "'/dataPlane/workers': maximum"),
     ({"dataPlane.accessLog": "apache"}, "'upstreaminfo', 'json', 'off'"),
@@ -48,7 +49,16 @@ TOGETHER = [
         "nodes cannot be read without a ClusterRole",
     ),
     ({C + "hostNetwork": True, C + "hostPort.enabled": True}, "turn hostPort off"),
-    ({C + "metrics.port": 8080}, "expected a port for each, found 8080, 8443, 8080, 9443"),
+    ({C + "metrics.port": 8080}, "expected a port for each, found 8080, 8443, 8080, 9443, 8444"),
+    ({C + "rollouts.facts.port": 8443}, "expected a port for each"),
+    (
+        {C + "rollouts.approvalRBAC": True, C + "admissionWebhooks.enabled": False},
+        "controller.rollouts.approvalRBAC: expected controller.admissionWebhooks.enabled",
+    ),
+    (
+        {C + "rollouts.facts.enabled": False, C + "rollouts.facts.existingSecret": "a"},
+        "expected controller.rollouts.facts.enabled beside it",
+    ),
     ({C + "service.enableHttp": False, C + "service.enableHttps": False}, "expected enableHttp or enableHttps"),
     ({"dataPlane.shutdownGraceSeconds": 295}, "it is 305 s"),
     ({"dataPlane.nginxLua": "off"}, "expected dataPlane.plane nginx"),
@@ -200,8 +210,9 @@ def test_what_is_empty_may_be_taken_away(chart: Chart) -> None:
     values = leaves(yaml.safe_load((CHART / "values.yaml").read_text()))
     empty = {key: None for key, value in values.items() if value in ("", {}, [])}
     assert len(empty) > 80
-    webhook = {C + "admissionWebhooks.enabled": False}
-    assert chart.render({**empty, **webhook}).objects == chart.render(webhook).objects
+    # Whose Secrets are others each time.
+    without = {C + "admissionWebhooks.enabled": False, C + "rollouts.facts.enabled": False}
+    assert chart.render({**empty, **without}).objects == chart.render(without).objects
 
 
 def test_rows_are_of_two_kinds_and_say_what_to_do() -> None:

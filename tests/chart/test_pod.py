@@ -30,6 +30,8 @@ ALL_FLAGS = {
     "controller.electionTTL": "15s",
     "controller.scope.namespaceSelector": "team in (a,b)",
     "controller.extraArgs": {"disable-catch-all": "", "enable-ssl-passthrough": True},
+    "controller.rollouts.checkHosts": ["*.monitoring.svc", "10.0.0.0/8"],
+    "controller.rollouts.approvalRBAC": True,
     "dataPlane.workers": 3,
     "dataPlane.extraArgs": {"bind": "0.0.0.0"},
 }
@@ -56,6 +58,7 @@ def test_mounts_part_them(release: Release) -> None:
         "state": ("/run/serin/state", True),
         "token": (TOKEN, True),
         "webhook": ("/etc/serin/webhook", True),
+        "facts": ("/etc/serin/facts", True),
     }
     assert mounts(release.container("data-plane")) == {
         "plan": ("/run/serin/plan", True),
@@ -75,7 +78,8 @@ def test_only_the_controller_has_the_token(release: Release) -> None:
 
 def test_nothing_but_memory_is_written(release: Release) -> None:
     kinds = {volume["name"]: next(key for key in volume if key != "name") for volume in release.pod["volumes"]}
-    assert kinds == {"plan": "emptyDir", "state": "emptyDir", "token": "projected", "webhook": "secret"}
+    memory = {"plan": "emptyDir", "state": "emptyDir"}
+    assert kinds == {**memory, "token": "projected", "webhook": "secret", "facts": "secret"}
     for name in ("plan", "state"):
         assert named(release.pod["volumes"], name)["emptyDir"]["medium"] == "Memory"
 
@@ -137,6 +141,7 @@ def test_the_controller_finds_what_the_data_plane_serves(release: Release) -> No
         controller.validating_webhook_certificate.parent.as_posix()
         == mounts(release.container("controller"))["webhook"][0]
     )
+    assert controller.facts_secret.as_posix() == mounts(release.container("controller"))["facts"][0]
 
 
 def test_endings_come_in_order(chart: Chart) -> None:

@@ -27,6 +27,7 @@ def test_every_rule_has_a_reason(release: Release) -> None:
 def test_nothing_of_users_is_written_but_status(release: Release) -> None:
     assert writing(grants(release.text)) == {
         ("ingresses/status", "patch"),
+        ("canaryroutes/status", "patch"),
         ("events", "create"),
         ("events", "patch"),
         ("leases", "create"),

@@ -2,11 +2,11 @@
 
 import pytest
 import yaml
-from chart import rows_cluster, rows_extras, rows_pod, rows_service
+from chart import rows_cluster, rows_extras, rows_pod, rows_rollouts, rows_service
 from chart.finding import Row
 from harness.chart import CHART, Chart, leaves
 
-ROWS = [*rows_cluster.ROWS, *rows_pod.ROWS, *rows_service.ROWS, *rows_extras.ROWS]
+ROWS = [*rows_cluster.ROWS, *rows_pod.ROWS, *rows_service.ROWS, *rows_extras.ROWS, *rows_rollouts.ROWS]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.key}={row.value}"[:60])

@@ -10,6 +10,8 @@ from localkube.audit import Entry
 # What every account may do by Kubernetes' own roles.
 _EVERYBODY = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
 _REASON = "# why: "
+PEOPLE = "people"
+"""The component of roles that are for the cluster's users, not for the controller's account."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,11 +51,16 @@ class Grant:
 
 
 def grants(text: str) -> list[Grant]:
-    """Of all roles among rendered manifests. A reason is the comment right above a rule that begins with `why:`."""
+    """Of all roles among rendered manifests but those for people.
+
+    A reason is the comment right above a rule that begins with `why:`.
+    """
     found = []
     for document in re.split(r"^---$", text, flags=re.MULTILINE):
         role = yaml.safe_load(document)
         if role is None or role["kind"] not in ("Role", "ClusterRole"):
+            continue
+        if role["metadata"].get("labels", {}).get("app.kubernetes.io/component") == PEOPLE:
             continue
         namespace = role["metadata"].get("namespace", "")
         for rule, why in zip(role["rules"], _reasons(document), strict=True):

@@ -83,6 +83,17 @@ add-headers: {{ include "serin.fullname" $ }}-custom-add-headers
 - --validating-webhook-certificate=/etc/serin/webhook/tls.crt
 - --validating-webhook-key=/etc/serin/webhook/tls.key
 {{- end }}
+{{- if $c.rollouts.facts.enabled }}
+- --facts-address=:{{ $c.rollouts.facts.port }}
+- --facts-secret=/etc/serin/facts
+- --facts-service=$(POD_NAMESPACE)/{{ include "serin.facts" . }}
+{{- end }}
+{{- with $c.rollouts.checkHosts }}
+- {{ printf "--canary-check-hosts=%s" (join "," .) | quote }}
+{{- end }}
+{{- if $c.rollouts.approvalRBAC }}
+- --canary-approval-rbac
+{{- end }}
 {{- include "serin.extraArguments" $c.extraArgs }}
 {{- end -}}
 

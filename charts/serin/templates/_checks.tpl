@@ -48,6 +48,11 @@ controller:
   validating-webhook: controller.admissionWebhooks.enabled and port
   validating-webhook-certificate: controller.admissionWebhooks.existingSecret
   validating-webhook-key: controller.admissionWebhooks.existingSecret
+  facts-address: controller.rollouts.facts.enabled and port
+  facts-secret: controller.rollouts.facts.existingSecret
+  facts-service: controller.rollouts.facts.enabled
+  canary-check-hosts: controller.rollouts.checkHosts
+  canary-approval-rbac: controller.rollouts.approvalRBAC
   http-port: controller.containerPort.http
   https-port: controller.containerPort.https
   healthz-port: controller.metrics.port
@@ -98,6 +103,7 @@ dataPlane:
 {{- end }}
 {{- $ports := list $c.containerPort.http $c.containerPort.https $c.metrics.port }}
 {{- if $w.enabled }}{{ $ports = append $ports $w.port }}{{ end }}
+{{- if $c.rollouts.facts.enabled }}{{ $ports = append $ports $c.rollouts.facts.port }}{{ end }}
 {{- range $port, $_ := default dict .Values.tcp }}
 {{- if has (toString $port) (toStrings $ports) }}
 - tcp.{{ $port }}: Serin itself listens on this port; expected another one
@@ -115,7 +121,7 @@ dataPlane:
 {{- end }}
 {{- end }}
 {{- if ne (len (uniq (toStrings $ports))) (len $ports) }}
-- controller.containerPort, controller.metrics.port, controller.admissionWebhooks.port: expected a port for each, found {{ join ", " $ports }}
+- controller.containerPort, controller.metrics.port, controller.admissionWebhooks.port, controller.rollouts.facts.port: expected a port for each, found {{ join ", " $ports }}
 {{- end }}
 {{- if and $c.service.enabled (not (or $c.service.enableHttp $c.service.enableHttps)) }}
 - controller.service: expected enableHttp or enableHttps
@@ -126,6 +132,12 @@ dataPlane:
 {{- end }}
 {{- if and (ne .Values.dataPlane.plane "nginx") (ne .Values.dataPlane.nginxLua "auto") }}
 - dataPlane.nginxLua: expected dataPlane.plane nginx beside it
+{{- end }}
+{{- if and $c.rollouts.approvalRBAC (not $w.enabled) }}
+- controller.rollouts.approvalRBAC: expected controller.admissionWebhooks.enabled, as the webhook is what asks for the right
+{{- end }}
+{{- if and $c.rollouts.facts.existingSecret (not $c.rollouts.facts.enabled) }}
+- controller.rollouts.facts.existingSecret: expected controller.rollouts.facts.enabled beside it
 {{- end }}
 {{- if and $w.enabled $w.existingSecret $w.certManager.enabled }}
 - controller.admissionWebhooks: expected existingSecret or certManager.enabled, found both

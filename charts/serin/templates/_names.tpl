@@ -29,6 +29,11 @@
 {{ include "serin.fullname" . }}-admission
 {{- end -}}
 
+{{/* Of the headless Service of all replicas, and of the Secret that they know each other by. */}}
+{{- define "serin.facts" -}}
+{{ include "serin.fullname" . }}-facts
+{{- end -}}
+
 {{- define "serin.clusterWide" -}}
 {{ include "serin.fullname" . }}.{{ include "serin.namespace" . }}
 {{- end -}}

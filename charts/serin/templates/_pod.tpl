@@ -148,11 +148,18 @@ env:
   {{- with $c.extraEnvs }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- if $c.admissionWebhooks.enabled }}
+{{- if or $c.admissionWebhooks.enabled $c.rollouts.facts.enabled }}
 ports:
+{{- if $c.admissionWebhooks.enabled }}
 - name: webhook
   containerPort: {{ $c.admissionWebhooks.port }}
   protocol: TCP
+{{- end }}
+{{- if $c.rollouts.facts.enabled }}
+- name: facts
+  containerPort: {{ $c.rollouts.facts.port }}
+  protocol: TCP
+{{- end }}
 {{- end }}
 {{- /* No probe: the supervisor restarts what crashes or hangs, and a pod whose API server is away serves on. */}}
 {{- include "serin.preStop" . }}
@@ -174,6 +181,11 @@ volumeMounts:
 {{- if $c.admissionWebhooks.enabled }}
 - name: webhook
   mountPath: /etc/serin/webhook
+  readOnly: true
+{{- end }}
+{{- if $c.rollouts.facts.enabled }}
+- name: facts
+  mountPath: /etc/serin/facts
   readOnly: true
 {{- end }}
 {{- with $c.extraVolumeMounts }}
@@ -309,6 +321,17 @@ volumeMounts:
       path: tls.crt
     - key: tls.key
       path: tls.key
+{{- end }}
+{{- if $c.rollouts.facts.enabled }}
+- name: facts
+  secret:
+    secretName: {{ default (include "serin.facts" .) $c.rollouts.facts.existingSecret }}
+    optional: true
+    items:
+    {{- range list "ca.crt" "tls.crt" "tls.key" "token" }}
+    - key: {{ . }}
+      path: {{ . }}
+    {{- end }}
 {{- end }}
 {{- with $c.extraVolumes }}
 {{ toYaml . }}

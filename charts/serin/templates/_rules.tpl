@@ -25,10 +25,20 @@
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
   verbs: [patch]
-# why: versions, rules and weights of a canary
+# why: versions, rules and weights of a canary (list, watch); one whose status somebody else wrote is looked at (get)
 - apiGroups: [serin.dev]
   resources: [canaryroutes]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
+# why: where a rollout stands is in its status alone, written by the leader
+- apiGroups: [serin.dev]
+  resources: [canaryroutes/status]
+  verbs: [patch]
+{{- if .Values.controller.rollouts.approvalRBAC }}
+# why: whether somebody may write an action on a CanaryRoute; nothing is stored
+- apiGroups: [authorization.k8s.io]
+  resources: [localsubjectaccessreviews]
+  verbs: [create]
+{{- end }}
 # why: ports and kinds of the Services that Ingresses name
 - apiGroups: [""]
   resources: [services]
@@ -96,10 +106,10 @@
   verbs: [get, list, watch]
 {{- end -}}
 
-{{/* A rule as text: (list "why" "resource" "name, or empty" "verbs"). */}}
+{{/* A rule as text: (list "why" "resource" "name, or empty" "verbs" "API group, unless it is the core's"). */}}
 {{- define "serin.rule" -}}
 # why: {{ index . 0 }}
-- apiGroups: [""]
+- apiGroups: [{{ if gt (len .) 4 }}{{ index . 4 }}{{ else }}""{{ end }}]
   resources: [{{ index . 1 }}]
   {{- with index . 2 }}
   resourceNames: [{{ . | quote }}]
@@ -119,6 +129,9 @@
 {{- end -}}
 {{- if $one -}}
 {{- if ne $own $one -}}
+{{- if .Values.controller.rollouts.facts.enabled -}}
+{{- $found = append $found (list $own (list "the replicas that the leader asks for their counts of rollouts" "endpointslices" "" "list" "discovery.k8s.io")) -}}
+{{- end -}}
 {{- $found = append $found (list $own (list "options for all hosts" "configmaps" (include "serin.controller" .) "get, list, watch")) -}}
 {{- range $protocol := list "tcp" "udp" -}}
 {{- if get $.Values $protocol -}}

@@ -22,7 +22,7 @@ from serin.cluster.server import Connection
 from serin.control.controller import Controller
 from serin.control.parts import Parts
 from serin.control.planes import OtherPlane, OwnPlane, Plane
-from serin.control.settings import ControllerSettings, ElectionSettings, StatusSettings, WebhookSettings
+from serin.control.settings import ControllerSettings, ElectionSettings, FactsSettings, StatusSettings, WebhookSettings
 from serin.native.pools import PoolsFile
 from serin.render.rundir import RunDirectory
 from serin.telemetry import log
@@ -90,6 +90,11 @@ def settings(
         webhook=None
         if webhook is None
         else WebhookSettings(webhook, arguments.validating_webhook_certificate, arguments.validating_webhook_key),
+        facts=None
+        if arguments.facts_secret is None
+        else FactsSettings(arguments.facts_secret, arguments.facts_address, arguments.facts_service),
+        check_hosts=arguments.canary_check_hosts,
+        approval_rbac=arguments.canary_approval_rbac,
     )
 
 

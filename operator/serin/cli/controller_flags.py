@@ -43,6 +43,7 @@ def controller(parser: Parser) -> None:
     _status(parser)
     _election(parser)
     _webhook(parser)
+    _rollouts(parser)
     metrics_flags(parser)
     unused(parser)
 
@@ -118,6 +119,41 @@ def _webhook(parser: Parser) -> None:
     group.add_argument("--validating-webhook-key", type=Path, metavar="FILE", help="the certificate's key in PEM")
 
 
+def _rollouts(parser: Parser) -> None:
+    group = parser.add_argument_group("rollouts of CanaryRoutes")
+    group.add_argument(
+        "--facts-address",
+        type=values.listen_address,
+        metavar="ADDRESS:PORT",
+        help="tell other replicas on this address what our data plane counts (default: off)",
+    )
+    group.add_argument(
+        "--facts-secret",
+        type=Path,
+        metavar="DIR",
+        help="what replicas know each other by: a folder with ca.crt, tls.crt, tls.key and token",
+    )
+    group.add_argument(
+        "--facts-service",
+        type=values.object_name,
+        metavar="NS/NAME",
+        help="the headless Service of all replicas, which are asked for their counts (default: there is no other)",
+    )
+    group.add_argument(
+        "--canary-check-hosts",
+        type=values.check_hosts,
+        default=values.check_hosts(""),
+        metavar="H[,H]",
+        help="hosts that checks of CanaryRoutes may ask: names, *.suffix, CIDRs (default: none)",
+    )
+    switch(
+        parser,
+        group,
+        "--canary-approval-rbac",
+        text="whoever writes serin.dev/action needs the right to update canaryroutes/VERB; needs the webhook",
+    )
+
+
 def check(arguments: argparse.Namespace) -> None:
     """UsageError when flags that are right by themselves cannot stand together."""
     given = [arguments.validating_webhook_certificate, arguments.validating_webhook_key]
@@ -127,6 +163,14 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.validating_webhook is None and any(path is not None for path in given):
         flag = "certificate" if given[0] is not None else "key"
         raise UsageError(f"--validating-webhook-{flag} needs --validating-webhook, the address to listen on")
+    for flag in ("facts_address", "facts_service"):
+        if getattr(arguments, flag) is not None and arguments.facts_secret is None:
+            text = "needs --facts-secret, the folder with what replicas know each other by"
+            raise UsageError(f"--{flag.replace('_', '-')} {text}")
+    if arguments.facts_secret is not None and arguments.facts_address is None and arguments.facts_service is None:
+        raise UsageError("--facts-secret needs --facts-address or --facts-service, which it is for")
+    if arguments.canary_approval_rbac and arguments.validating_webhook is None:
+        raise UsageError("--canary-approval-rbac needs --validating-webhook, which asks for the right")
     if arguments.plane == "none" and arguments.run_dir is None:
         raise UsageError("--plane none needs --run-dir, the folder that `serin data-plane --run-dir` serves from")
     if arguments.plane == "none" and arguments.nginx_lua != "auto":

@@ -4,6 +4,8 @@ import argparse
 import ipaddress
 import re
 
+from serin.control.outside.allowed import Allowed, read_allowed
+
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+")
 """RFC 9110, 5.6.2."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)")
@@ -130,6 +132,14 @@ def addresses(text: str) -> tuple[str, ...]:
         if not _is_address(part) and not _is_host_name(part):
             raise _expected("IP addresses or host names, separated by commas", text)
     return found
+
+
+def check_hosts(text: str) -> Allowed:
+    """Host names, `*.suffix` and CIDRs, separated by commas; none when empty."""
+    try:
+        return read_allowed(text.split(",") if text else ())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def listen_address(text: str) -> tuple[str, int]:

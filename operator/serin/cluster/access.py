@@ -76,6 +76,37 @@ RULES = (
     ),
     Rule(kinds.CANARY_ROUTE, READ, Where.WATCHED, "CanaryRoutes do nothing", optional=True),
     Rule(
+        kinds.CANARY_ROUTE,
+        ("patch",),
+        Where.WATCHED,
+        "no rollout advances, and no CanaryRoute shows where it stands",
+        sub="status",
+        optional=True,
+    ),
+    Rule(
+        kinds.CANARY_ROUTE,
+        ("get",),
+        Where.WATCHED,
+        "a rollout whose status somebody else wrote stands still until the watch tells of it",
+        optional=True,
+    ),
+    Rule(
+        kinds.ENDPOINT_SLICE,
+        ("list",),
+        Where.NAMED,
+        "rollouts wait: nobody knows which replicas to ask for their counts",
+        flag="--facts-service",
+        optional=True,
+    ),
+    Rule(
+        kinds.LOCAL_SUBJECT_ACCESS_REVIEW,
+        ("create",),
+        Where.WATCHED,
+        "nobody can write an action on a CanaryRoute: who may do so cannot be asked",
+        flag="--canary-approval-rbac",
+        optional=True,
+    ),
+    Rule(
         kinds.NAMESPACE,
         READ,
         Where.CLUSTER,
@@ -187,6 +218,8 @@ class Uses:
     tcp_services: Ref | None = None
     udp_services: Ref | None = None
     default_ssl_certificate: Ref | None = None
+    facts_service: Ref | None = None
+    approval_rbac: bool = False
     in_pod: bool = False
 
 
@@ -291,6 +324,8 @@ def _applies(rule: Rule, uses: Uses) -> bool:
         "--election-id": bool(uses.election_id),
         "--update-status": uses.update_status,
         "--publish-service": uses.update_status and uses.publish_service is not None,
+        "--facts-service": uses.facts_service is not None,
+        "--canary-approval-rbac": uses.approval_rbac,
         "POD_NAME": uses.in_pod,
         "no --publish-…": uses.update_status
         and uses.in_pod
@@ -309,6 +344,8 @@ def _placed(rule: Rule, uses: Uses) -> list[Need]:
         return [Need(rule, "default")]
     if rule.where is Where.OWN:
         return _of_lease(rule, uses) if rule.kind is kinds.LEASE else [Need(rule, uses.own_namespace)]
+    if rule.kind is kinds.ENDPOINT_SLICE and uses.facts_service is not None:
+        return [Need(rule, uses.facts_service.namespace)]  # their names are made up, so that no role can name them
     named = {
         "--configmap": uses.configmap,
         "--tcp-services-configmap": uses.tcp_services,

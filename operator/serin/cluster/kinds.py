@@ -44,6 +44,9 @@ CANARY_ROUTE = Kind("CanaryRoute", "serin.dev", "v1alpha1", "canaryroutes")
 NODE = Kind("Node", "", "v1", "nodes", namespaced=False)
 POD = Kind("Pod", "", "v1", "pods")
 EVENT = Kind("Event", "", "v1", "events")
+LOCAL_SUBJECT_ACCESS_REVIEW = Kind(
+    "LocalSubjectAccessReview", "authorization.k8s.io", "v1", "localsubjectaccessreviews"
+)
 LEASE = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 
 KINDS = {

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from serin.cluster.scope import Scope
 from serin.compile.options import Options
+from serin.control.outside.allowed import Allowed
 from serin.telemetry.told import Told
 
 
@@ -39,6 +40,19 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FactsSettings:
+    """Counts for the judgement of rollouts. `address`: host (empty: all) and port where ours are told, None: nowhere.
+
+    `secret`: folder with ca.crt, tls.crt, tls.key and token. `service` as (namespace, name): the replicas to ask; None:
+    there is no other.
+    """
+
+    secret: Path
+    address: tuple[str, int] | None = None
+    service: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerSettings:
     """`namespace` and `pod`: where we are; `pod` is empty outside of one. `sync_events`: tell what was taken up."""
 
@@ -52,3 +66,8 @@ class ControllerSettings:
     webhook: WebhookSettings | None = None
     told: Told = field(default_factory=Told)
     """Of metrics, to the data plane."""
+    facts: FactsSettings | None = None
+    check_hosts: Allowed = field(default_factory=Allowed)
+    """Which hosts checks of CanaryRoutes may ask."""
+    approval_rbac: bool = False
+    """Whoever writes an action on a CanaryRoute needs the right to it."""

@@ -16,7 +16,8 @@ from serin.cli.unused_flags import REASONS, SWITCHES, VALUED, warnings
 from serin.cluster.scope import Scope
 from serin.cluster.server import Connection
 from serin.compile.options import Options
-from serin.control.settings import ControllerSettings, ElectionSettings, StatusSettings, WebhookSettings
+from serin.control.outside.allowed import read_allowed
+from serin.control.settings import ControllerSettings, ElectionSettings, FactsSettings, StatusSettings, WebhookSettings
 from serin.errors import UsageError
 from serin.telemetry.told import Told
 
@@ -176,6 +177,19 @@ def test_a_wrong_value_is_refused_with_the_flag_and_what_is_allowed(
     assert text.count("\n") == 2
 
 
+def test_rollouts() -> None:
+    found = told(
+        "--facts-address :8444 --facts-secret s --facts-service infra/facts --canary-check-hosts 'prom,*.a.svc'"
+    )
+    assert found.facts == FactsSettings(pathlib.Path("s"), ("", 8444), ("infra", "facts"))
+    assert found.check_hosts == read_allowed(["prom", "*.a.svc"])
+    assert not found.approval_rbac
+    assert told("--facts-secret s --facts-service infra/facts").facts == FactsSettings(
+        pathlib.Path("s"), None, ("infra", "facts")
+    )
+    assert told("--canary-check-hosts ''").check_hosts == read_allowed([])
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -186,6 +200,10 @@ def test_a_wrong_value_is_refused_with_the_flag_and_what_is_allowed(
         ),
         ("--validating-webhook-key k", "--validating-webhook-key needs --validating-webhook"),
         ("--plane none", "--plane none needs --run-dir"),
+        ("--facts-address :8444", "--facts-address needs --facts-secret"),
+        ("--facts-service a/b", "--facts-service needs --facts-secret"),
+        ("--facts-secret d", "--facts-secret needs --facts-address or --facts-service"),
+        ("--canary-approval-rbac", "--canary-approval-rbac needs --validating-webhook"),
     ],
 )
 def test_flags_that_need_each_other(line: str, said: str) -> None:

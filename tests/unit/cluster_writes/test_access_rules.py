@@ -26,6 +26,8 @@ def test_of_the_whole_cluster() -> None:
     found = rights(WHOLE)
     assert ("ingresses", "watch", "", "") in found
     assert ("ingresses/status", "patch", "", "") in found
+    assert ("canaryroutes/status", "patch", "", "") in found
+    assert ("canaryroutes", "get", "", "") in found
     assert ("leases", "update", "infra", "serin") in found
     assert ("leases", "create", "infra", "") in found
     assert ("nodes", "get", "", "") in found
@@ -75,6 +77,18 @@ def test_what_a_flag_names_is_asked_for_by_name() -> None:
     assert ("configmaps", "get", "infra", "options") in found
     assert ("secrets", "watch", "infra", "cert") in found
     assert ("services", "get", "infra", "lb") in found
+
+
+def test_replicas_are_found_by_slices_of_one_namespace() -> None:
+    uses = Uses(Scope(namespace="web"), facts_service=Ref("Service", "infra", "facts"))
+    assert ("endpointslices", "list", "infra", "") in rights(uses)
+    assert not any(ns == "infra" for *_, ns, _ in rights(Uses(facts_service=Ref("Service", "infra", "facts"))))
+
+
+def test_who_may_approve_is_asked_only_where_it_counts() -> None:
+    review = ("localsubjectaccessreviews", "create", "", "")
+    assert review in rights(Uses(approval_rbac=True))
+    assert review not in rights(WHOLE)
 
 
 def test_a_selector_needs_the_namespaces() -> None:
