@@ -1,15 +1,20 @@
 """What the routine asks of nginx at a request's end: times of the endpoint, bytes, and how often it asks for them."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from harness.shared_memory import Rig, make_pool, make_split
 from serin.native._ffi import ffi, lib
 
-from serin.native import stats
+from serin.native import stats, trials
+from serin.native.hashing import hash64
 from serin.native.stats import Detail
+from serin.rollout.facts import FAILED, NO_STATUS, TrialCounts
+from serin.routing.plan import Trial
 
+TRIAL = "a" * 16
 GET = 2
 """nginx's bit."""
 BUSY, SAMPLE = 500, 8
@@ -18,9 +23,12 @@ BUSY, SAMPLE = 500, 8
 class Nginx:
     """Answers the routine as nginx does; one request after the other, at the same address."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, *, trial: bool = True) -> None:
         pool = make_pool(1, 2)
-        split = rig.put(make_split(1, [(pool, 100)]), pool)
+        empty = make_pool(2, 2)
+        split = replace(make_split(1, [(pool, 100), (empty, 0)], rest=False), salts=(1, 2))
+        split = replace(split, trial=Trial(TRIAL)) if trial else split
+        rig.put(split, pool, empty)
         self._rig = rig
         self.pointer = rig.worker().pointer
         self.route = ffi.new("srn_route *")
@@ -60,9 +68,15 @@ class Nginx:
         value[0], n[0] = self._text, len(text)
         return 0
 
-    def request(self) -> None:
+    def request(self, user: bytes = b"", *, retries: int = 0, pages: int = 0) -> None:
+        """`pages`: the split is asked again, as for an error page; `retries` come before."""
         address = ffi.cast("void *", 64)
-        assert lib.srn_request_decide(self.pointer, address, self.route, -1, 0, ffi.NULL, 0, 0) == 0
+        if user:
+            lib.srn_request_user(self.pointer, address, user, len(user))
+        for _ in range(pages + 1):
+            assert lib.srn_request_decide(self.pointer, address, self.route, -1, 0, ffi.NULL, 0, 0) == 0
+            for _ in range(retries):
+                lib.srn_request_retry(self.pointer, address)
         handler, data, _ = self._cleanup
         ffi.cast("void (*)(void *)", handler)(data)
 
@@ -70,6 +84,9 @@ class Nginx:
         (totals,) = stats.read(self._rig.path).versions.values()
         (detail,) = totals.details
         return detail
+
+    def trial(self) -> TrialCounts:
+        return trials.read(self._rig.path).trials[TRIAL]
 
 
 @pytest.fixture
@@ -132,3 +149,68 @@ def test_under_load_some_stand_for_others(nginx: Nginx) -> None:
     assert sum(found.received_sizes) == sum(found.connects) == sum(found.headers) == sampled
     assert abs(sampled - number) < number / 4
     assert (found.sent, found.header_us) == (1200 * sampled, 20_000 * sampled)
+
+
+@pytest.mark.parametrize(
+    ("client", "told", "header", "counted"),
+    [
+        (200, b"200", b"0.001", 200),
+        (404, b"500", b"0.001", 500),  # an error page of nginx's own
+        (502, b"502", b"0.001", 502),  # the endpoint's own word
+        (502, b"502", b"-", FAILED),
+        (504, b"504", b"-", FAILED),
+        (200, b"502", b"-", FAILED),
+        (200, b"502, 200", b"-, 0.003", 200),
+        (502, b"503, 502", b"0.002, -", FAILED),
+        (499, b"-", b"-", NO_STATUS),
+        (499, b"200", b"0.001", 200),
+        (400, b"-", b"-", NO_STATUS),
+        (500, None, None, NO_STATUS),
+    ],
+)
+def test_a_trial_has_what_the_endpoint_of_the_last_attempt_said(
+    nginx: Nginx, client: int, told: bytes | None, header: bytes | None, counted: int
+) -> None:
+    nginx.status = client
+    nginx.variables |= {"upstream_status": told, "upstream_header_time": header}
+    nginx.request()
+    (version,) = nginx.trial().versions
+    assert version.drawn == {counted: 1}
+
+
+def test_no_endpoint_left_to_be_asked(nginx: Nginx) -> None:
+    nginx.status = 502
+    nginx.variables |= {"upstream_status": b"502, -", "upstream_header_time": b"-, -"}
+    nginx.request(retries=2)
+    assert nginx.trial().versions[0].drawn == {FAILED: 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "header", "first"),
+    [
+        (b"503 : 200", b"0.004 : 0.001", 503),
+        (b"404, 503 : 200", b"0.004, 0.002 : 0.001", 503),
+        (b"502 : 200", b"- : 0.001", FAILED),
+        (b"- : 200", b"- : 0.001", NO_STATUS),
+    ],
+)
+def test_the_answer_that_gave_way_to_a_page(nginx: Nginx, told: bytes, header: bytes, first: int) -> None:
+    nginx.variables |= {"upstream_status": told, "upstream_header_time": header}
+    nginx.request(pages=1)
+    assert nginx.trial().versions[0].drawn == {first: 1, 200: 1}
+
+
+def test_who_a_user_is_stays_with_the_request(nginx: Nginx) -> None:
+    nginx.status = 503
+    nginx.variables |= {"upstream_status": b"503"}
+    nginx.request(b"eve")
+    nginx.request()
+    found = nginx.trial()
+    assert found.bad_users == {(hash64(b"eve") >> 16, 0, 503)}
+    assert found.versions[0].users == 1
+
+
+def test_a_trial_is_not_asked_about_where_there_is_none(rig: Rig) -> None:
+    nginx = Nginx(rig, trial=False)
+    nginx.request()
+    assert not nginx.asked["upstream_status"]
