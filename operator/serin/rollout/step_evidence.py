@@ -4,7 +4,7 @@ Rules of the sums: a mean of e-processes holds against "both limits are kept"; t
 of the two is kept".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log
 
 from serin.objects.views import CanaryCheck, CheckType
@@ -53,6 +53,16 @@ def sums(setting: Setting, book: Ledger) -> tuple[float, ...]:
 
 def evidence(setting: Setting, book: Ledger) -> float:
     """log E of the run: it fails at log(1 / chance)."""
+    return log_mean(_by_limit(setting, book))
+
+
+def leaning(setting: Setting, book: Ledger) -> float:
+    """log E of the running step as if it were the only one, by that limit which it speaks against most."""
+    return max(_by_limit(setting, replace(book, carried=(), weight=1.0)))
+
+
+def _by_limit(setting: Setting, book: Ledger) -> list[float]:
+    """log E by limit: for maxRatio, for max."""
     check, logs = setting.check, sums(setting, book)
     ratio, most = check.most_ratio is not None, check.most is not None
     parts = []
@@ -68,22 +78,7 @@ def evidence(setting: Setting, book: Ledger) -> float:
         parts.append(min(slower, slow) if book.share < 1 else _full(setting, book))
     if most:
         parts.append(log_mean(logs[-len(ABOVE_BY) :]))
-    return log_mean(parts)
-
-
-def step_alone(setting: Setting, book: Ledger) -> float:
-    """log E of the running step as if it were the only one."""
-    return evidence(
-        setting,
-        Ledger(
-            weight=1.0,
-            share=book.share,
-            per_user=book.per_user,
-            total=book.total,
-            baseline=book.baseline,
-            baseline_bad=book.baseline_bad,
-        ),
-    )
+    return parts
 
 
 def _running(setting: Setting, counts: Tally, book: Ledger) -> tuple[float, ...]:

@@ -10,11 +10,11 @@ from serin.rollout.evidence import clean_size
 from serin.rollout.latency import ENOUGH, percentile
 from serin.rollout.ledger import Ledger
 from serin.rollout.observed import Observed
-from serin.rollout.step_evidence import Setting, most_at_full, step_alone
+from serin.rollout.step_evidence import Setting, leaning, most_at_full
 
-LEANS = log(4.0)
-"""From this evidence of the running step on, a check does not pass: more requests will tell. A harmless release comes
-here with a chance of 1/4 at most, and leaves again, as its evidence goes to 0.
+LEANS = log(2.0)
+"""From this evidence of the running step on, a check does not pass: more requests will tell. A harmless release leaves
+it again, as its evidence goes to 0, and a bad one is not given a larger share while evidence grows.
 """
 
 
@@ -80,9 +80,9 @@ def _said(finding: Finding) -> _Said:
     waits = _waits(finding)
     if waits is not None:
         return waits
-    leaning = step_alone(finding.setting, finding.book)
-    if leaning >= LEANS:
-        needs = _until_clear(finding, leaning)
+    growth = leaning(finding.setting, finding.book)
+    if growth >= LEANS:
+        needs = _until_clear(finding, growth)
         text = f"{numbers}: looks worse than allowed, needs about {figures.count(needs)} more requests to be sure"
         return _Said("NeedsData", text, needs)
     return _Said("Pass", "; ".join((numbers, *_remarks(finding))))
@@ -119,10 +119,10 @@ def _waits(finding: Finding) -> _Said | None:
     return None
 
 
-def _until_clear(finding: Finding, leaning: float) -> int:
+def _until_clear(finding: Finding, growth: float) -> int:
     """Requests until the limit is reached, if evidence goes on growing as it has in this step."""
     most = -log(finding.setting.chance * finding.book.weight)
-    return max(1, ceil(finding.requests * (most / leaning - 1.0)))
+    return max(1, ceil(finding.requests * (most / growth - 1.0)))
 
 
 def _remarks(finding: Finding) -> list[str]:
