@@ -1,6 +1,7 @@
 """What the controller put in shared memory is read back as the plan's values."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from serin.dataplane.nginx.weights_file import WeightsFile
 from serin.errors import CorruptFileError
 from serin.native import state
 from serin.native.pools import PoolsFile
-from serin.routing.plan import Algorithm, Endpoint, Pool, PoolSpec, RuleId, Share, Split
+from serin.routing.plan import Algorithm, Endpoint, Pool, PoolSpec, RuleId, Share, Split, Trial
 
 MAIN = Pool(
     PoolSpec("00000000000000aa", "d", "main", 80, Algorithm.EWMA), (Endpoint("127.0.0.1", 80), Endpoint("::1", 81))
@@ -43,6 +44,19 @@ def test_splits_and_pools_come_back(pools: PoolsFile, tmp_path: Path) -> None:
     other = found.pools[OTHER.spec.id]
     assert (other.external, other.external_port, other.endpoints) == ("api.example.net", 8443, ())
     assert other.client_affinity > 0
+    pools.close()
+
+
+def test_a_rollout_comes_back(pools: PoolsFile, tmp_path: Path) -> None:
+    """But for its trial: nginx without Lua counts for none, and is not to be reloaded for one."""
+    main, new = (share.ident for share in SPLIT.shares)
+    pools.put_split(replace(SPLIT, rest=False, first=new, suspended=(new,), salts=(3, 1 << 63), trial=Trial("7" * 16)))
+    split = WeightsFile(tmp_path).current().splits[SPLIT.id]
+    assert (split.rest, split.first, split.suspended, split.salts) == (False, new, (new,), (3, 1 << 63))
+    assert split.trial is None
+    pools.put_split(replace(SPLIT, first=main))
+    split = WeightsFile(tmp_path).current().splits[SPLIT.id]
+    assert (split.first, split.suspended, split.salts) == (main, (), None)
     pools.close()
 
 

@@ -143,6 +143,13 @@ def test_a_version_that_is_gone_leaves_its_users_to_the_others() -> None:
 
 
 @pytest.mark.parametrize("by", [None, HEADER])
+def test_nobody_gets_503_while_some_version_is_able(by: SplitBy | None) -> None:
+    made = route_stock(in_rollout(by), weights_of((0, 1, 0), there=(False, False, True)))
+    assert reached(made.blocks, made.target, Request()) == {upstream_name(SPLIT, 2): 10000}
+    assert (made.nobody, made.maybe_nobody) == (False, False)
+
+
+@pytest.mark.parametrize("by", [None, HEADER])
 def test_what_is_taken_back_is_reached_by_nothing(by: SplitBy | None) -> None:
     forced = Request(headers=[("x-try", b"new"), ("x-user", b"a")])
     weights = weights_of((3, 0, 1))
@@ -220,6 +227,7 @@ def test_what_is_never_copied() -> None:
 
 def test_what_is_lost_is_said() -> None:
     route = replace(in_rollout(COOKIE), canary_route=CANARY.ref)
-    said = losses(Host("h", (route,)))
+    said = losses(Host("h", (route,)), weights_of((60, 20, 20)))
     assert any("users keep their version" in text for text in said)
     assert any("wait for data" in text for text in said)
+    assert not any("wait for data" in text for text in losses(Host("h", (route,)), weights_of((60, 20, 20), first="")))

@@ -289,15 +289,21 @@ def _lost_by_rollout(route: Route) -> list[str]:
     texts = []
     if route.split_by is not None:
         texts.append("users keep their version, but other users than elsewhere have the version in rollout")
-    if route.canary_route is not None:
-        texts.append("a rollout has no counts of requests: its checks of errors and latency wait for data")
     if route.shadow is not None and not is_copied(route.shadow):
         texts.append(NOT_COPIED)
     return texts
+
+
+_NOT_JUDGED = "its rollout has no counts of requests: checks of errors and latency wait for data"
 
 
 def _lost_by_weights(route: Route, weights: Weights) -> list[str]:
     rules = route_rules(route, lua=False)
     made = _Stock(route, route.split or "", rules, weights)
     made.target()
-    return [*made.notes, *(text for pool in made.pools if pool is not None and (text := replaced_algorithm(pool)))]
+    texts = [_NOT_JUDGED] if made.split.first else []
+    return [
+        *texts,
+        *made.notes,
+        *(text for pool in made.pools if pool is not None and (text := replaced_algorithm(pool))),
+    ]
