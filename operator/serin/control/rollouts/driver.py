@@ -36,6 +36,8 @@ IDLE = 0.25
 """Longest pause in seconds between two looks whether we lead, and whether something is due."""
 BETWEEN = 0.05
 """Seconds between a write and the next turn of the same CanaryRoute, whatever happens meanwhile."""
+NOT_YET = 0.5
+"""Seconds until the next look while replicas do not have the shares in force yet."""
 AT_ONCE = 8
 """CanaryRoutes whose status is written at the same time."""
 ATTEMPTS = 3
@@ -170,9 +172,10 @@ class Rollouts:
             if seen is None or view is None:
                 return self._clock() + IDLE
             view = self._statuses.known(view)
-            decided = advance(self._situation(seen, view, facts, turn.written_at))
+            situation = self._situation(seen, view, facts, turn.written_at)
+            decided = advance(situation)
             if not decided.write or _is_shown(view, decided):
-                return self._next(view)
+                return self._next(situation)
             try:
                 await self._statuses.write(view, decided.status)
             except ChangedError:
@@ -199,16 +202,17 @@ class Rollouts:
             written_at=written_at,
         )
 
-    def _next(self, view: CanaryRoute) -> float:
+    def _next(self, situation: Situation) -> float:
         """On a grid, so that all that have the same interval share one look at the facts; sooner for a step's end."""
-        now, wall = self._clock(), self._wall()
+        now, wall, view = self._clock(), self._wall(), situation.view
         checks = view.rollout.checks if view.rollout is not None else ()
         every = min(self._most, max(LEAST, min((check.interval for check in checks), default=self._most)))
         due = (math.floor(now / every) + 1) * every
         run = view.status.run if view.status is not None else None
         if run is not None and not run.outcome and run.next_at > wall:
             due = min(due, now + run.next_at - wall)
-        return due
+        have, there = situation.serving
+        return due if have >= there else min(due, now + NOT_YET)
 
     def _failed(self, of: str, error: Exception) -> None:
         """What keeps all of them from being written alike is said once in a while."""
