@@ -139,6 +139,7 @@ _TABLE: Mapping[Outcome, tuple[str, ...]] = {
         "canary-without-rule",
         "canaryroute-home-without-weight",
         "canaryroute-overrides",
+        "canaryroute-rollout-affinity",
         "cors-not-enabled",
         "custom-errors-missing",
         "fastcgi-unused",

@@ -5,7 +5,7 @@ Total: any bytes give a review, or a text that says what is wrong with them. Wha
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from serin.admission.verdict import Verdict
@@ -27,6 +27,16 @@ Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose request it is, as the API server found out."""
+
+    name: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """What is asked. `new` is the object as it would be stored, `old` as it is now. `kind` is (API group, kind)."""
 
@@ -37,6 +47,7 @@ class Review:
     new: Raw | None = None
     old: Raw | None = None
     dry_run: bool = False
+    asker: Asker = Asker()
 
     @property
     def name(self) -> str:
@@ -88,7 +99,24 @@ def _request(request: Raw) -> Review | BadReview:
         new=request.get("object"),
         old=request.get("oldObject"),
         dry_run=request.get("dryRun") is True,
+        asker=_asker(request.get("userInfo")),
     )
+
+
+def _asker(told: Any) -> Asker:
+    """What cannot be read is left out: then nobody is asked about, who has no rights."""
+    found = told if isinstance(told, dict) else {}
+    name, uid, extra = found.get("username"), found.get("uid"), found.get("extra")
+    return Asker(
+        name if is_text(name) else "",
+        uid if is_text(uid) else "",
+        _texts(found.get("groups")),
+        {key: _texts(values) for key, values in extra.items()} if isinstance(extra, dict) else {},
+    )
+
+
+def _texts(told: Any) -> tuple[str, ...]:
+    return tuple(each for each in told if is_text(each)) if isinstance(told, list) else ()
 
 
 def answer(review: Review, verdict: Verdict) -> bytes:

@@ -15,11 +15,12 @@ from typing import Protocol
 
 from aiohttp import web
 
+from serin.admission.approval import DENIED, Approval
 from serin.admission.certificate import CertificateFiles, ServedCertificate
 from serin.admission.intake import RefusedError, Room, read, size_of
 from serin.admission.last_review import LastReview
 from serin.admission.review import Review, answer
-from serin.admission.verdict import Result, Verdict, unchecked
+from serin.admission.verdict import Result, Verdict, message_of, unchecked
 from serin.objects.views import View
 from serin.refs import Ref
 from serin.telemetry import log
@@ -62,13 +63,18 @@ class AdmissionServer:
         judge: Judge,
         lookup: Lookup,
         clock: Callable[[], float] = time.monotonic,
+        approval: Approval | None = None,
     ) -> None:
-        """`address`: host (empty: all addresses) and port (0: any free one, see `port`)."""
+        """`address`: host (empty: all addresses) and port (0: any free one, see `port`).
+
+        `approval` is asked about actions on CanaryRoutes; None: whoever may write the object may write them.
+        """
         self._address = address
         self._certificate = ServedCertificate(files)
         self._judge = judge
         self._lookup = lookup
         self._clock = clock
+        self._approval = approval
         self._results: Counter[str] = Counter()
         self._seconds = 0.0
         self._judging = 0.0
@@ -166,6 +172,9 @@ class AdmissionServer:
         return web.Response(body=answer(review, verdict), content_type="application/json")
 
     async def _verdict(self, review: Review) -> Verdict:
+        if self._approval is not None and (why := await self._approval.denial(review)):
+            log.event(_log, log.REVIEW_DENIED, object=review.name, why=why, dry_run=review.dry_run)
+            return Verdict(message=message_of([why]), codes=(DENIED,))
         try:
             secrets = await self._fetch(self._judge.secrets(review))
             verdict = await self._judged(review, secrets)
