@@ -15,7 +15,6 @@ from serin.cli.paths import existing
 from serin.cli.plane import check, child_command, run_path
 from serin.cli.selection import options
 from serin.cli.terminal import Paint
-from serin.control.rollouts.ports import NoOutside
 from serin.control.rollouts.standalone import Standalone
 from serin.control.serve import Serve
 from serin.files import FileSource
@@ -42,7 +41,7 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         blocks = held.enter_context(contextlib.closing(pools))
         known = options(arguments, standalone=True)
         told = metrics_told(arguments, "", os.environ)
-        standalone = Standalone(source, known, run_dir, blocks, NoOutside(), told)
+        standalone = Standalone(source, known, run_dir, blocks, told)
         control = standalone.control
         control.start()
 
@@ -55,4 +54,7 @@ async def serve(arguments: argparse.Namespace, paths: list[str], run_dir: RunDir
         # A run directory that was not named is not found again: what is left serving from it would only hold the ports.
         lasting = arguments.run_dir is not None
         command = child_command(arguments, run_dir.path, standalone=True)
-        return await Serve(control, command, run_dir, listening, lasting=lasting, works=standalone.works).run()
+        try:
+            return await Serve(control, command, run_dir, listening, lasting=lasting, works=standalone.works).run()
+        finally:
+            await standalone.close()

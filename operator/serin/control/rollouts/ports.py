@@ -33,16 +33,6 @@ class Outside(Protocol):
         """Forget all other CanaryRoutes."""
 
 
-class NoOutside:
-    """Nobody is asked."""
-
-    def look(self, _: CanaryRoute, __: float) -> Mapping[str, OutsideResult]:
-        return {}
-
-    def keep(self, _: Collection[Ref]) -> None:
-        return
-
-
 class Statuses(Protocol):
     """Where the status of a CanaryRoute is kept."""
 

@@ -8,16 +8,18 @@ from typing import Any
 from serin.compile.options import Options
 from serin.control.facts.look import OwnFacts
 from serin.control.loop import Control, Source
+from serin.control.outside.allowed import Allowed
+from serin.control.outside.asking import Outside
 from serin.control.patterns import check_pattern
 from serin.control.publish import Blocks
 from serin.control.rollouts.actions import Actions
 from serin.control.rollouts.driver import Rollouts
 from serin.control.rollouts.files import FileStatuses
-from serin.control.rollouts.ports import Outside, Seen
+from serin.control.rollouts.ports import Seen
 from serin.control.rollouts.telling import Telling
 from serin.native import trials
 from serin.objects.store import Key
-from serin.objects.views import CanaryRoute
+from serin.objects.views import CanaryRoute, View
 from serin.refs import Ref
 from serin.render.rundir import RunDirectory
 from serin.telemetry.rollout_metrics import RolloutMetrics
@@ -31,7 +33,12 @@ class Standalone:
     """`control` is started, and `works` are run beside it."""
 
     def __init__(
-        self, source: Source, options: Options, run_dir: RunDirectory, blocks: Blocks, outside: Outside, told: Told
+        self,
+        source: Source,
+        options: Options,
+        run_dir: RunDirectory,
+        blocks: Blocks,
+        told: Told = Told(),  # noqa: B008
     ) -> None:
         statuses = FileStatuses(source, run_dir.plan / "canary")
         metrics = RolloutMetrics()
@@ -46,12 +53,13 @@ class Standalone:
             texts=lambda snapshot: metrics.text(snapshot.canary_routes.values()),
         )
         statuses.put = control.add
-        self.facts = OwnFacts(partial(trials.read, run_dir.path), lambda: control.engine.trials)
+        self._outside = Outside(self._secret, Allowed(standalone=True))
+        facts = OwnFacts(partial(trials.read, run_dir.path), lambda: control.engine.trials)
         self._rollouts = Rollouts(
             self._seen,
             options,
-            self.facts,
-            outside,
+            facts,
+            self._outside,
             statuses,
             lambda: True,
             (Telling(metrics, time.time),),
@@ -63,6 +71,10 @@ class Standalone:
     def works(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
         return {"rollouts": self._rollouts.run, "actions": self._actions.run}
 
+    async def close(self) -> None:
+        """What is asked of others is given up."""
+        await self._outside.close()
+
     def _compiled(self, *_: object) -> None:
         self._rollouts.news()
 
@@ -72,6 +84,9 @@ class Standalone:
     def _find(self, key: Key) -> CanaryRoute | None:
         view = self.control.engine.snapshot.find(Ref("CanaryRoute", *key))
         return view if isinstance(view, CanaryRoute) else None
+
+    async def _secret(self, ref: Ref) -> View | None:
+        return self.control.engine.snapshot.find(ref)
 
 
 def seen(control: Control) -> Seen | None:
