@@ -6,14 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from serin.admission.approval import Approval, Right
 from serin.admission.certificate import CertificateFiles
 from serin.admission.judge import Judge
+from serin.admission.review import Asker
 from serin.admission.server import AdmissionServer
 from serin.cluster.access import Uses, check_access, check_rights, needs
 from serin.cluster.api import Api, ApiError, ApiUnreachableError
+from serin.cluster.canaries import CanaryStatusWriter
 from serin.cluster.election import Election
 from serin.cluster.election.lease import AlwaysLeading, make_identity
 from serin.cluster.events import EventRecorder
+from serin.cluster.may_act import may_update_part
 from serin.cluster.own_pod import OwnPodReader
 from serin.cluster.server import Connection
 from serin.cluster.source import ClusterSource
@@ -21,16 +25,23 @@ from serin.cluster.status import Publish, StatusWriter
 from serin.compile.compiler import Compiled
 from serin.compile.concerned import changed_ingresses, concerned, of_ours
 from serin.control.controller import Cluster, Work
+from serin.control.facts.making import facts_server, facts_source
 from serin.control.loop import Control
+from serin.control.outside.asking import Outside
 from serin.control.patterns import check_pattern
 from serin.control.publish import Blocks
 from serin.control.rights import OptionalRights
+from serin.control.rollouts.driver import Rollouts
+from serin.control.rollouts.standalone import seen
+from serin.control.rollouts.telling import Telling
 from serin.control.settings import ControllerSettings, ElectionSettings, StatusSettings, WebhookSettings
+from serin.native import trials
 from serin.objects.store import Snapshot
 from serin.problems import Problem
 from serin.refs import Ref
 from serin.render.rundir import RunDirectory
 from serin.telemetry.figure import Figure
+from serin.telemetry.rollout_metrics import RolloutMetrics
 
 
 class Parts:
@@ -56,6 +67,7 @@ class Parts:
         )
         self._rights = OptionalRights(self._optional, self.events.about_us)
         self._before: Compiled | None = None
+        self.metrics = RolloutMetrics()
         self.control = Control(
             self.source,
             settings.options,
@@ -66,7 +78,14 @@ class Parts:
             figures=self._figures,
             told=settings.told,
             election=settings.election.name,
+            texts=lambda snapshot: self.metrics.text(snapshot.canary_routes.values()),
         )
+        self.canaries = CanaryStatusWriter(self.api, lambda: self.election.leading, self.source)
+        counted = (partial(trials.read, run_dir.path), lambda: self.control.engine.trials)
+        self.facts = facts_source(settings.facts, self.api, settings.pod, *counted)
+        self.facts_server = facts_server(settings.facts, *counted)
+        self.outside = Outside(self.source.fetch, settings.check_hosts)
+        self.rollouts = self._rollouts()
         self.admission = self._admission(settings.webhook)
 
     def cluster(self) -> Cluster:
@@ -74,6 +93,7 @@ class Parts:
             Work("election", self.election.run),
             Work("events", self.events.run),
             Work("rights", self._rights.run),
+            Work("rollouts", self.rollouts.run),
         ]
         leave = []
         if self._settings.status.update:
@@ -82,7 +102,10 @@ class Parts:
                 leave.append(self._clear)
         if self.admission is not None:
             works.append(Work("admission", self.admission.run))
-        return Cluster(self.source, self._missing, works, (*leave, self.election.release), (self.api.close,))
+        if self.facts_server is not None:
+            works.append(Work("facts", self.facts_server.run))
+        close = (self.outside.close, self.facts.close, self.api.close)
+        return Cluster(self.source, self._missing, works, (*leave, self.election.release), close)
 
     def _compiled(self, compiled: Compiled, _: tuple[Problem, ...]) -> None:
         """After every compile. Nothing in here may wait."""
@@ -92,6 +115,24 @@ class Parts:
         self.events.observe(told, partial(concerned, compiled))
         self.events.synced(changed_ingresses(self._before, compiled))
         self._before = compiled
+        self.rollouts.news()
+
+    def _rollouts(self) -> Rollouts:
+        telling = Telling(self.metrics, time.time, self.events, self._shared_out)
+        return Rollouts(
+            lambda: seen(self.control),
+            self._settings.options,
+            self.facts,
+            self.outside,
+            self.canaries,
+            lambda: self.election.leading,
+            (telling,),
+        )
+
+    def _shared_out(self, ref: Ref) -> Sequence[Ref]:
+        """The Ingresses of a CanaryRoute."""
+        compiled = self.control.engine.compiled
+        return () if compiled is None else concerned(compiled, ref)
 
     async def _missing(self) -> Sequence[str]:
         """Why the cluster cannot be used yet; what is missing besides is told and keeps nobody waiting."""
@@ -115,7 +156,12 @@ class Parts:
             return None
         judge = Judge(self._state, check_pattern, time.time, self._watched)
         files = CertificateFiles(webhook.certificate, webhook.key)
-        return AdmissionServer(webhook.address, files, judge, self.source.fetch)
+        approval = Approval(self._may_act) if self._settings.approval_rbac else None
+        return AdmissionServer(webhook.address, files, judge, self.source.fetch, approval=approval)
+
+    async def _may_act(self, who: Asker, right: Right) -> bool:
+        found = (who.name, who.uid, who.groups, who.extra)
+        return await may_update_part(self.api, found, right.namespace, right.name, right.verb)
 
     def _state(self) -> tuple[Snapshot, Compiled] | None:
         """What admission judges by, taken in one turn of the loop."""
@@ -129,7 +175,8 @@ class Parts:
         return scope.namespace in ("", namespace)
 
     def _figures(self) -> list[Figure]:
-        parts = (self.source, self.api, self.election, self.status, self.events, self.admission)
+        known = (self.source, self.api, self.election, self.status, self.events, self.canaries)
+        parts = (*known, self.admission, self.facts_server)
         return [figure for part in parts if part is not None for figure in part.figures()]
 
 
@@ -152,6 +199,10 @@ def _uses(settings: ControllerSettings) -> Uses:
         default_ssl_certificate=None
         if options.default_ssl_certificate is None
         else Ref("Secret", *options.default_ssl_certificate),
+        facts_service=None
+        if settings.facts is None or settings.facts.service is None
+        else Ref("Service", *settings.facts.service),
+        approval_rbac=settings.approval_rbac,
         in_pod=bool(settings.pod),
     )
 
