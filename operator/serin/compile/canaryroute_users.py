@@ -22,14 +22,29 @@ def split_by(route: CanaryRouteReading, rule: Rule, policy: Policy, findings: Fi
         return None
     kind, affinity = _KINDS[asked.type], policy.affinity
     if kind is SplitKind.COOKIE and affinity is not None and affinity.name == asked.name:
-        where = f"{rule.id.host or 'any host'} {rule.id.path} of {rule.reading.ref}"
         text = (
-            f"{where} has an affinity cookie of the same name, {asked.name}; expected another name. "
+            f"{_where(rule)} has an affinity cookie of the same name, {asked.name}; expected another name. "
             "The affinity cookie counts there, and requests without it are drawn one by one"
         )
         findings.error(replace(asked.source, field=f"{asked.source.field}.name"), "canaryroute-split-by-affinity", text)
         return None
     return SplitBy(kind, asked.name, int(asked.ttl), asked.source)
+
+
+def warn_of_affinity(route: CanaryRouteReading, rule: Rule, policy: Policy, findings: Findings) -> None:
+    """An affinity cookie comes before keys and weights, as it does among canary Ingresses."""
+    rollout = route.view.rollout
+    if rollout is None or policy.affinity is None:
+        return
+    text = (
+        f"{_where(rule)} has an affinity cookie ({policy.affinity.name}), which keeps users on the version they have: "
+        "a step's share is one of new users alone, until the version is taken back; expected splitBy instead"
+    )
+    findings.warning(rollout.source, "canaryroute-rollout-affinity", text)
+
+
+def _where(rule: Rule) -> str:
+    return f"{rule.id.host or 'any host'} {rule.id.path} of {rule.reading.ref}"
 
 
 def shadow(

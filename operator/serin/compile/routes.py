@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from serin.compile.annotations.balancing import Balancing
 from serin.compile.beside import Besides
 from serin.compile.canaries import Canary, CheckPattern, canary_ident, cookie_rule, header_rule, main_ident, shares
-from serin.compile.canaryroute_users import shadow, split_by
+from serin.compile.canaryroute_users import shadow, split_by, warn_of_affinity
 from serin.compile.canaryroutes import CanaryRouteReading, home_version, other_version
 from serin.compile.findings import Findings
 from serin.compile.options import Key
@@ -67,6 +67,7 @@ class RouteTable:
         else:
             versions, split = self._with_canary_route(rule, canary_route)
             user = split_by(canary_route, rule, policy, self.findings)
+            warn_of_affinity(canary_route, rule, policy, self.findings)
             self.splits.append(split if user is not None else replace(split, salts=None))
             route = Route(
                 match,

@@ -1,7 +1,8 @@
 """What each version has of the requests that no rule decided, as words for people and as weights.
 
 The same sums as the routine's (csrc/draw.c): versions out of the request, suspended or without endpoints have nothing,
-canaries have their weights, and main has what they leave of the total, or all when nobody has a part.
+canaries have their weights, and main has what they leave of the total. When nobody has a part main has it all; of a
+CanaryRoute the first version that is there.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ def shares(split: Split, excluded: int, has_endpoints: tuple[bool, ...]) -> Shar
     if split.rest:
         weights[0] = max(0, split.total - sum(weights[1:])) if there[0] else 0
     if not any(weights):
-        weights[0] = int(there[0])
+        alone = 0 if split.rest or not any(there) else there.index(True)
+        weights[alone] = int(there[alone])
     total = sum(weights)
     possible = [i for i, weight in enumerate(weights) if weight]
     drawn = len(possible) > 1 or (possible and possible[0] != 0 and there[0])

@@ -296,6 +296,15 @@ def test_an_affinity_cookie_of_the_same_name_counts_alone() -> None:
     assert "canaryroute-split-by-affinity" not in codes(compiled("whose"))
 
 
+def test_an_affinity_cookie_before_a_rollout_is_told() -> None:
+    notes = {"affinity": "cookie"}
+    told = problem(World(ingress("main", notes=notes), parsed(rolling())).put(), "canaryroute-rollout-affinity")
+    assert (told.severity, told.source.ref, told.source.field) == ("warning", SHOP, "spec.rollout")
+    assert f"{HOST} / of Ingress shop/main" in told.text
+    for fine in (World(ingress("main"), parsed(rolling())), World(ingress("main", notes=notes), canary_route())):
+        assert "canaryroute-rollout-affinity" not in codes(fine.put())
+
+
 def test_users_with_client_errors_are_noted_where_a_check_counts_these() -> None:
     def trial(statuses: list[str], split_by: Raw) -> Trial | None:
         check = {"name": "errors", "type": "Errors", "max": "5%", "statuses": statuses}

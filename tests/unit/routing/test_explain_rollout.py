@@ -185,3 +185,14 @@ def test_users_of_a_version_that_is_not_there_have_another(patterns: PatternMake
 def test_where_one_version_alone_is_left_nobody_chooses(patterns: PatternMaker) -> None:
     told = ask(plan(COOKIE, weights=(1, 0, 0)), patterns, ("Cookie", "who=user-1"))
     assert (told.version, told.user, told.reason) == ("v1", None, "default")
+
+
+@pytest.mark.parametrize(("weights", "empty", "left"), [((0, 1, 0), 1, "v1"), ((1, 0, 0), 0, "v2")])
+def test_where_nobody_with_a_weight_is_there_the_first_that_is_answers(
+    patterns: PatternMaker, weights: tuple[int, ...], empty: int, left: str
+) -> None:
+    for by in (None, COOKIE):
+        told = ask(plan(by, weights=weights, empty=empty), patterns, ("Cookie", "who=user-1"))
+        assert (told.status, told.version, told.reason) == (None, left, "default")
+    told = ask(plan(weights=(1, 0, 0), empty=0, suspended=True), patterns)
+    assert (told.version, told.reason) == ("v3", "default")

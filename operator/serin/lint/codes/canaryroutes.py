@@ -210,6 +210,19 @@ CODES = (
         ),
     ),
     Code(
+        "canaryroute-rollout-affinity",
+        "a rollout behind an affinity cookie",
+        "An affinity cookie comes before `splitBy` and weights: who has one keeps the version that it names. Raising a "
+        "weight moves new users alone, and after the last step users of the old version stay there until their cookie "
+        "is gone. A version that is taken back loses its users at once all the same.",
+        "Take `affinity: cookie` away, and write `splitBy` instead: users then keep their version while weights stay, "
+        "and move once when these are raised.",
+        join(
+            ingress("affinity: cookie"),
+            route(VERSIONS.replace(", weight: 10}", "}") + "rollout: {version: next, steps: [{weight: 10%}]}\n"),
+        ),
+    ),
+    Code(
         "canaryroute-rollout-unusable",
         "a rollout that cannot be carried out",
         "Some part of `rollout`, or of the versions and rules that it rests on, cannot be read. No step begins, a run "
