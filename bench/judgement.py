@@ -10,15 +10,27 @@ import math
 import random
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from harness.releases import LOOK, Look, Traffic, Verdict, by_rates, errors, judged, looks, most_allowed, rollout
-
-RAMP = ((0.05, 150.0), (0.2, 150.0), (0.5, 150.0), (0.8, 150.0))
+from harness.releases import (
+    LOOK,
+    RAMP,
+    Look,
+    Traffic,
+    Verdict,
+    at,
+    by_rates,
+    errors,
+    judged,
+    looks,
+    most_allowed,
+    outage,
+    rollout,
+)
 
 
 @dataclass(frozen=True)
@@ -30,33 +42,25 @@ class Case:
     ratio: float = 1.0
 
 
-def flat(rate: float) -> Callable[[float], float]:
-    return lambda at: rate
-
-
-def outage(rate: float, begins: float, seconds: float, times: float) -> Callable[[float], float]:
-    return lambda at: rate * times if begins <= at < begins + seconds else rate
-
-
 def cases() -> list[Case]:
-    def at(share: float) -> tuple[tuple[float, float], ...]:
+    def share_of(share: float) -> tuple[tuple[float, float], ...]:
         return ((share, 600.0),)
 
-    half, spiked = flat(0.005), outage(0.005, 240, 120, 20)
-    ramped = outage(0.005, 300, 150, 20)
+    half, spiked = at(0.005), outage(0.005, 240, 120)
+    ramped = outage(0.005, 300, 150)
     return [
-        Case("harmless, 0.5 % both, 10 %, 10 rps", True, at(0.1), by_rates(10, half, half)),
-        Case("harmless, 1 % both, 10 %, 100 rps", True, at(0.1), by_rates(100, flat(0.01), flat(0.01))),
-        Case("harmless, shared outage x20 for 2 min, 10 rps", True, at(0.1), by_rates(10, spiked, spiked)),
+        Case("harmless, 0.5 % both, 10 %, 10 rps", True, share_of(0.1), by_rates(10, half, half)),
+        Case("harmless, 1 % both, 10 %, 100 rps", True, share_of(0.1), by_rates(100, at(0.01), at(0.01))),
+        Case("harmless, shared outage x20 for 2 min, 10 rps", True, share_of(0.1), by_rates(10, spiked, spiked)),
         Case("harmless, 5-20-50-80 %, outage at 50 %, 10 rps", True, RAMP, by_rates(10, ramped, ramped)),
-        Case("at the limit, ratio 1.25, 100 rps", True, at(0.1), by_rates(100, flat(0.0125), flat(0.01)), 1.25),
-        Case("0.5 -> 2.5 %, 10 rps, 10 %", False, at(0.1), by_rates(10, flat(0.025), half)),
-        Case("0.5 -> 2.5 %, 100 rps, 10 %", False, at(0.1), by_rates(100, flat(0.025), half)),
-        Case("0.5 -> 20 %, 10 rps, 5 %", False, at(0.05), by_rates(10, flat(0.2), half)),
-        Case("0.5 -> 20 %, 1 rps, 5 %", False, at(0.05), by_rates(1, flat(0.2), half)),
-        Case("0.1 -> 0.3 %, 100 rps, 20 %", False, at(0.2), by_rates(100, flat(0.003), flat(0.001))),
-        Case("1 -> 5 %, 10 rps, 5-20-50-80 %", False, RAMP, by_rates(10, flat(0.05), flat(0.01))),
-        Case("1 -> 2 %, ratio 1.25, 10 rps, 5-20-50-80 %", False, RAMP, by_rates(10, flat(0.02), flat(0.01)), 1.25),
+        Case("at the limit, ratio 1.25, 100 rps", True, share_of(0.1), by_rates(100, at(0.0125), at(0.01)), 1.25),
+        Case("0.5 -> 2.5 %, 10 rps, 10 %", False, share_of(0.1), by_rates(10, at(0.025), half)),
+        Case("0.5 -> 2.5 %, 100 rps, 10 %", False, share_of(0.1), by_rates(100, at(0.025), half)),
+        Case("0.5 -> 20 %, 10 rps, 5 %", False, share_of(0.05), by_rates(10, at(0.2), half)),
+        Case("0.5 -> 20 %, 1 rps, 5 %", False, share_of(0.05), by_rates(1, at(0.2), half)),
+        Case("0.1 -> 0.3 %, 100 rps, 20 %", False, share_of(0.2), by_rates(100, at(0.003), at(0.001))),
+        Case("1 -> 5 %, 10 rps, 5-20-50-80 %", False, RAMP, by_rates(10, at(0.05), at(0.01))),
+        Case("1 -> 2 %, ratio 1.25, 10 rps, 5-20-50-80 %", False, RAMP, by_rates(10, at(0.02), at(0.01)), 1.25),
     ]
 
 
@@ -118,7 +122,7 @@ def main() -> int:
     missed = False
     for case in cases():
         rng = random.Random(options.seed)
-        released = [list(looks(rng, case.steps, case.traffic)) for _ in range(options.runs)]
+        released = [looks(rng, case.steps, case.traffic) for _ in range(options.runs)]
         found = {name: [v for run in released if (v := rule(run, case.ratio)) is not None] for name, rule in RULES}
         bad = case.harmless and len(found["Serin"]) / options.runs > most_allowed(0.05, options.runs)
         missed = missed or bad

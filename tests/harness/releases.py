@@ -6,18 +6,21 @@ Poisson numbers in every look: a run of 60,000 requests costs what its 40 looks 
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from serin.native.twin.draw import draw_level
 from serin.objects.canary_status import CheckStatus, RunStatus
 from serin.objects.views import CanaryCheck, CanaryRollout, CheckType
 from serin.refs import Ref, Source
-from serin.rollout.facts import VersionCounts
+from serin.rollout.facts import BOUNDS_US, VersionCounts
 from serin.rollout.judgement import freeze, judge, renewed, worst
 from serin.rollout.observed import Observed
+from serin.rollout.simulated_traffic import latencies
 
 SOURCE = Source(Ref("CanaryRoute", "prod", "shop"), "spec.rollout")
 LOOK = 15.0
+RAMP = ((0.05, 150.0), (0.2, 150.0), (0.5, 150.0), (0.8, 150.0))
 Rate = Callable[[float], float]
 """A part of 1, by seconds since the release began."""
 
@@ -103,16 +106,17 @@ def by_latency(
     return look
 
 
-def looks(rng: random.Random, steps: Sequence[tuple[float, float]], traffic: Traffic) -> Iterator[list[Look]]:
+def looks(rng: random.Random, steps: Sequence[tuple[float, float]], traffic: Traffic) -> list[list[Look]]:
     """The looks of each step; `steps` are (share of the candidate, seconds)."""
-    at = 0.0
+    at, released = 0.0, list[list[Look]]()
     for share, seconds in steps:
-        ours, theirs, found = Counted(), Counted(), []
+        ours, theirs, found = Counted(), Counted(), list[Look]()
         for _ in range(round(seconds / LOOK)):
             traffic(rng, ours, theirs, share, at)
             at += LOOK
             found.append(Look(at, share, _copy(ours), _copy(theirs)))
-        yield found
+        released.append(found)
+    return released
 
 
 def _copy(counted: Counted) -> Counted:
@@ -140,7 +144,12 @@ def judged(
         checks = renewed(plan, checks)
         if warm is not None:
             checks = freeze(plan, checks, warm) or checks
+        last = -1
         for look in step:
+            # Without another bad answer of the candidate the evidence against it does not grow.
+            if look.candidate.bad == last and look is not step[-1]:
+                continue
+            last = look.candidate.bad if not look.candidate.buckets else -1
             run = RunStatus(
                 "0" * 16, "v2", "", "v1", number, len(released), round(look.share * 100_000), judged_since=1.0
             )
@@ -161,3 +170,73 @@ def judged(
 def most_allowed(chance: float, runs: int) -> float:
     """The part of runs that may fail when each does with `chance`: three standard deviations above."""
     return chance + 3 * math.sqrt(chance * (1 - chance) / runs)
+
+
+# --- harmless releases, each in a way that has fooled somebody ---
+
+
+def at(rate: float) -> Rate:
+    return lambda seconds: rate
+
+
+def outage(rate: float, begins: float, lasts: float, times: float = 20.0) -> Rate:
+    """Of both versions: something that they share is broken for a while."""
+    return lambda seconds: rate * times if begins <= seconds < begins + lasts else rate
+
+
+def by_users(rng: random.Random, rps: float, broken: int, burst: int = 10, each: float = 0.1) -> Traffic:
+    """Users keep their version, and some break whatever they touch: `burst` bad answers at a time, in a part `each` of
+    the looks. A user who is on the candidate stays there while its share grows.
+    """
+    place = [rng.random() for _ in range(broken)]
+
+    def look(rng: random.Random, ours: Counted, theirs: Counted, share: float, seconds: float) -> None:
+        for counted, part in ((ours, share), (theirs, 1 - share)):
+            counted.good += poisson(rng, rps * LOOK * part)
+            counted.all_users = max(1, (counted.good + counted.bad) // burst)
+        for user, bucket in enumerate(place):
+            if rng.random() < each:
+                counted = ours if bucket < share else theirs
+                counted.bad += burst
+                counted.users.add(user)
+
+    return look
+
+
+def by_cycle(rng: random.Random, rps: float, kinds: int) -> Traffic:
+    """Requests come in a strict cycle of kinds, of which one always fails; versions by the real draw."""
+    seed, failing, first = rng.getrandbits(64), rng.randrange(kinds), [0]
+
+    def look(rng: random.Random, ours: Counted, theirs: Counted, share: float, seconds: float) -> None:
+        weight, begin, end = round(share * 100), first[0], first[0] + round(rps * LOOK)
+        mine = end * weight // 100 - begin * weight // 100
+        ours.good += mine
+        theirs.good += end - begin - mine
+        for n in range(begin + (failing - begin) % kinds, end, kinds):
+            hit, _ = draw_level(n, weight, 100, seed)
+            counted = ours if hit else theirs
+            counted.bad += 1
+            counted.good -= 1
+        first[0] = end
+
+    return look
+
+
+def slowness(times: float = 1.0) -> tuple[float, ...]:
+    """Parts of all answers by bucket: lognormal around 50 ms."""
+    found = [0.0] * (len(BOUNDS_US) + 1)
+    for bucket, part in latencies(times):
+        found[bucket] = part
+    return tuple(found)
+
+
+def slowed(begins: float, lasts: float, times: float) -> Callable[[float], Sequence[float]]:
+    usual, slow = slowness(), slowness(times)
+    return lambda seconds: slow if begins <= seconds < begins + lasts else usual
+
+
+def warmed(rng: random.Random, share: float, requests: int = 120) -> Observed:
+    """A warm-up just long enough: the threshold is as uncertain as it can be."""
+    found = [poisson(rng, requests * part) for part in slowness()]
+    found[50] += max(0, 100 - sum(found))
+    return Observed(share, baseline=VersionCounts(drawn_us=tuple(found)))

@@ -5,7 +5,7 @@ or has begun anew, takes nothing away. It must not know what is counted.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 from serin.rollout.evidence import MOST
@@ -31,17 +31,28 @@ class Tally:
     def size(self) -> int:
         return self.requests + self.baseline + self.others
 
+    def numbers(self) -> tuple[int, ...]:
+        return (
+            self.requests,
+            self.bad,
+            self.baseline,
+            self.baseline_bad,
+            self.others,
+            self.others_bad,
+            self.extra,
+        )
+
     def plus(self, other: "Tally") -> "Tally":
-        return Tally(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Tally(*(a + b for a, b in zip(self.numbers(), other.numbers(), strict=True)))
 
     def less(self, other: "Tally") -> "Tally":
-        return Tally(*(max(0, a - b) for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Tally(*(max(0, a - b) for a, b in zip(self.numbers(), other.numbers(), strict=True)))
 
 
 NOTHING = Tally()
 LEAST_WEIGHT = 1e-6
 MOST_NUMBERS = 32
-_TALLY = len(fields(Tally))
+_TALLY = len(NOTHING.numbers())
 _HEAD = 7
 
 
@@ -113,11 +124,11 @@ class Ledger:
             float(self.baseline),
             float(self.baseline_bad),
         )
-        lost = astuple(self.lost) if self.lost != NOTHING else ()
+        lost = self.lost.numbers() if self.lost != NOTHING else ()
         carried = [max(x, -MOST) for x in self.carried]
         if _HEAD + _TALLY + len(lost) + len(carried) > MOST_NUMBERS:
             lost = ()  # Made out anew at the next look, for the price of what was counted in between.
-        return (*head, *map(float, astuple(self.total)), *map(float, lost), *carried)
+        return (*head, *map(float, self.total.numbers()), *map(float, lost), *carried)
 
 
 def read(numbers: Sequence[float], carried: int) -> Ledger:

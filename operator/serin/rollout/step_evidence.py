@@ -63,22 +63,21 @@ def leaning(setting: Setting, book: Ledger) -> float:
 
 def _by_limit(setting: Setting, book: Ledger) -> list[float]:
     """log E by limit: for maxRatio, for max."""
-    check, logs = setting.check, sums(setting, book)
-    ratio, most = check.most_ratio is not None, check.most is not None
-    parts = []
-    if ratio and check.type is CheckType.ERRORS:
-        # Without a baseline max holds the counts alone.
-        full = -inf if most else _full(setting, book)
-        parts.append(log_mean(logs[: len(WORSE_BY)], LIKELY) if book.share < 1 else full)
-    elif ratio:
-        slower = log_mean(logs[: len(WORSE_BY)], LIKELY)
-        slow = log_mean(logs[len(WORSE_BY) : len(WORSE_BY) + len(ABOVE_BY)])
-        # Slow both more often than the baseline, which shared slowness is not, and than the percentile allows: by
-        # either alone it might still be within maxRatio.
-        parts.append(min(slower, slow) if book.share < 1 else _full(setting, book))
-    if most:
+    check, logs, parts = setting.check, sums(setting, book), list[float]()
+    if check.most_ratio is not None:
+        parts.append(_compared(logs, check) if book.share < 1 else _full(setting, book))
+    if check.most is not None:
         parts.append(log_mean(logs[-len(ABOVE_BY) :]))
     return parts
+
+
+def _compared(logs: tuple[float, ...], check: CanaryCheck) -> float:
+    worse = log_mean(logs[: len(WORSE_BY)], LIKELY)
+    if check.type is CheckType.ERRORS:
+        return worse
+    # Slow both more often than the baseline, which shared slowness is not, and than the percentile allows: by either
+    # alone it might still be within maxRatio.
+    return min(worse, log_mean(logs[len(WORSE_BY) : len(WORSE_BY) + len(ABOVE_BY)]))
 
 
 def _running(setting: Setting, counts: Tally, book: Ledger) -> tuple[float, ...]:
@@ -110,6 +109,8 @@ def _full(setting: Setting, book: Ledger) -> float:
         each = book.per_user
         most = _slow_part(setting.check) if setting.threshold_us else 1.0
         return log(book.weight) + log_mean(absolute(most, counts.requests / each, counts.bad / each))
+    if setting.check.most is not None:
+        return -inf  # max holds them alone.
     known = most_at_full(setting, book) or 1.0
     return log(book.weight) + log(1 - BOUND_PART) + log_mean(absolute(known, counts.requests, counts.bad))
 

@@ -107,13 +107,12 @@ def _waits(finding: Finding) -> _Said | None:
         return None
     if seen.share < 1:
         lacking = min(check.min_requests, ENOUGH) - finding.book.total.baseline
-        if lacking > 0:
-            text = f"needs about {figures.count(lacking)} more requests of {run.baseline} to compare with"
-            return _Said("NeedsData", text, lacking)
-    known = (
-        finding.setting.threshold_us if check.type is CheckType.LATENCY else most_at_full(finding.setting, finding.book)
-    )
-    if seen.share == 1 and not known and check.most is None:
+        text = f"needs about {figures.count(lacking)} more requests of {run.baseline} to compare with"
+        return _Said("NeedsData", text, lacking) if lacking > 0 else None
+    latency = check.type is CheckType.LATENCY
+    if check.most is None and not (
+        finding.setting.threshold_us if latency else most_at_full(finding.setting, finding.book)
+    ):
         text = f"no concurrent baseline, and none was measured before: nothing says what {run.version} may have"
         return _Said("NeedsData", text)
     return None
