@@ -72,7 +72,7 @@ static const srn_release *release_of(const srn_worker *w, const srn_split *split
 }
 
 static int choose_version(srn_worker *w, const srn_split *split, uint32_t count, uint32_t excluded, const srn_release *release,
-                          srn_choice *out) {
+                          uint64_t user, srn_choice *out) {
     uint32_t present = 0, weighted = 0, gone = excluded | split->suspended, first = split->first <= count ? split->first : 0;
     __builtin_prefetch(&w->counters[split->counter < w->counter_limit ? split->counter : 0], 1);
     for (uint32_t v = 0; v < count; v++)
@@ -81,7 +81,7 @@ static int choose_version(srn_worker *w, const srn_split *split, uint32_t count,
     if (release != NULL) {
         for (uint32_t v = 0; v < count; v++)
             weighted |= (split->versions[v].weight != 0 ? 1u : 0u) << v;
-        out->drawn = count > 1 && excluded == 0 && (weighted & ~present) == 0;
+        out->marks = count > 1 && excluded == 0 && (weighted & ~present) == 0 ? SRN_WAS_DRAWN : 0;
     }
     srn_shares shares;
     srn_share_out(split, count, present, &shares);
@@ -96,8 +96,8 @@ static int choose_version(srn_worker *w, const srn_split *split, uint32_t count,
         return (int)v;
     }
     out->reason = SRN_BY_WEIGHT;
-    if (out->user != 0)
-        return srn_version_of(split, count, present, release->salts, out->user);
+    if (release != NULL && user != 0)
+        return srn_version_of(split, count, present, release->salts, user);
     uint64_t n;
     if (split->counter < w->counter_limit)
         n = atomic_fetch_add_explicit(&w->counters[split->counter], 1, memory_order_relaxed);
@@ -205,11 +205,11 @@ static inline int decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32
     const srn_release *release = release_of(w, split, count);
     int version = forced;
     out->reason = SRN_BY_CALLER;
-    out->drawn = (flags & SRN_DRAWN) != 0;
-    out->user = release != NULL && (split->flags & SRN_SPLIT_SALTED) ? user : 0;
-    out->trial = 0;
+    out->marks = flags & SRN_DRAWN ? SRN_WAS_DRAWN : 0;
+    if (release != NULL)
+        out->user = user = split->flags & SRN_SPLIT_SALTED ? user : 0;
     if (forced < 0)
-        version = choose_version(w, split, count, excluded, release, out);
+        version = choose_version(w, split, count, excluded, release, user, out);
     if (version < 0 || (uint32_t)version >= count)
         return version == SRN_CORRUPT ? SRN_CORRUPT : SRN_NO_ENDPOINT;
     const srn_version *v = &split->versions[version];
@@ -255,7 +255,6 @@ bool srn_main_of(const srn_ref *ref, srn_choice *out) {
         return false;
     out->split = ref->split;
     out->version_ident = split->versions[0].ident;
-    out->trial = 0;
     out->stats_cell = split->versions[0].stats_cell;
     return true;
 }

@@ -212,7 +212,7 @@ int srn_request_endpoint(srn_worker *w, const void *request, srn_route *route, c
         return SRN_NO_ENDPOINT;
     int32_t reason = e->choice.reason;
     flags &= ~(SRN_VERSION_ONLY | SRN_ASK_KEY | SRN_DRAWN);
-    flags |= SRN_DECIDED | (e->choice.drawn ? SRN_DRAWN : 0);
+    flags |= SRN_DECIDED | (e->choice.marks & SRN_WAS_DRAWN ? SRN_DRAWN : 0);
     uint64_t hash = key_of(key, key_len, &flags);
     int result = srn_route_decide(route, e->choice.version, 0, e->user, hash, flags, &e->choice);
     e->choice.reason = reason;
@@ -483,7 +483,7 @@ static void request_ended(void *request) {
         failed = status != 499;
         status = failed ? status : 0; /* the client left before an answer */
     }
-    int answered = e->stage == CHOSEN && e->choice.trial != 0 ? endpoint_status(w, request, &e->choice) : status;
+    int answered = e->stage == CHOSEN && (e->choice.marks & SRN_IN_TRIAL) ? endpoint_status(w, request, &e->choice) : status;
     finish(w, request, status, answered, failed);
 }
 

@@ -43,7 +43,7 @@
 #define SRN_EXACT 8u        /* with SRN_STICKY: `key` is the endpoint's ident (persistent affinity); absent: hashed */
 #define SRN_ASK_KEY 16u     /* a key can be had, but has its price: SRN_KEY_WANTED where the pool would use it */
 #define SRN_DECIDED 32u     /* `forced` is what an earlier call for this request decided: taken even if suspended since */
-#define SRN_DRAWN 64u       /* with SRN_DECIDED: that choice said `drawn` */
+#define SRN_DRAWN 64u       /* with SRN_DECIDED: that choice said SRN_WAS_DRAWN */
 
 typedef struct srn_worker srn_worker; /* the mapped files and this process's row in them */
 typedef struct srn_pattern srn_pattern;
@@ -72,12 +72,17 @@ typedef struct srn_choice {
     uint32_t algorithm;
     uint32_t open;    /* 1 while an attempt is under way */
     uint32_t counted; /* 1 when it is counted in flight */
-    uint32_t drawn;   /* 1: by weight or by the user's key, while every version with a weight could be chosen */
+    uint32_t marks;   /* SRN_WAS_DRAWN … */
+    /* of splits that are salted or in a trial */
     uint64_t user;    /* key by which the split may choose the version, 0: none */
-    uint64_t trial;   /* 0: none; else srn_done counts for it */
-    uint32_t trial_cell;
-    uint32_t trial_errors; /* 1: answers of 4xx are errors of it, too */
+    uint64_t trial;   /* srn_done counts for it */
+    uint64_t trial_cell;
 } srn_choice;
+
+/* marks of a choice */
+#define SRN_WAS_DRAWN 1u     /* by weight or by the user's key, while every version with a weight could be chosen */
+#define SRN_IN_TRIAL 2u      /* without it no trial counts the request */
+#define SRN_CLIENT_ERRORS 4u /* answers of 4xx are errors of the trial, too */
 
 /* A split as a caller asks for it again and again. */
 typedef struct srn_ref {

@@ -66,7 +66,7 @@ void srn_done_as(srn_worker *w, const srn_choice *c, int status, int answered, i
         if (failed && c->open)
             add(&cell->failures, 1);
     }
-    if (c->trial != 0)
+    if (c->marks & SRN_IN_TRIAL)
         srn_count_trial(w, c, trial_status(answered, failed), took);
     if (!c->open)
         return;

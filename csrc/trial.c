@@ -81,7 +81,7 @@ void srn_enter_trial(srn_worker *w, const srn_split *split, const srn_release *r
         return;
     c->trial = trial;
     c->trial_cell = at;
-    c->trial_errors = (split->flags & SRN_SPLIT_CLIENT_ERRORS) != 0;
+    c->marks |= SRN_IN_TRIAL | (split->flags & SRN_SPLIT_CLIENT_ERRORS ? SRN_CLIENT_ERRORS : 0);
 }
 
 static void see_user(srn_trial_cell *cell, uint64_t user) {
@@ -93,7 +93,7 @@ static void see_user(srn_trial_cell *cell, uint64_t user) {
 
 /* Once for each user, place and status; from the one on that finds no room, none. */
 static void note_error(const srn_worker *w, const srn_choice *c, uint32_t status) {
-    uint32_t slot = c->trial_cell / SRN_MAX_VERSIONS, place = c->trial_cell % SRN_MAX_VERSIONS;
+    uint32_t slot = (uint32_t)c->trial_cell / SRN_MAX_VERSIONS, place = (uint32_t)c->trial_cell % SRN_MAX_VERSIONS;
     srn_trial_head *head = &w->trial_heads[slot];
     srn_word *users = users_of(w, slot);
     uint64_t entry = c->user >> 16 << 16 | place << 12 | status;
@@ -116,17 +116,17 @@ void srn_count_trial(srn_worker *w, const srn_choice *c, int status, uint64_t to
     if (w->trials == NULL || c->trial_cell / SRN_MAX_VERSIONS >= w->trials->slots)
         return;
     srn_trial_cell *cell = &w->trial_cells[c->trial_cell];
-    if (get(&cell->key) != key_of(c->trial, c->trial_cell % SRN_MAX_VERSIONS))
+    if (get(&cell->key) != key_of(c->trial, (uint32_t)c->trial_cell % SRN_MAX_VERSIONS))
         return;
     if (status != SRN_FAILED && (status < 100 || status >= (int)SRN_TRIAL_STATUSES))
         status = 0;
-    uint32_t by = c->drawn ? 0 : 1;
+    uint32_t by = c->marks & SRN_WAS_DRAWN ? 0 : 1;
     add(&cell->counts[by][status]);
     if (status != 0 && status != 101)
         add(&cell->latency[by][bucket_of(took_us)]);
-    if (c->user == 0 || !c->drawn || status == 0)
+    if (c->user == 0 || by != 0 || status == 0)
         return;
     see_user(cell, c->user);
-    if (status == SRN_FAILED || status >= 500 || (status >= 400 && c->trial_errors))
+    if (status == SRN_FAILED || status >= 500 || (status >= 400 && (c->marks & SRN_CLIENT_ERRORS)))
         note_error(w, c, (uint32_t)status);
 }

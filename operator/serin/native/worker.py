@@ -30,6 +30,9 @@ EXACT: int = lib.SRN_EXACT
 DECIDED: int = lib.SRN_DECIDED
 DRAWN: int = lib.SRN_DRAWN
 
+_WAS_DRAWN: int = lib.SRN_WAS_DRAWN
+_IN_TRIAL: int = lib.SRN_IN_TRIAL
+
 _MAX_ADDRESSES = 1 << 16
 
 _NOW = 0
@@ -145,7 +148,7 @@ class Choice:
 
     def follow(self) -> int:
         """Flags for the call that finds the endpoint of a version chosen by VERSION_ONLY: it stays that choice."""
-        return DECIDED | DRAWN if self._struct.drawn else DECIDED
+        return DECIDED | DRAWN if self._struct.marks & _WAS_DRAWN else DECIDED
 
     @property
     def exact(self) -> bool:
@@ -178,7 +181,7 @@ class Choice:
     def excuse(self) -> None:
         """What ends this request is not its version's doing (our own 413): no trial counts it."""
         if self._struct is not None:
-            self._struct.trial = 0
+            self._struct.marks &= ~_IN_TRIAL
 
     def over(
         self,

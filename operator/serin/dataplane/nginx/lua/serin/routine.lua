@@ -32,11 +32,10 @@ typedef struct srn_choice {
     uint32_t algorithm;
     uint32_t open;
     uint32_t counted;
-    uint32_t drawn;
+    uint32_t marks;
     uint64_t user;
     uint64_t trial;
-    uint32_t trial_cell;
-    uint32_t trial_errors;
+    uint64_t trial_cell;
 } srn_choice;
 typedef struct srn_ref {
     srn_worker *worker;
