@@ -201,10 +201,12 @@ def _on_route(
     subject = _subject(request)
     judgement = _judgement(route, subject, request, patterns)
     shared = () if route.canary_route is None else (Note("its requests are shared out", Source(route.canary_route)),)
+    wins, passes = _steps(route, judgement, wins=True), _steps(route, judgement, wins=False)
+    in_vain = judgement.verdict.forced >= 0 and not there[judgement.verdict.forced]
     told = replace(
         told,
-        because=(*told.because, *shared, *_steps(route, judgement, wins=True)),
-        lost=told.lost + _steps(route, judgement, wins=False) + _absent(route, split, there, run),
+        because=(*told.because, *shared, *(() if in_vain else wins)),
+        lost=told.lost + passes + (wins if in_vain else ()) + _absent(route, split, there, run),
         run=None if run is None else f"{run.version} {_part(route, split, run)} ({run.text})",
     )
     verdict = _that_answers(judgement.verdict, route, request, there)

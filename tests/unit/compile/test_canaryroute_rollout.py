@@ -225,6 +225,7 @@ def test_a_step_with_a_mirror_copies_to_the_version_itself() -> None:
     assert copies.trial is not None
     assert copies.trial.place == 1
     assert not same_documents(before.plan, compiled.plan)
+    assert read_host(host_document(compiled.plan.hosts[HOST])) == compiled.plan.hosts[HOST]
     over = world.put(at(parsed(rolling()), step=2, weight=25_000))
     assert route(over).shadow is None
     assert to.split not in over.plan.splits

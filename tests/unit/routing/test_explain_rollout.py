@@ -109,6 +109,8 @@ def test_what_was_taken_back_takes_no_request_by_rules_neither(patterns: Pattern
     assert (told.reason, [name for name, _ in told.shares]) == ("weight", ["v1", "v3"])
     assert "v2 takes no request, by rules neither: run of revision 1.8.2 ended as RolledBack: errors" in lost(told)
     assert "no ready endpoint" not in lost(told)
+    assert "`Region: cd` is the value asked for" in lost(told)
+    assert "Region" not in because(told)
     plain = ask(plan(weights=(2, 0, 1), suspended=True), patterns, known=Known())
     assert "v2 takes no request, by rules neither: its rollout was taken back (CanaryRoute demo/shop: v[1])" in lost(
         plain

@@ -194,7 +194,8 @@ CODES = (
     Code(
         "canaryroute-split-by",
         "a `splitBy` that cannot be read",
-        "What requests are to be drawn by is not known; they are drawn one by one.",
+        "What requests are to be drawn by is not known; they are drawn one by one. A `ttl` alone that cannot be read "
+        "counts as 24h.",
         "Write one of Request, Cookie, Header and ClientIP, the middle two with a name.",
         join(_MAIN, route(VERSIONS + "splitBy: {type: User}\n")),
     ),
