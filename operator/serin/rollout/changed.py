@@ -16,10 +16,13 @@ def is_worth_writing(before: CanaryStatus | None, after: CanaryStatus, since: fl
 
 
 def _without_numbers(status: CanaryStatus) -> CanaryStatus:
-    """Texts that have numbers in them count as numbers: what they tell of is told by a reason, too."""
+    """Texts that have numbers in them count as numbers: what they tell of is told by a reason, too. So do endpoints,
+    as long as there is one: while Pods are replaced their number is another each second.
+    """
     return replace(
         status,
         message="",
+        weights=tuple(replace(version, ready=min(version.ready, 1)) for version in status.weights),
         checks=tuple(_bare(check) for check in status.checks),
         conditions=tuple(replace(condition, message="") for condition in status.conditions),
     )

@@ -6,7 +6,7 @@ Everything that a run needs to go on is in the status, so that it does not matte
 from dataclasses import replace
 from math import ceil, floor
 
-from serin.objects.canary_status import CanaryStatus, RunStatus, VersionStatus
+from serin.objects.canary_status import WHOLE, CanaryStatus, RunStatus, VersionStatus
 from serin.objects.views import CanaryRoute
 from serin.rollout import texts
 from serin.rollout.acceptance import acceptance
@@ -84,6 +84,8 @@ def _finished(look: Look) -> Advance:
 
 def _shown(look: Look, state: State, run: RunStatus) -> RunStatus:
     """With what follows from the rest."""
+    if run.outcome:
+        return replace(run, weight=WHOLE if run.outcome == "Promoted" else 0, mirror=0, next_at=0.0)
     if state not in GOING_ON:
         return replace(run, next_at=0.0)
     rollout = look.rollout

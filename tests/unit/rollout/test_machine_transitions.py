@@ -587,6 +587,7 @@ def test_every_row_is_taken_by_a_test_above(monkeypatch: pytest.MonkeyPatch) -> 
     test_a_step_ends_when_its_time_is_over_and_all_checks_pass()
     test_after_the_last_step_it_is_promoted_and_stays()
     test_waiting_for_more_than_an_approval_is_counted()
+    test_paused_before_it_began_it_has_no_share()
     test_a_failed_check_takes_it_back_in_one_write()
     test_on_failure_pause_holds_it_until_somebody_looks()
     test_too_few_endpoints_hold_it_and_time_out_by_on_failure()
