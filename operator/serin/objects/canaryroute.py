@@ -60,7 +60,8 @@ def read_canary_route(root: Fields, meta: Meta) -> CanaryRoute:
     rollout = _rollout(spec, meta, versions, held=kept or unweighed) if versions else None
     if kept:
         versions = _all_home(versions)
-    held = next((v.name for v in versions if v.name == _candidate(spec)), "") if rollout is None else ""
+    status = _status(root)
+    held = _held(versions, spec, status) if rollout is None else ""
     if held and not kept:
         versions = _without(versions, held)
     return CanaryRoute(
@@ -72,7 +73,7 @@ def read_canary_route(root: Fields, meta: Meta) -> CanaryRoute:
         paused=_paused(spec),
         rollout=rollout,
         held=held,
-        status=_status(root),
+        status=status,
         action=meta.annotations.get(ACTION, ""),
         generation=_generation(root),
     )
@@ -255,7 +256,7 @@ def _is_named(fields: Fields, kind: str, name: str) -> bool:
 
 
 def _paused(spec: Fields) -> bool:
-    """What cannot be read is taken for a pause: nothing is held back by it that was allowed to go on."""
+    """What cannot be read is taken for a pause: to go on against its user's will is the greater harm."""
     value = spec.raw.get("paused")
     if value is None or isinstance(value, bool):
         return value is True
@@ -270,6 +271,13 @@ def _paused(spec: Fields) -> bool:
 def _rollout(spec: Fields, meta: Meta, versions: tuple[CanaryVersion, ...], *, held: bool) -> CanaryRollout | None:
     fields = spec.mapping("rollout")
     return None if fields is None else read_rollout(fields, meta, versions, held=held)
+
+
+def _held(versions: tuple[CanaryVersion, ...], spec: Fields, status: CanaryStatus | None) -> str:
+    """The version of a rollout that cannot be carried out; where that names none, the one that rolled out last."""
+    last = "" if status is None or status.run is None or not spec.has("rollout") else status.run.version
+    names = [version.name for version in versions]
+    return next((name for name in (_candidate(spec), last) if isinstance(name, str) and name in names), "")
 
 
 def _without(versions: tuple[CanaryVersion, ...], candidate: str) -> tuple[CanaryVersion, ...]:

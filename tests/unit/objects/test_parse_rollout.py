@@ -209,6 +209,19 @@ def test_a_version_that_is_not_there_leaves_the_weights_as_they_are() -> None:
     assert problems[-1].text.endswith("there is no rollout")
 
 
+@pytest.mark.parametrize("broken", [rollout(version="v3"), rollout(version=2), "v2", []])
+def test_where_the_version_cannot_be_read_the_one_that_rolled_out_last_is_held(broken: Any) -> None:
+    body = {"versions": [V1, V2], "rollout": broken}
+    run = {"runId": "0" * 16, "version": "v2", "step": 1, "stepText": "1/2", "weight": "5%"}
+    raw = {"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRoute", "metadata": {"name": "shop"}, "spec": body}
+    found = parse_object({**raw, "status": {"rollout": run}}).view
+    assert isinstance(found, CanaryRoute)
+    assert (found.rollout, found.held) == (None, "v2")
+    without = parse_object({**raw, "spec": {"versions": [V1, V2]}, "status": {"rollout": run}}).view
+    assert isinstance(without, CanaryRoute)
+    assert without.held == ""
+
+
 @pytest.mark.parametrize(
     "spec",
     [
