@@ -19,6 +19,7 @@ from harness.chart import CHART, Chart, Release, Values, nested
 from harness.kube import Kube
 from harness.manifests import ingress, tls_secret
 from harness.rbac import Right, grants, missing, surplus, used
+from harness.rollouts import canary_route, step
 from harness.waiting import until
 
 from serin.cluster.access import Need, Uses, needs
@@ -156,6 +157,9 @@ class Running:
         found = self.kube.get(f"/apis/networking.k8s.io/v1/namespaces/{self.shop}/ingresses/{name}")
         return [entry["ip"] for entry in found["status"].get("loadBalancer", {}).get("ingress", [])]
 
+    def status_of_canary(self, name: str) -> Any:
+        return self.kube.get(f"/apis/serin.dev/v1alpha1/namespaces/{self.shop}/canaryroutes/{name}").get("status")
+
     def events(self, name: str) -> list[dict[str, Any]]:
         found = self.kube.get(f"/api/v1/namespaces/{self.shop}/events")["items"]
         return [event for event in found if event["involvedObject"]["name"] == name]
@@ -195,6 +199,7 @@ def objects(running: Running) -> list[dict[str, Any]]:
         {**tls, "metadata": {**tls["metadata"], "namespace": running.other}},
         web,
         secure,
+        canary_route(step("10%", "1h"), name="web", versions=("web", "nowhere"), namespace=running.shop),
     ]
 
 
@@ -230,6 +235,7 @@ def test_roles_are_what_a_controller_uses(running: Running) -> None:
     running.start()
     until(lambda: running.addresses("secure") == [expected], "the address on the Ingress", seconds=60)
     until(lambda: running.events("secure"), "an Event about the Service that is not there", seconds=60)
+    until(lambda: running.status_of_canary("web"), "the status of the CanaryRoute", seconds=60)
     running.take_pod_away()
     running.stop()
     assert running.addresses("secure") == [], "the last replica takes its address with it"
@@ -263,6 +269,8 @@ def uses(running: Running) -> Uses:
         publish_service=named("Service", "publish-service"),
         configmap=named("ConfigMap", "configmap"),
         default_ssl_certificate=named("Secret", "default-ssl-certificate"),
+        facts_service=named("Service", "facts-service"),
+        approval_rbac="canary-approval-rbac" in told,
         in_pod=True,
     )
 
