@@ -147,9 +147,13 @@ def _says(check: CheckStatus) -> str:
 
 
 def _by(look: Look) -> str:
+    """What holds a run. While it is held, no time counts: what was too long stays too long until it goes on."""
     if look.failed is not None and look.run.paused:
         return f" ({check_failed(look)})"
-    return " by spec.paused" if look.situation.view.paused else ""
+    if look.run.paused and look.timed_out:
+        return f" ({timed_out(look)})"
+    both = ("spec.paused" if look.situation.view.paused else "", "action pause" if look.run.paused else "")
+    return f" by {' and '.join(filter(None, both))}" if any(both) else ""
 
 
 def _steps(count: int) -> str:

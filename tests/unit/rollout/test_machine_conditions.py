@@ -239,6 +239,23 @@ def test_endpoints_missing_is_told_each_time_they_go() -> None:
     assert run.told == ["EndpointsMissing", "EndpointsMissing"]
 
 
+def test_a_paused_run_says_what_holds_it() -> None:
+    by_action = at_step(2).act("pause").settle(1)
+    assert by_action.status.message == "v2 1 at 25% (step 2/3) is paused by action pause; weights stay"
+    by_action.edit(canary(paused=True)).settle(1)
+    assert "is paused by spec.paused and action pause;" in by_action.status.message
+
+    failed = at_step(2, onFailure="Pause").wait(60)
+    failed.judgement.verdict = "Fail"
+    assert "is paused (check errors failed);" in failed.settle(1).status.message
+
+    without_data = at_step(1, stepTimeout="1m")
+    without_data.judgement.verdict, without_data.judgement.needs = "NeedsData", 80
+    without_data.wait(3600, every=60)
+    because = "stepTimeout is over at step 1/3, and errors needs about 80 more requests"
+    assert f"is paused ({because});" in without_data.status.message
+
+
 def test_named_steps_are_called_by_their_names() -> None:
     run = played(canary(steps=[{"name": "testers", "weight": "0.5%", "approval": "Required"}], revision=""))
     assert run.status.message.startswith("v2 at 0.5% (step 1/1 testers)")
