@@ -66,7 +66,8 @@ def _trial(view: CanaryRoute, run: RunStatus) -> str:
 def shares(weights: Sequence[int], candidate: int, part: int) -> tuple[tuple[int, ...], int]:
     """Integer weights and their sum when `candidate` has `part` of 100,000 and the others what is left, in proportion.
 
-    Exact while the sum stays below 2**31; beyond, the others' weights are rounded (to less than a millionth of all).
+    The candidate's share is exact. So are the others' where their weights without common factors add up to at most
+    21474; larger ones are rounded to that, none of them to nothing, and the same whatever the candidate has.
     """
     others = [0 if i == candidate else weight for i, weight in enumerate(weights)]
     rest = WHOLE - part
