@@ -126,6 +126,14 @@ def authority_signed(kube: Kube, namespace: str, secret: str) -> x509.Certificat
     return made
 
 
+def shared_secret(kube: Kube, namespace: str) -> dict[str, str]:
+    """What the pods of the release `edge` know each other by."""
+    data: dict[str, str] = kube.get(f"/api/v1/namespaces/{namespace}/secrets/edge-serin-facts")["data"]
+    authority, made = (x509.load_pem_x509_certificate(base64.b64decode(data[key])) for key in ("ca.crt", "tls.crt"))
+    made.verify_directly_issued_by(authority)
+    return data
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -173,6 +181,7 @@ def test_a_release_comes_changes_and_goes(
     assert "is installed as Deployment edge-serin-controller" in notes
     deployment = f"/apis/apps/v1/namespaces/{namespace}/deployments/edge-serin-controller"
     assert api_server.get(deployment)["spec"]["replicas"] == 1
+    facts = shared_secret(api_server, namespace)
     first = authority_signed(api_server, namespace, "edge-serin-admission")
     names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert f"edge-serin-admission.{namespace}.svc" in names.get_values_for_type(x509.DNSName)
@@ -188,6 +197,7 @@ def test_a_release_comes_changes_and_goes(
         "hsts": "false"
     }
     assert authority_signed(api_server, namespace, "edge-serin-admission") == first, "an upgrade keeps the certificate"
+    assert shared_secret(api_server, namespace) == facts, "and what the pods know each other by"
 
     api_server.helm("rollback", "edge", "1", "-n", namespace)
     assert api_server.get(deployment)["spec"]["replicas"] == 1
@@ -204,6 +214,10 @@ def test_a_certificate_is_made_anew_when_it_is_old_or_gone(
     values = own_class(namespace)
     install(api_server, "edge", namespace, values)
     found = [authority_signed(api_server, namespace, "edge-serin-admission")]
+    facts = [shared_secret(api_server, namespace)]
+    api_server.kubectl(
+        "-n", namespace, "annotate", "secret", "edge-serin-facts", "--overwrite", "serin.dev/renew-after=1"
+    )
     for change in (
         ("annotate", "secret", "edge-serin-admission", "--overwrite", "serin.dev/renew-after=1000"),
         ("delete", "secret", "edge-serin-admission"),
@@ -211,12 +225,18 @@ def test_a_certificate_is_made_anew_when_it_is_old_or_gone(
         api_server.kubectl("-n", namespace, *change)
         install(api_server, "edge", namespace, values)
         found.append(authority_signed(api_server, namespace, "edge-serin-admission"))
+        facts.append(shared_secret(api_server, namespace))
     assert len({each.serial_number for each in found}) == 3
+    assert facts[0]["token"] != facts[1]["token"] == facts[2]["token"], "one is old, which is told by its annotation"
 
 
 def test_a_certificate_of_ones_own_is_taken(api_server: Kube, namespace: str, releases: list[tuple[str, str]]) -> None:
     releases.append(("edge", namespace))
-    own = {"controller.admissionWebhooks.existingSecret": "mine", "controller.admissionWebhooks.caBundle": "eA=="}
+    own = {
+        "controller.admissionWebhooks.existingSecret": "mine",
+        "controller.admissionWebhooks.caBundle": "eA==",
+        "controller.rollouts.facts.existingSecret": "ours",
+    }
     text = json.dumps(nested({**own_class(namespace), **own}))
     command = ("upgrade", "--install", "edge", str(CHART), "-n", namespace, "-f", "-", "--dry-run=server")
     rendered = api_server.helm(*command, input=text)
