@@ -103,8 +103,13 @@ def _running(setting: Setting, counts: Tally, book: Ledger) -> tuple[float, ...]
 
 
 def _full(setting: Setting, book: Ledger) -> float:
-    """At 100 %, with nothing to compare with at the time; of this step alone."""
+    """At 100 %, with nothing to compare with at the time; of this step alone.
+
+    Not before minRequests: nothing tells a moment's hiccup of all from a fault of the version.
+    """
     counts = book.total
+    if counts.requests < setting.check.min_requests:
+        return log(book.weight)
     if setting.check.type is CheckType.LATENCY:
         each = book.per_user
         most = _slow_part(setting.check) if setting.threshold_us else 1.0

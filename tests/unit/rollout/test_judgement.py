@@ -198,6 +198,14 @@ def test_at_100_percent_the_steps_before_say_what_is_usual() -> None:
     assert look(errors(1.5), Observed(1.0, answers(900, 100)), FULL, before).verdict == "Fail"
 
 
+def test_at_100_percent_a_moments_hiccup_is_not_a_fault() -> None:
+    before = frozen(latency(1.5))
+    hiccup = look(latency(1.5), Observed(1.0, timed(0, 90)), FULL, before)
+    assert (hiccup.verdict, hiccup.needs) == ("NeedsData", 10)
+    assert look(latency(1.5), Observed(1.0, timed(2000, 95)), FULL, before).verdict == "Pass"
+    assert look(latency(1.5), Observed(1.0, timed(10, 190)), FULL, before).verdict == "Fail"
+
+
 def test_at_100_percent_max_holds_alone() -> None:
     before = after_half(errors(1.5, 0.2))
     assert look(errors(1.5, 0.2), Observed(1.0, answers(900, 100)), FULL, before).verdict == "Pass"
