@@ -196,6 +196,21 @@ def test_users_have_the_version_that_the_oracle_says(front: Front) -> None:
     assert {front.version_of("/client") for _ in range(6)} == {wanted("127.0.0.1")}
 
 
+def test_a_user_stays_over_a_change_of_location(front: Front) -> None:
+    """Routes with pages for errors choose in one location and ask in another one."""
+    for key in KEYS[:12]:
+        assert front.version_of("/paged", ("Cookie", f"uid={key}")) == wanted(key)
+    first = front.ask("/paged")
+    found = COOKIE(first.headers["set-cookie"])
+    assert found is not None
+    assert first.text == wanted(found[1])
+    for end in front.ends:
+        end.behave = with_status(500)
+    hidden = front.ask("/paged")
+    assert (hidden.status, hidden.text) == (418, "pages")
+    assert COOKIE(hidden.headers["set-cookie"])
+
+
 def test_users_move_to_the_candidate_alone_when_its_weight_is_raised(front: Front) -> None:
     before = {key: front.version_of("/header", ("X-User-Id", key)) for key in KEYS}
     front.put(2, (30, 60, 10))
