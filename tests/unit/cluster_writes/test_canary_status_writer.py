@@ -84,7 +84,7 @@ async def test_an_object_that_changed_is_read_and_decided_on_anew(world: World) 
     world.api.put(PATH, changed)
     with pytest.raises(ChangedError):
         await world.writer.write(world.seen, FIRST)
-    assert world.status is None
+    assert not world.status
     known = world.writer.known(world.seen)
     assert known.action == "abort"
     await world.writer.write(known, FIRST)

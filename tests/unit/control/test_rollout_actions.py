@@ -39,7 +39,7 @@ class World:
 
     @property
     def left(self) -> list[str]:
-        return sorted(os.listdir(self.folder))
+        return sorted(path.name for path in self.folder.iterdir())
 
 
 @pytest.fixture
