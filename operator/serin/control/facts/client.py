@@ -1,7 +1,6 @@
 """Asks one replica for its counts: believes nobody without the chart's certificate, and waits for nobody for long."""
 
 import asyncio
-import ssl
 from collections.abc import Collection
 
 import aiohttp
@@ -44,8 +43,10 @@ class FactsClient:
                 why = f"no answer in {self._timeout:g} s"
             except aiohttp.ClientConnectorCertificateError as error:
                 why = f"its certificate is not of our Secret: {error.certificate_error}"
-            except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-                why = f"it cannot be reached: {error}"
+            except aiohttp.ClientConnectorError as error:  # its own text has an address of ours in memory
+                why = f"it cannot be reached: {error.os_error}"
+            except (aiohttp.ClientError, OSError) as error:
+                why = f"it cannot be reached: {error or type(error).__name__}"
             except AnswerError as error:
                 raise NoAnswerError(str(error)) from error
         raise NoAnswerError(why)

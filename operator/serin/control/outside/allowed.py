@@ -15,6 +15,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LABEL = r"[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 FLAG = "--canary-check-hosts"
+LIST = f"the controller's {FLAG} (in the chart controller.rollouts.checkHosts)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Allowed:
         if self.allows_name(host) or self.networks:
             return ""
         if not self.hosts and not self.suffixes:
-            return f"no host may be asked; {FLAG} of the controller names those that may"
-        return f"{host} may not be asked: it is not among {FLAG} of the controller"
+            return f"{host} may not be asked: {LIST} is empty"
+        return f"{host} may not be asked: it is not in {LIST}"
 
     def allows_name(self, host: str) -> bool:
         name = host.lower().removesuffix(".")
@@ -48,7 +49,7 @@ class Allowed:
             return f"{host} may not be asked: {address} is {why}"
         if self.allows_name(host) or self._within(address):
             return ""
-        return f"{host} may not be asked: neither it nor {address} is among {FLAG} of the controller"
+        return f"{host} may not be asked: neither it nor {address} is in {LIST}"
 
     def _within(self, address: str) -> bool:
         found = ipaddress.ip_address(address)
