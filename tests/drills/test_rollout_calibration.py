@@ -7,7 +7,7 @@ from harness.releases import most_allowed
 RUNS = 2000
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.warm])
 def test_of_2000_harmless_releases_few_are_taken_back(name: str) -> None:
     found = CASES[name].taken_back(RUNS, seed=1)
     assert found / RUNS <= most_allowed(0.05, RUNS), f"{found} of {RUNS}"

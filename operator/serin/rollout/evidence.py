@@ -7,6 +7,7 @@ a bad request is, nor what the evidence is used for.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import exp, inf, lgamma, log, log1p
 
 WORSE_BY = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
@@ -65,6 +66,7 @@ def clean_size(most: float, chance: float) -> int:
     return -int(log(chance) // -log1p(-most))
 
 
+@lru_cache(maxsize=1024)
 def upper_bound(requests: float, bad: float, chance: float) -> float:
     """A rate that the true one is below, at whatever time one looks, but for an error of `chance`.
 
@@ -111,5 +113,6 @@ def go_on(before: Sequence[float], weight: float, running: Sequence[float]) -> t
     logarithms. `before` is empty when no step is over. With weights whose sum is at most 1 the mean over alternatives
     is an e-process.
     """
-    olds = before or (-inf,) * len(running)
-    return tuple(min(log_sum((old, log(weight))) + new, MOST) for old, new in zip(olds, running, strict=True))
+    if not before:
+        return tuple(log(weight) + new for new in running)
+    return tuple(min(log_sum((old, log(weight))) + new, MOST) for old, new in zip(before, running, strict=True))
