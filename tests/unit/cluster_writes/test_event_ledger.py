@@ -7,13 +7,14 @@ from serin.cluster.events.ledger import (
     REMIND,
     REPEAT,
     RETRY,
+    WAITING_PASSING,
     WAITING_SYNCS,
     Ledger,
     Told,
     Urgency,
     Write,
 )
-from serin.cluster.events.notes import About, Note
+from serin.cluster.events.notes import About, Note, passing_note
 from serin.refs import Ref
 
 
@@ -224,3 +225,53 @@ def test_a_replica_that_never_leads_remembers_only_what_is() -> None:
     for second in range(0, 1000, 10):
         ledger.observe([note(f"i{second}")], float(second))
     assert len(ledger._entries) == 1
+
+
+# --- what happened once ---
+
+
+def happened(reason: str = "RolledBack", *, warning: bool = True) -> Note:
+    return passing_note(about("shop"), reason, "text", warning=warning)
+
+
+def test_what_happened_is_told_at_once_and_once_a_warning_too() -> None:
+    ledger = Ledger()
+    ledger.happened([happened(), happened("Promoted", warning=False)], 100.0)
+    assert [write.note.reason for write in tell(ledger, 100.0)] == ["RolledBack", "Promoted"]
+    for now in (100.0 + REPEAT, 100.0 + REMIND, 100.0 + LIFE):
+        assert tell(ledger, now) == []
+    ledger.prune(100.0 + LIFE)
+    assert ledger.due(100.0 + LIFE, 10) == ([], None)
+
+
+def test_when_it_happens_again_it_is_counted_on() -> None:
+    ledger = Ledger()
+    for now in (100.0, 100.0 + REPEAT):
+        ledger.happened([happened()], now)
+        tell(ledger, now)
+    ledger.happened([happened()], 100.0 + 2 * REPEAT)
+    assert counts(ledger, 100.0 + 2 * REPEAT) == [3]
+
+
+def test_it_is_told_in_the_order_in_which_it_happened_and_before_what_may_wait() -> None:
+    ledger = Ledger()
+    ledger.happened([sync()], 99.0)
+    for second, reason in enumerate(("StepStarted", "CheckFailed", "RolledBack")):
+        ledger.happened([happened(reason, warning=reason != "StepStarted")], 100.0 + second)
+    assert [write.note.reason for write in tell(ledger, 110.0)] == ["StepStarted", "CheckFailed", "RolledBack", "Sync"]
+
+
+def test_what_a_former_leader_told_does_not_make_it_a_problem_that_lasts() -> None:
+    ledger = Ledger()
+    ledger.seed([(Note(about("shop"), "RolledBack", "text"), Told("name", 1, 0.0))])
+    ledger.happened([happened()], 100.0)
+    assert counts(ledger, 100.0) == [2]
+    assert tell(ledger, 100.0 + REMIND) == []
+
+
+def test_too_much_of_it_is_dropped_and_takes_no_sync_with_it() -> None:
+    ledger = Ledger()
+    ledger.happened([happened(f"Reason{n}") for n in range(WAITING_PASSING + 3)], 100.0)
+    assert ledger.dropped == 3
+    ledger.happened([sync()], 100.0)
+    assert ledger.dropped == 3

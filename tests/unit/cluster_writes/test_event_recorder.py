@@ -284,3 +284,22 @@ async def test_run_wakes_for_news() -> None:
         await until(lambda: bool(api.calls))
         recorder.synced((SHOP,))
         await until(lambda: any(event["reason"] == "Sync" for event in api.objects.values()))
+
+
+async def test_what_happened_to_an_object_is_told_by_who_leads() -> None:
+    world = World()
+    world.recorder.happened(SHOP, "Promoted", "v2 has it all", warning=False)
+    world.recorder.happened(SHOP, "RolledBack", "v2 was worse", warning=True)
+    world.recorder.happened(Ref("Ingress", "web", "nobody"), "Promoted", "text", warning=False)
+    await world.rounds(2)
+    events = {event["reason"]: event for event in world.api.objects.values() if event.get("reason")}
+    assert {reason: event["type"] for reason, event in events.items()} == {
+        "Promoted": "Normal",
+        "RolledBack": "Warning",
+    }
+    assert events["Promoted"]["involvedObject"]["uid"] == "uid-shop"
+    world.leading = False
+    world.recorder.happened(SHOP, "Aborted", "text", warning=True)
+    world.leading = True
+    await world.rounds(2)
+    assert len([event for event in world.api.objects.values() if event.get("reason")]) == 2
