@@ -226,6 +226,7 @@ async def test_too_long_a_chunked_body(rig: Rig) -> None:
     await until(lambda: ended, "the endpoint's connection to be closed")
     assert not ended[0].endswith(b"0\r\n\r\n")
     assert rig.choices[0].finished == [(413, False)]
+    assert rig.choices[0].excused, "the endpoint has no part in it"
 
 
 async def test_early_answer_while_the_client_sends(rig: Rig) -> None:

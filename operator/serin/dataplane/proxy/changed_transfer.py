@@ -54,13 +54,13 @@ class ChangedTransfer(Transfer):
     # --- the request ---
 
     def attempt(self) -> None:
+        shadow = self._changes.shadow
+        if shadow is not None and not self.earlier:
+            shadow.copy(self._head, self.forward)
         self._mirror()
         super().attempt()
 
     def start(self, part: bytes, *, done: bool) -> None:
-        shadow = self._changes.shadow
-        if shadow is not None and not self._paged:
-            shadow.copy(self._head, self.forward)
         self._copy_part(part)
         super().start(part, done=done)
 
