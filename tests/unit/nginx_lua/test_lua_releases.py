@@ -192,7 +192,8 @@ def test_users_have_the_version_that_the_oracle_says(front: Front) -> None:
         assert front.version_of("/header", ("x-user-id", key)) == wanted(key)
         found = front.ask("/cookie", ("Cookie", f"UID=x; uid={key}; uid=y"))
         assert (found.text, found.headers.get("set-cookie")) == (wanted(key), None)
-    assert front.version_of("/header", ("X-User-ID", "a"), ("x-user_id", "b")) == wanted("a, b")
+    key = next(key for key in KEYS if wanted(f"{key}, b") not in (wanted(key), wanted("b")))
+    assert front.version_of("/header", ("X-User-ID", key), ("x-user-id", "b")) == wanted(f"{key}, b")
     assert {front.version_of("/client") for _ in range(6)} == {wanted("127.0.0.1")}
 
 
