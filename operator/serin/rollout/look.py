@@ -215,7 +215,7 @@ class Look:
 
     @property
     def data_waived(self) -> bool:
-        return self.timed_out and self.rollout.on_no_data == "Continue" and self.lacks_data and self.failed is None
+        return self.timed_out and self.rollout.on_no_data == "Continue" and self.lacks_data
 
 
 def shares_of(view: CanaryRoute) -> dict[str, float]:

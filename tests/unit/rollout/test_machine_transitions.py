@@ -339,6 +339,14 @@ def test_least_endpoints(least: object, ready: int, enough: bool) -> None:
     assert run.run.weight == (5000 if enough else 0)
 
 
+def test_a_share_of_no_endpoints_is_one_all_the_same() -> None:
+    run = Played(canary(minReadyEndpoints="50%"))
+    run.ready = {"v1": 0, "v2": 0, "v3": 0}
+    assert run.settle().run.weight == 0
+    run.ready["v2"] = 1
+    assert run.settle(1).run.weight == 5000
+
+
 def test_without_endpoints_from_the_beginning_it_times_out() -> None:
     run = Played(canary(onFailure="Pause"))
     run.ready["v2"] = 0
@@ -402,6 +410,17 @@ def test_continue_waits_for_an_approval_all_the_same() -> None:
     assert run.at == ("AwaitingApproval", 2, 25)
     run.act("promote").settle(1)
     assert run.at == ("Progressing", 3, 100)
+
+
+def test_data_that_comes_as_the_time_is_over_is_in_time() -> None:
+    run = at_step(2, stepTimeout="1m", onNoData="Rollback")
+    run.judgement.verdict = "NeedsData"
+    run.wait(350)
+    run.judgement.verdict = "Pass"
+    run.settle(10)
+    assert run.at == ("AwaitingApproval", 2, 25)
+    run.wait(86_400, every=3600)
+    assert run.at == ("AwaitingApproval", 2, 25)
 
 
 @pytest.mark.parametrize(("on_failure", "phase"), [("Rollback", "RolledBack"), ("Pause", "Paused")])
@@ -553,9 +572,9 @@ def test_edited_times_hold_at_once() -> None:
         {"baseline": "v3"},
         {
             "versions": [
-                {"name": "v1", "service": {"name": "shop-v1"}, "weight": 1},
+                {"name": "v1", "service": {"name": "shop-v1"}, "weight": 9},
                 {"name": "v2", "service": {"name": "shop-v2"}},
-                {"name": "v3", "service": {"name": "shop-v3"}, "weight": 9},
+                {"name": "v3", "service": {"name": "shop-v3"}, "weight": 1},
             ]
         },
     ],

@@ -181,6 +181,16 @@ def test_promote_where_checks_do_not_pass_is_an_approval_alone(state: str) -> No
     assert run.told[-1] == "ActionAccepted"
 
 
+def test_promote_while_counts_are_missing_is_an_approval_alone() -> None:
+    run = judging()
+    run.missing = ("10.0.0.2",)
+    run.act("promote").settle(1)
+    assert (run.at, run.result) == (("Progressing", 2, 25), "Accepted")
+    run.missing = ()
+    run.wait(300)
+    assert run.at == ("Progressing", 3, 100)
+
+
 @pytest.mark.parametrize("state", ["rolled_back", "aborted"])
 def test_retry_begins_the_same_run_at_its_first_step(state: str) -> None:
     run = STATES[state]()
@@ -194,6 +204,20 @@ def test_retry_begins_the_same_run_at_its_first_step(state: str) -> None:
     run.act("abort/again").settle(1)
     assert run.status.history[0].outcome == "Aborted"
     assert len(run.status.history) == 2
+
+
+def test_counts_are_never_mixed_however_fast_things_go() -> None:
+    """The same run, aborted and begun again, and its checks edited, all in one second."""
+    run = played()
+    trials = [standing(run.view)]
+    run.act("abort").settle()
+    run.act("retry").settle()
+    trials.append(standing(run.view))
+    run.edit(canary(falseAlarm="1%")).settle()
+    trials.append(standing(run.view))
+    run.edit(canary(falseAlarm="2%")).settle()
+    trials.append(standing(run.view))
+    assert len({found.trial for found in trials if found is not None}) == 4
 
 
 def test_revert_goes_straight_back() -> None:
