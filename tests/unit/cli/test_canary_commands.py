@@ -7,25 +7,29 @@ import pathlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
 from serin.cli import main
+from serin.cli.arguments import build_parser
 from serin.cli.canary import main as kubectl_canary
 from serin.cli.canary.document import Document
+from serin.cli.canary.places import Place
+from serin.cli.canary.status import watch
 from serin.cli.canary.tables import duration
 from serin.cli.canary.verbs import action
 from serin.cli.canary.view import Look, lines
 from serin.cli.terminal import Paint
+from serin.errors import SerinError, UsageError
 
 JSON = dict[str, Any]
 RUN = "5f3a9c1e5f3a9c1e"
 NOW = 1795300000.0
 
 
-def canary_route(name: str = "shop", namespace: str = "prod", **status: Any) -> JSON:
+def canary_route(name: str = "shop", namespace: str = "prod", **more: Any) -> JSON:
     run = {
         "runId": RUN,
         "version": "v2",
@@ -63,7 +67,7 @@ def canary_route(name: str = "shop", namespace: str = "prod", **status: Any) -> 
         "checks": checks,
         "conditions": [{"type": "Promoted", "status": "Unknown", "reason": "StepRunning", "message": "step 3/5"}],
         "history": [{"runId": "a", "version": "v2", "revision": "1.8.1", "outcome": "RolledBack", "reason": "errors"}],
-        **status,
+        **more,
     }
     return {
         "apiVersion": "serin.dev/v1alpha1",
@@ -240,6 +244,31 @@ def test_a_rate_is_that_of_now_where_there_are_two_looks() -> None:
     text = shown(now, NOW, Look(Document(before), NOW - 2))
     assert "5.0/s" in text
     assert "20.0/s" in text
+
+
+async def test_watching_goes_on_over_failures_and_ends_with_the_object(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Counts that stand still between two writes of the status are no rate of 0."""
+    first, second = canary_route(), canary_route()
+    second["status"]["checks"][0] |= {"requests": 1900, "baselineRequests": 5591}
+    told: list[JSON | Exception] = [first, SerinError("no answer"), second, second, UsageError("it is gone")]
+    clock = iter([NOW, NOW + 10, NOW + 12])
+
+    class There:
+        async def found(self, namespace: str, name: str) -> Document:
+            one = told.pop(0)
+            if isinstance(one, Exception):
+                raise one
+            return Document(one)
+
+    given = build_parser().parse_args(["canary", "status", "shop", "--watch", "--every", "0"])
+    with pytest.raises(UsageError, match="it is gone"):
+        await watch(cast("Place", There()), given, lambda: next(clock))
+    shown = capsys.readouterr().out.split("prod/shop   ")[1:]
+    assert len(shown) == 4
+    assert "no answer" in shown[1]
+    assert ["6.0/s" in text and "8.0/s" in text for text in shown] == [False, False, True, True]
 
 
 def test_an_approval_and_a_pause_are_said_with_what_to_do() -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from serin.files import FileSource
-from serin.objects.views import EndpointSlice, Ingress
+from serin.objects.views import CanaryRoute, EndpointSlice, Ingress
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 EXPECTED: dict[str, Any] = yaml.safe_load((EXAMPLES / "expected.yaml").read_text())
@@ -53,3 +53,17 @@ def test_every_manifest_is_a_scenario_with_hosts_of_its_own() -> None:
             for rule in view.rules if isinstance(view, Ingress) else ():
                 assert owner.setdefault(rule.host, file) == file
         source.close()
+
+
+@pytest.mark.parametrize("release", EXPECTED["rollouts"], ids=lambda release: str(release["name"]))
+def test_a_release_is_a_canary_route_with_a_rollout_on_its_host(release: dict[str, Any]) -> None:
+    source = FileSource([str(EXAMPLES)])
+    views = source.load().applied
+    source.close()
+    (route,) = (v for v in views if isinstance(v, CanaryRoute) and v.meta.ref.name == release["name"])
+    assert route.rollout is not None
+    assert max(step.weight for step in route.rollout.steps) <= 100_000
+    named = {target.name for target in route.targets or ()}
+    hosts = {rule.host for v in views if isinstance(v, Ingress) and v.meta.ref.name in named for rule in v.rules}
+    assert hosts == {release["host"]}
+    assert release["outcome"] in ("Promoted", "RolledBack")

@@ -72,7 +72,8 @@ class RunDirPlace:
                 raw = json.loads(path.read_bytes())
                 if isinstance(raw, dict):
                     found.append(Document(raw))
-        return [document for document in found if namespace in ("", document.namespace)]
+        fitting = (document for document in found if namespace in ("", document.namespace))
+        return sorted(fitting, key=lambda document: (document.namespace, document.name))
 
     async def found(self, namespace: str, name: str) -> Document:
         named = [document for document in await self.listed("") if document.name == name]

@@ -28,7 +28,7 @@ LEAST_BASELINE = 0.005
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where the CanaryRoute itself is wrong, whatever it would have done."""
+    """0 whatever came of it. UsageError where there is no rollout that could run."""
     view, found = _read(arguments.file, arguments.name)
     if any(problem.severity is Severity.ERROR for problem in found) or view.rollout is None:
         for line in problems.lines(found, Paint(sys.stderr)):
@@ -63,6 +63,8 @@ def _read(path: Path, name: str | None) -> tuple[CanaryRoute, tuple[Problem, ...
     fitting = [view for view in views if name in (None, view.meta.ref.name)]
     if len(fitting) != 1:
         there = ", ".join(sorted(view.meta.ref.name for view in views)) or "none"
+        for line in problems.lines(told, Paint(sys.stderr)):
+            print(line, file=sys.stderr)
         wanted = f"a CanaryRoute {name}" if name else "one CanaryRoute, or --name to choose"
         raise UsageError(f"{path}: expected {wanted}; there is {there}")
     (view,) = fitting

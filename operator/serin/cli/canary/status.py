@@ -5,15 +5,16 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
+from serin.cli.canary.document import Document
 from serin.cli.canary.places import Place, place
 from serin.cli.canary.view import Look, lines
 from serin.cli.terminal import Paint
 from serin.errors import SerinError, UsageError
 
 HOME_AND_CLEAR = "\x1b[H\x1b[J"
-KEPT_LOOKS = 10
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,14 +27,14 @@ async def _run(arguments: argparse.Namespace) -> int:
             document = await where.found(arguments.namespace, arguments.name)
             print(json.dumps(dict(document.raw), indent=2))
         elif arguments.watch:
-            await _watch(where, arguments)
+            await watch(where, arguments)
         else:
             document = await where.found(arguments.namespace, arguments.name)
             print("\n".join(lines(Look(document, time.time()), Paint(sys.stdout), prog(arguments))))
     return 0
 
 
-async def _watch(where: Place, arguments: argparse.Namespace) -> None:
+async def watch(where: Place, arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> None:
     """Until it is interrupted, or the CanaryRoute is gone. A call that fails is said, and tried again."""
     paint, look = Paint(sys.stdout), None
     while True:
@@ -46,25 +47,19 @@ async def _watch(where: Place, arguments: argparse.Namespace) -> None:
                 raise
             text = [*lines(look, paint, prog(arguments)), "", paint("error", str(error))]
         else:
-            look = Look(document, time.time(), _shortened(look))
+            look = _next(look, document, clock())
             text = [*lines(look, paint, prog(arguments))]
         print((HOME_AND_CLEAR if paint.on else "") + "\n".join(text) + ("" if paint.on else "\n"), flush=True)
         await asyncio.sleep(max(0.2, arguments.every))
 
 
-def _shortened(look: Look | None) -> Look | None:
-    """The last few looks: rates are those of now."""
-    kept = list(_back(look))[:KEPT_LOOKS]
-    made: Look | None = None
-    for one in reversed(kept):
-        made = Look(one.document, one.at, made)
-    return made
-
-
-def _back(look: Look | None) -> Iterator[Look]:
-    while look is not None:
-        yield look
-        look = look.before
+def _next(look: Look | None, document: Document, now: float) -> Look:
+    """The look after `look`, which remembers the last status that was another one."""
+    if look is None:
+        return Look(document, now)
+    if look.document.status == document.status:
+        return replace(look, document=document, at=now)
+    return Look(document, now, replace(look, before=None), now)
 
 
 def prog(arguments: argparse.Namespace) -> str:

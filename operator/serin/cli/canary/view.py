@@ -1,7 +1,7 @@
 """How one rollout stands, as text: made of the object alone, so that it says what the controller wrote.
 
-Counts in the status are those of the running step since its warm-up; a rate is had from two looks, or from how long
-they have been counted.
+Counts in the status are those of the running step since its warm-up, written every now and then; a rate is had from two
+of them, or from how long they have been counted.
 """
 
 from collections.abc import Iterator
@@ -25,11 +25,19 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A document, when it was read (seconds since the epoch), and the one read before it."""
+    """A document, when it was read (seconds since the epoch), and the last one with another status, if it was seen.
+
+    `since`: when this status was seen first; 0: now.
+    """
 
     document: Document
     at: float
     before: "Look | None" = None
+    since: float = 0.0
+
+    @property
+    def first_at(self) -> float:
+        return self.since or self.at
 
 
 def lines(look: Look, paint: Paint, prog: str) -> Iterator[str]:
@@ -124,11 +132,10 @@ def _kinds(document: Document) -> dict[str, str]:
 def _rate(look: Look, role: str, count: int) -> str:
     """Requests in a second, between two looks at the same step where there are two."""
     before = look.before
-    while before is not None and _same_step(look, before):
+    if before is not None and _same_step(look, before):
         earlier = max((c.number(_COUNTS[role]) for c in before.document.status.parts("checks")), default=0)
-        if count > earlier and look.at > before.at:
-            return f"{(count - earlier) / (look.at - before.at):.1f}/s"
-        before = before.before
+        if count > earlier and look.first_at > before.first_at:
+            return f"{(count - earlier) / (look.first_at - before.first_at):.1f}/s"
     run = look.document.run
     since = run.time("judgedSince") or run.time("stepStartedAt")
     return f"{count / (look.at - since):.1f}/s" if since is not None and look.at > since and count else "-"
