@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -359,6 +360,41 @@ def test_a_secret_that_cannot_be_used_leaves_the_good_one(
     assert [record.getMessage() for record in caplog.records] == ["facts-trust-refused"]
     with pytest.raises(NoSecretError):
         SharedSecret(tmp_path / "secret").look()
+
+
+def stranger() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def test_strangers_who_hold_connections_keep_nobody_out(secret: SharedSecret, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "MOST_STRANGERS", 4)
+    async with serving(secret) as server, asking(secret, at(server.port)) as facts:
+        held = [await asyncio.open_connection("127.0.0.1", server.port, ssl=stranger()) for _ in range(12)]
+        assert (await facts.look()).missing == ()
+        async with asyncio.timeout(20):
+            for reader, _ in held[:8]:
+                assert await reader.read() == b"", "the oldest are closed"
+        held += [await asyncio.open_connection("127.0.0.1", server.port, ssl=stranger()) for _ in range(12)]
+        assert (await facts.look()).missing == ()
+        for _, writer in held:
+            writer.close()
+
+
+async def test_who_shows_no_token_is_closed_in_time(secret: SharedSecret, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "PROOF_SECONDS", 0.1)
+    async with serving(secret) as server, asking(secret, at(server.port)) as facts:
+        assert (await facts.look()).missing == ()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=stranger())
+        writer.write(b"GET /trials HTTP/1.1\r\nHost: a\r\n")
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
+        shaken: list[int] = []
+        monkeypatch.setattr(FactsServer, "_show", lambda *_: shaken.append(1))
+        assert (await facts.look()).missing == ()
+        assert shaken == [], "a connection that has shown it is kept"
 
 
 async def test_without_a_secret_the_port_waits_for_one(tmp_path: Path) -> None:

@@ -25,7 +25,10 @@ LOOK_SECONDS = 2.0
 IDLE_SECONDS = 60.0
 HANDSHAKE_SECONDS = 5.0
 GRACE_SECONDS = 1.0
-MOST_CONNECTIONS = 64
+PROOF_SECONDS = 5.0
+"""From the handshake until a connection has shown the token."""
+MOST_STRANGERS = 64
+"""Connections that have not; one more closes the oldest of them, so that nobody keeps the leader out by holding all."""
 RESULTS = ("told", "unauthorized", "refused", "failed")
 
 _log = logging.getLogger("serin.control.facts")
@@ -51,6 +54,8 @@ class FactsServer:
         self._material: Material | None = None
         self._results: Counter[str] = Counter()
         self._turn = asyncio.Lock()
+        self._strangers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        """Oldest first."""
         self.port = 0
         """What is listened on; 0 while nothing is."""
 
@@ -85,11 +90,16 @@ class FactsServer:
         )
 
         def connection() -> asyncio.Protocol:
-            return http() if len(http.connections) < MOST_CONNECTIONS else _Refuse()
+            made = http()
+            self._strangers[made] = loop.call_later(PROOF_SECONDS, self._part, made)
+            if len(self._strangers) > MOST_STRANGERS:
+                self._part(next(iter(self._strangers)))
+            return made
 
+        loop = asyncio.get_running_loop()
         host, port = self._address
         material.server.sni_callback = self._show
-        server = await asyncio.get_running_loop().create_server(
+        server = await loop.create_server(
             connection,
             host or None,
             port,
@@ -105,7 +115,15 @@ class FactsServer:
             self.port = 0
             server.close()
             http.pre_shutdown()
+            for stranger in list(self._strangers):
+                self._part(stranger)
             await http.shutdown(GRACE_SECONDS)
+
+    def _part(self, stranger: web.RequestHandler) -> None:
+        timer = self._strangers.pop(stranger, None)
+        if timer is not None:
+            timer.cancel()
+            stranger.force_close()
 
     def _show(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         """Each handshake shows the certificate that holds then."""
@@ -115,6 +133,9 @@ class FactsServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._material is None or not self._material.allows(request.headers.get("Authorization", "")):
             return self._refuse("unauthorized", 401, "")
+        timer = self._strangers.pop(request.protocol, None)
+        if timer is not None:
+            timer.cancel()
         if request.path != PATH or request.method != "GET" or request.body_exists:
             return self._refuse("refused", 404, f"expected GET {PATH}\n")
         wanted = request.query.get("trial")
@@ -137,8 +158,3 @@ class FactsServer:
         response = web.Response(status=status, text=text)
         response.force_close()
         return response
-
-
-class _Refuse(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
