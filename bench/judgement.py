@@ -114,7 +114,7 @@ def cell(found: Sequence[Verdict], runs: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"{options.runs} runs; failed, and of those: median seconds, median requests of the new version until then")

@@ -50,18 +50,26 @@ def freeze(rollout: CanaryRollout, checks: tuple[CheckStatus, ...], warm: Observ
     """The checks as the judged part of a step begins with them: a Latency check with maxRatio has its threshold, from
     what the baseline did during the warm-up, before anything that is judged was seen. None: not known yet.
 
-    Where the baseline is too quiet, or has no traffic any more, the threshold of the step before holds.
+    Where the baseline is too quiet, or has no traffic any more, the threshold of the step before holds. What failed on
+    the baseline in the meantime is kept, for steps in which it has no traffic.
     """
     found = []
     for check, status in zip(rollout.checks, renewed(rollout, checks), strict=True):
         if check.type is not CheckType.LATENCY or check.most_ratio is None:
-            found.append(status)
+            found.append(_with_baseline(check, status, warm) if check.type is CheckType.ERRORS else status)
             continue
         threshold = latency.threshold(warm.baseline.drawn_us, check.percentile, check.most_ratio)
         if threshold is None and not status.threshold_us and 0 < warm.share < 1:
             return None
         found.append(replace(status, threshold_us=threshold or status.threshold_us))
     return tuple(found)
+
+
+def _with_baseline(check: CanaryCheck, status: CheckStatus, warm: Observed) -> CheckStatus:
+    counts = tally(check, 0, warm, by_user=False)
+    book = ledger.read(status.log_e, carried(check))
+    known = replace(book, baseline=book.baseline + counts.baseline, baseline_bad=book.baseline_bad + counts.extra)
+    return replace(status, log_e=known.numbers())
 
 
 @dataclass(frozen=True, slots=True)

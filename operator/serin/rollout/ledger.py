@@ -63,7 +63,7 @@ class Ledger:
     `weight`, `share`, `per_user`: of the running step: its weight, the candidate's part of its requests, the mean
     requests of a user. `total`: what was counted in it; `lost`: the part of it that no replica has any more; `held`: it
     stands still since there was no room to tell more users apart. `baseline`, `baseline_bad`: requests of the baseline
-    in the steps that are over.
+    in the steps that are over, and in warm-ups.
     """
 
     carried: tuple[float, ...] = ()

@@ -65,20 +65,19 @@ def simulate(view: CanaryRoute, traffic: Traffic, seed: int = 1, most: float = W
             return _simulated(view, told, requests, at, warned)
         if run.awaiting_since and not run.approved_at:
             view = replace(view, action=f"promote/{run.step}")
-        stand, seconds = standing(view), _pause(rollout, at)
+        stand, seconds = standing(view), _pause(rollout, traffic.rps, at)
         assert stand is not None
         requests.pass_by(stand, seconds)
         at += seconds
 
 
-def _pause(rollout: CanaryRollout, at: float) -> float:
-    """Until the next look: as often as the controller looks, and less often when nothing has come of it for hours."""
-    if at > 86400:
-        return 60.0
-    if at > 7200:
-        return 15.0
+def _pause(rollout: CanaryRollout, rps: float, at: float) -> float:
+    """Until the next look: as often as the controller looks, and less often where requests are rare, or when nothing
+    has come of it for hours.
+    """
     short = sum(step.duration for step in rollout.steps) < 600
-    return 1.0 if short else 5.0
+    usual = 60.0 if at > 86400 else 15.0 if at > 7200 else 1.0 if short else 5.0
+    return max(usual, min(30.0, 0.2 / rps)) if rps > 0 else 30.0
 
 
 def _situation(view: CanaryRoute, requests: Requests, now: float, written: float) -> Situation:
@@ -107,10 +106,24 @@ def _told(before: CanaryStatus | None, after: CanaryStatus, at: float, events: t
         return []
     was = (before.run if before is not None else None) or run
     changed = [] if run.outcome else _verdicts(before.checks if before is not None else (), after.checks)
+    notes = [event.note for event in events]
     return [
-        *(_happening(at, was if event.reason in _OF_BEFORE else run, event.note) for event in events),
+        *(_happening(at, was, text) for text in _passed(before, events)),
+        *(
+            _happening(at, was if event.reason in _OF_BEFORE else run, event.note)
+            for i, event in enumerate(events)
+            if not any(event.note in later for later in notes[i + 1 :])
+        ),
         *(_happening(at, run, text) for text in changed),
     ]
+
+
+def _passed(before: CanaryStatus | None, events: tuple[Told, ...]) -> list[str]:
+    """Checks that passed with the look that ended their step: their status is that of the next one already."""
+    over = any(event.reason == "StepCompleted" for event in events)
+    return (
+        [f"check {check.name}: Pass" for check in before.checks if check.verdict != "Pass"] if before and over else []
+    )
 
 
 def _happening(at: float, run: RunStatus, text: str) -> Happening:
@@ -131,6 +144,6 @@ def _simulated(view: CanaryRoute, told: list[Happening], requests: Requests, at:
     run = current_run(view)
     outcome = run.outcome if run is not None else ""
     reason = status.history[0].reason if outcome and status.history else status.message
-    if run is not None and run.paused:
+    if run is not None and run.paused and warned not in reason:
         reason = f"{reason}: {warned}"
     return Simulated(tuple(told), outcome, reason, at, requests.sent, requests.failed)

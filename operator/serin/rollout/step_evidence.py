@@ -34,7 +34,7 @@ def carried(check: CanaryCheck) -> int:
 
 def most_at_full(setting: Setting, book: Ledger) -> float:
     """What Errors are held against when no baseline is concurrent and there is no max: maxRatio times what the
-    baseline's rate was at most in the steps that are over. 0: it was not measured.
+    baseline's rate was at most in the steps that are over and in warm-ups. 0: it was not measured.
     """
     check = setting.check
     if check.type is not CheckType.ERRORS or check.most_ratio is None or not book.baseline:

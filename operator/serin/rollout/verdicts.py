@@ -76,7 +76,9 @@ def verdict(finding: Finding) -> CheckStatus:
 def _said(finding: Finding) -> _Said:
     numbers = _numbers(finding)
     if finding.total >= log(1 / finding.setting.chance):
-        return _Said("Fail", f"{numbers}: worse than {_limit(finding)} allows")
+        alone = finding.seen.share == 1 and finding.check.most_ratio is not None
+        text = f"{numbers}: worse than {_limit(finding)} allows"
+        return _Said("Fail", f"{text}; {_at_full(finding)}" if alone else text)
     waits = _waits(finding)
     if waits is not None:
         return waits

@@ -195,7 +195,21 @@ def test_at_100_percent_the_steps_before_say_what_is_usual() -> None:
     good = look(errors(1.5), Observed(1.0, answers(2970, 30)), FULL, before)
     assert good.verdict == "Pass"
     assert "no concurrent baseline: held against 2" in good.message
-    assert look(errors(1.5), Observed(1.0, answers(900, 100)), FULL, before).verdict == "Fail"
+    bad = look(errors(1.5), Observed(1.0, answers(900, 100)), FULL, before)
+    assert bad.verdict == "Fail"
+    assert "10% of 1,000: worse than 1.5x allows; no concurrent baseline: held against 2" in bad.message
+
+
+def test_at_100_percent_after_a_preview_the_warm_up_says_what_is_usual() -> None:
+    """Blue-green: 0 %, then 100 %, and nothing was ever drawn for both."""
+    plan = rollout(errors(1.5))
+    checks = freeze(plan, (), Observed(0.0, baseline=answers(2985, 15)))
+    assert checks is not None
+    checks = judge(plan, "Request", PREVIEW, checks, Observed(0.0, reachable=True), {}, 1100.0)
+    before = freeze(plan, checks, Observed(1.0))
+    assert before is not None
+    assert look(errors(1.5), Observed(1.0, answers(995, 5)), FULL, before[0]).verdict == "Pass"
+    assert look(errors(1.5), Observed(1.0, answers(950, 50)), FULL, before[0]).verdict == "Fail"
 
 
 def test_at_100_percent_a_moments_hiccup_is_not_a_fault() -> None:
