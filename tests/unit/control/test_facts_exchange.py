@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
@@ -66,7 +67,13 @@ async def serving(
     read: Read = lambda _: counts("other", 7),
     in_force: frozenset[str] = frozenset((A,)),
 ) -> AsyncIterator[FactsServer]:
-    made = FactsServer(("127.0.0.1", 0), secret, read, lambda: in_force)
+    here = threading.get_ident()
+
+    def told() -> frozenset[str]:
+        assert threading.get_ident() == here, "what the loop changes is looked at by the loop"
+        return in_force
+
+    made = FactsServer(("127.0.0.1", 0), secret, read, told)
     task = asyncio.create_task(made.run())
     try:
         await until(lambda: made.port, "the port")

@@ -141,7 +141,8 @@ class FactsServer:
         wanted = request.query.get("trial")
         try:
             async with self._turn:
-                body = await asyncio.to_thread(self._body, None if wanted is None else frozenset(wanted.split(",")))
+                trials = None if wanted is None else frozenset(wanted.split(","))
+                body = await asyncio.to_thread(self._body, trials, self._in_force())
         except Exception as error:
             log.event(_log, log.FACTS_FAILED, level=logging.ERROR, error=repr(error))
             return self._refuse("failed", 500, f"the counts cannot be read: {type(error).__name__}\n")
@@ -150,8 +151,8 @@ class FactsServer:
         self._results["told"] += 1
         return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
-    def _body(self, trials: frozenset[str] | None) -> bytes:
-        return encode(Answer(self._read(trials), self._in_force()), trials)
+    def _body(self, trials: frozenset[str] | None, in_force: frozenset[str]) -> bytes:
+        return encode(Answer(self._read(trials), in_force), trials)
 
     def _refuse(self, result: str, status: int, text: str) -> web.Response:
         self._results[result] += 1
