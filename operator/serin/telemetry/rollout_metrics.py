@@ -23,6 +23,17 @@ _NUMBER = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*(%|us|µs|ms|s
 _UNITS = {"%": 0.01, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "x": 1.0, None: 1.0}
 
 
+_OF_STATUS = (
+    ("canaryroute_weight_ratio", "A version's share of the requests that no rule decides, of 1"),
+    ("canaryroute_phase", "1 for the phase that a CanaryRoute is in"),
+    ("canaryroute_check_verdict", "1 for the verdict of a check in the running step"),
+    ("canaryroute_check_value", "What a check measured: a ratio, seconds, or a query's number"),
+)
+
+_Shown = tuple[CanaryStatus, tuple[str, ...]]
+"""The lines that were made of a status, by family."""
+
+
 @dataclass(slots=True)
 class _Ended:
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -30,11 +41,15 @@ class _Ended:
     seconds: float = 0.0
 
 
+_NONE = _Ended()
+
+
 class RolloutMetrics:
     """`wrote` is told of each status that this replica wrote; `text` makes the lines of all there is."""
 
     def __init__(self) -> None:
         self._ended: dict[Ref, _Ended] = {}
+        self._known: dict[Ref, _Shown] = {}
 
     def wrote(self, view: CanaryRoute, status: CanaryStatus, now: float) -> None:
         """`view` has the status of before. A run that is superseded ends in the history, not in the run."""
@@ -50,53 +65,57 @@ class RolloutMetrics:
         ordered = sorted(views, key=lambda view: view.meta.ref)
         there = {view.meta.ref for view in ordered}
         self._ended = {ref: ended for ref, ended in self._ended.items() if ref in there}
+        self._known = {view.meta.ref: self._shown(view.meta.ref, view.status) for view in ordered if view.status}
         page = Page()
         if ordered:
-            _of_status(page, [(view, view.status) for view in ordered if view.status is not None])
+            for place, (name, about) in enumerate(_OF_STATUS):
+                page.family(name, "gauge", about)
+                page.text("".join(lines[place] for _, lines in self._known.values()))
             self._of_runs(page, [view.meta.ref for view in ordered if view.rollout is not None])
         return page.encode().decode()
 
+    def _shown(self, ref: Ref, status: CanaryStatus) -> _Shown:
+        """Made once of each status: of a thousand all of it would take half a second."""
+        known = self._known.get(ref)
+        return (
+            known if known is not None and known[0] is status else (status, _lines_of(label_text(_named(ref)), status))
+        )
+
     def _of_runs(self, page: Page, refs: Sequence[Ref]) -> None:
-        runs = [(_named(ref), self._ended.get(ref, _Ended())) for ref in refs]
+        runs = [(label_text(_named(ref)), self._ended.get(ref, _NONE)) for ref in refs]
         page.family("canaryroute_rollouts_total", "counter", "Runs that ended, as far as this replica led")
         for labels, ended in runs:
             for outcome in OUTCOMES:
-                more = label_text({**labels, "outcome": outcome})
-                page.sample("canaryroute_rollouts_total", more, ended.outcomes[outcome])
+                count = ended.outcomes[outcome]
+                page.sample("canaryroute_rollouts_total", f'{labels},outcome="{outcome}"', count)
         page.family("canaryroute_rollout_seconds", "histogram", "From the beginning of a run to its end")
         for labels, ended in runs:
             if any(ended.buckets):
                 up_to = [sum(ended.buckets[: end + 1]) for end in range(len(ended.buckets))]
                 bounds = [str(bound) for bound in BOUNDS]
-                page.histogram("canaryroute_rollout_seconds", label_text(labels), bounds, up_to, ended.seconds)
+                page.histogram("canaryroute_rollout_seconds", labels, bounds, up_to, ended.seconds)
 
 
-def _of_status(page: Page, found: Sequence[tuple[CanaryRoute, CanaryStatus]]) -> None:
-    page.family("canaryroute_weight_ratio", "gauge", "A version's share of the requests that no rule decides, of 1")
-    for view, status in found:
-        for version in status.weights:
-            labels = label_text({**_named(view.meta.ref), "version": version.version})
-            page.sample("canaryroute_weight_ratio", labels, version.weight / WHOLE)
-    page.family("canaryroute_phase", "gauge", "1 for the phase that a CanaryRoute is in")
-    for view, status in found:
-        for phase in PHASES:
-            page.sample(
-                "canaryroute_phase", label_text({**_named(view.meta.ref), "phase": phase}), int(status.phase == phase)
-            )
-    page.family("canaryroute_check_verdict", "gauge", "1 for the verdict of a check in the running step")
-    for view, status in found:
-        for check in status.checks:
-            for verdict in VERDICTS:
-                labels = label_text({**_named(view.meta.ref), "check": check.name, "verdict": verdict})
-                page.sample("canaryroute_check_verdict", labels, int(check.verdict == verdict))
-    page.family("canaryroute_check_value", "gauge", "What a check measured: a ratio, seconds, or a query's number")
-    for view, status in found:
-        for check in status.checks:
-            for side, text in (("candidate", check.candidate), ("baseline", check.baseline)):
-                value = number(text)
-                if value is not None:
-                    labels = label_text({**_named(view.meta.ref), "check": check.name, "side": side})
-                    page.sample("canaryroute_check_value", labels, value)
+def _lines_of(labels: str, status: CanaryStatus) -> tuple[str, ...]:
+    """Of each family of _OF_STATUS the samples of one object."""
+    weights = [(label_text({"version": found.version}), found.weight / WHOLE) for found in status.weights]
+    phases = [(f'phase="{phase}"', float(status.phase == phase)) for phase in PHASES]
+    verdicts = [
+        (label_text({"check": check.name, "verdict": verdict}), float(check.verdict == verdict))
+        for check in status.checks
+        for verdict in VERDICTS
+    ]
+    values = [
+        (label_text({"check": check.name, "side": side}), value)
+        for check in status.checks
+        for side, text in (("candidate", check.candidate), ("baseline", check.baseline))
+        if (value := number(text)) is not None
+    ]
+    families = zip(_OF_STATUS, (weights, phases, verdicts, values), strict=True)
+    return tuple(
+        "".join(f"{name}{{{labels},{more}}} {value:.15g}\n" for more, value in samples)
+        for (name, _), samples in families
+    )
 
 
 def number(text: str) -> float | None:

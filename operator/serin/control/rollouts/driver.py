@@ -62,7 +62,9 @@ class _Turn:
 
 
 class Rollouts:
-    """`most`: longest time in seconds between two looks. `clock` for pauses, `wall` for what status says."""
+    """`most`: longest time in seconds between two looks. `numbers`: seconds after which newer numbers alone are
+    written, where that is sooner than the engine would. `clock` for pauses, `wall` for what status says.
+    """
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Rollouts:
         written: Iterable[Written] = (),
         *,
         most: float = MOST,
+        numbers: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -86,6 +89,7 @@ class Rollouts:
         self._leading = leading
         self._written = tuple(written)
         self._most = most
+        self._numbers = numbers
         self._clock = clock
         self._wall = wall
         self._judgement = Judging()
@@ -155,6 +159,7 @@ class Rollouts:
         turn = self._turns[key]
         try:
             async with gate:
+                await asyncio.sleep(0)  # a thousand of them must not hold up the loop
                 turn.due = await self._decide(key, facts, turn)
             turn.failures = 0
         except Exception as error:
@@ -199,7 +204,7 @@ class Rollouts:
             outside=self._outside.look(view, now),
             serving=self._facts.programmed(_trial(view)),
             problems=self._changes.problems(view.meta.ref),
-            written_at=written_at,
+            written_at=written_at if now < written_at + self._numbers else 0.0,
         )
 
     def _next(self, situation: Situation) -> float:

@@ -27,6 +27,8 @@ from serin.telemetry.told import Told
 
 MOST = 1.0
 """Longest time in seconds between two looks at a rollout: somebody is watching."""
+NUMBERS = 1.5
+"""Seconds after which newer numbers are written: a file costs nothing."""
 
 
 class Standalone:
@@ -64,6 +66,7 @@ class Standalone:
             lambda: True,
             (Telling(metrics, time.time),),
             most=MOST,
+            numbers=NUMBERS,
         )
         self._actions = Actions(run_dir.actions, self._find, statuses.act, time.monotonic)
 
