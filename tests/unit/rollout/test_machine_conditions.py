@@ -229,6 +229,17 @@ def test_needs_data_is_told_once_for_each_step(times: int) -> None:
     assert run.told.count("NeedsData") == 1
 
 
+def test_needs_data_is_told_again_in_another_step() -> None:
+    run = at_step(1, stepTimeout="0s")
+    for _ in range(2):
+        run.judgement.verdict = "NeedsData"
+        run.wait(400)
+        run.act(f"promote/{run.now}")
+        run.judgement.verdict = "Pass"
+        run.settle(1)
+    assert run.told.count("NeedsData") == 2
+
+
 def test_endpoints_missing_is_told_each_time_they_go() -> None:
     run = at_step(2)
     for _ in range(2):

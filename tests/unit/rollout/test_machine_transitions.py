@@ -174,6 +174,16 @@ def test_rollback_is_armed_while_an_approval_is_awaited() -> None:
     assert run.settle(1).at == ("RolledBack", 2, 0)
 
 
+def test_an_approval_is_for_one_step_and_so_is_the_time_it_took() -> None:
+    steps = [{"weight": weight, "approval": "Required"} for weight in ("5%", "25%", "100%")]
+    run = played(canary(steps=steps)).wait(7200, every=600)
+    run.act("promote").settle(1).wait(60)
+    assert run.at == ("AwaitingApproval", 2, 25)
+    run.judgement.verdict = "NeedsData"
+    run.wait(3700, every=100)
+    assert (run.status.phase, run.run.awaited < 600) == ("Paused", True)
+
+
 def test_approved_too_early_it_waits_for_the_rest() -> None:
     run = at_step(2)
     run.act("promote").settle(1)
