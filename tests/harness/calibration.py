@@ -80,6 +80,7 @@ CASES: dict[str, Harmless] = {
     "as bad as allowed": Harmless(_rates(100, 0.0125, 0.01), checks=(errors(1.25),)),
     "as bad as max": Harmless(_rates(10, 0.05, 0.05), RAMP, (errors(None, 0.05),)),
     "watched at 100 %": Harmless(_rates(10, 0.01, 0.01), ((0.2, 300.0), (1.0, 600.0))),
+    "all at once": Harmless(_rates(10, 0.01, 0.01), ((1.0, 600.0),), warm=True),
     "users who break everything": Harmless(lambda rng: by_users(rng, 10, 40), RAMP, split="Cookie"),
     "one user in a hundred": Harmless(lambda rng: by_users(rng, 10, 400, each=0.01), split="ClientIP"),
     "cycle of 10 kinds": Harmless(_cycle(10), RAMP),

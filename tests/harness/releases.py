@@ -236,7 +236,8 @@ def slowed(begins: float, lasts: float, times: float) -> Callable[[float], Seque
 
 
 def warmed(rng: random.Random, share: float, requests: int = 120) -> Observed:
-    """A warm-up just long enough: the threshold is as uncertain as it can be."""
+    """A warm-up just long enough: the threshold is as uncertain as it can be. One request in a hundred fails."""
     found = [poisson(rng, requests * part) for part in slowness()]
     found[50] += max(0, 100 - sum(found))
-    return Observed(share, baseline=VersionCounts(drawn_us=tuple(found)))
+    drawn = {200: poisson(rng, requests * 0.99), 503: poisson(rng, requests * 0.01)}
+    return Observed(share, baseline=VersionCounts(drawn, drawn_us=tuple(found)))
