@@ -26,17 +26,20 @@ def read_connection(
     server: str = "",
     ca: Path | None = None,
     *,
+    context: str = "",
     environ: Mapping[str, str] = os.environ,
     account: Path = ACCOUNT,
 ) -> Connection:
     """--kubeconfig; else the pod's service account; else KUBECONFIG; else ~/.kube/config.
 
+    With a `context` (--context) of these it is a kubeconfig, in a pod too.
+
     `server` (--apiserver-host) and `ca` (--certificate-authority) replace what was found. UsageError when there is
     nothing to connect with, or when a file that is named cannot be used.
     """
     if kubeconfig is not None:
-        found = read_kubeconfig([kubeconfig])
-    elif in_pod(environ, account):
+        found = read_kubeconfig([kubeconfig], context)
+    elif not context and in_pod(environ, account):
         found = _of_pod(environ, account)
     else:
         named = _existing([Path(text) for text in environ.get("KUBECONFIG", "").split(os.pathsep) if text])
@@ -47,7 +50,7 @@ def read_connection(
                 "there is no Kubernetes API server to connect to: this is not a pod with a service account, "
                 f"KUBECONFIG is not set and {usual} does not exist; name one by --kubeconfig or --apiserver-host"
             )
-        found = read_kubeconfig(paths) if paths else Connection(server="")
+        found = read_kubeconfig(paths, context) if paths else Connection(server="")
     if server:
         found = replace(found, server=server.rstrip("/"))
     if ca is not None:

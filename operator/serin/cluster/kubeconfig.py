@@ -48,25 +48,24 @@ class _Entry:
         return read_text(path, f"{self.file}: {self.label}: {key}") if path else ""
 
 
-def read_kubeconfig(paths: Sequence[Path]) -> Connection:
-    """UsageError when a file cannot be read, or its current context does not lead to a server."""
+def read_kubeconfig(paths: Sequence[Path], context: str = "") -> Connection:
+    """`context`: in place of the current one. UsageError when a file cannot be read, or none leads to a server."""
     files = [(path, _load(path)) for path in paths]
     names = " and ".join(str(path) for path in paths)
-    current = next((str(name) for _, config in files if (name := config.get("current-context"))), "")
+    current = context or next((str(name) for _, config in files if (name := config.get("current-context"))), "")
     if not current:
         raise UsageError(f"{names} has no current-context; choose one with `kubectl config use-context`")
-    context = _find(files, "context", current)
-    if context is None:
-        raise UsageError(f"{names} has no context {current!r}, which its current-context names")
-    cluster = _find(files, "cluster", context.text("cluster"))
+    found = _find(files, "context", current)
+    if found is None:
+        why = "which --context asks for" if context else "which its current-context names"
+        raise UsageError(f"{names} has no context {current!r}, {why}")
+    cluster = _find(files, "cluster", found.text("cluster"))
     if cluster is None or not cluster.text("server"):
-        raise UsageError(
-            f"{names} has no cluster {context.text('cluster')!r} with a server, as context {current!r} asks"
-        )
-    user = _find(files, "user", context.text("user"))
-    if user is None and context.text("user"):
-        raise UsageError(f"{names} has no user {context.text('user')!r}, which context {current!r} names")
-    return _connection(cluster, user or _Entry({}, paths[0], "no user"), context.text("namespace"))
+        raise UsageError(f"{names} has no cluster {found.text('cluster')!r} with a server, as context {current!r} asks")
+    user = _find(files, "user", found.text("user"))
+    if user is None and found.text("user"):
+        raise UsageError(f"{names} has no user {found.text('user')!r}, which context {current!r} names")
+    return _connection(cluster, user or _Entry({}, paths[0], "no user"), found.text("namespace"))
 
 
 def _connection(cluster: _Entry, user: _Entry, namespace: str) -> Connection:

@@ -367,7 +367,10 @@ async def cluster(tmp_path: pathlib.Path, *objects: JSON) -> AsyncIterator[Clust
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "a", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
-        "contexts": [{"name": "a", "context": {"cluster": "a", "namespace": "prod"}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": "a", "namespace": namespace}}
+            for name, namespace in (("a", "prod"), ("b", "test"))
+        ],
         "current-context": "a",
     }
     made.kubeconfig.write_text(json.dumps(config))
@@ -408,6 +411,10 @@ async def test_list_and_status_of_a_cluster(tmp_path: pathlib.Path, capsys: pyte
         assert json.loads(capsys.readouterr().out) == canary_route()
         assert await ask(there, "canary", "status", "cart", program=main) == 2
         assert "no CanaryRoute cart in namespace prod; there is one in test: -n test" in capsys.readouterr().err
+        assert await ask(there, "status", "cart", "--context", "b") == 0
+        assert "test/cart   Progressing" in capsys.readouterr().out
+        assert await ask(there, "status", "cart", "--context", "c") == 2
+        assert "has no context 'c', which --context asks for" in capsys.readouterr().err
 
 
 async def test_what_is_refused_is_said_in_words(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,6 +137,9 @@ def _name(parser: Parser) -> None:
 def _place(parser: Parser) -> None:
     flags.connection(parser)
     parser.add_argument(
+        "--context", default="", metavar="NAME", help="a context of the kubeconfig (default: its current)"
+    )
+    parser.add_argument(
         "--run-dir", type=Path, metavar="DIR", help="that of a `serin serve` on this machine, in place of a cluster"
     )
     parser.add_argument(

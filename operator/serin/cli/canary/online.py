@@ -5,7 +5,7 @@ import argparse
 from serin.cli.canary.document import Document
 from serin.cli.canary.places import missing
 from serin.cluster.api import Api, ApiError
-from serin.cluster.connection import own_namespace, read_connection
+from serin.cluster.connection import Connection, own_namespace, read_connection
 from serin.cluster.kinds import CANARY_ROUTE
 from serin.errors import SerinError, UsageError
 from serin.telemetry import log
@@ -17,9 +17,13 @@ TIMEOUT = 10.0
 class ClusterPlace:
     def __init__(self, arguments: argparse.Namespace) -> None:
         log.configure("error")
-        where = (arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority)
-        self.default_namespace = own_namespace(read_connection(*where))
-        self._api = Api(lambda: read_connection(*where), timeout=TIMEOUT)
+
+        def connection() -> Connection:
+            where = (arguments.kubeconfig, arguments.apiserver_host, arguments.certificate_authority)
+            return read_connection(*where, context=arguments.context)
+
+        self.default_namespace = own_namespace(connection())
+        self._api = Api(connection, timeout=TIMEOUT)
 
     async def listed(self, namespace: str) -> list[Document]:
         try:

@@ -39,7 +39,7 @@ class Place(Protocol):
 @contextlib.asynccontextmanager
 async def place(arguments: argparse.Namespace) -> AsyncIterator[Place]:
     if arguments.run_dir is not None:
-        if arguments.kubeconfig is not None or arguments.apiserver_host:
+        if arguments.kubeconfig is not None or arguments.apiserver_host or arguments.context:
             raise UsageError("--run-dir and --kubeconfig exclude each other; expected one place to look at")
         made: Place = RunDirPlace(arguments.run_dir)
     else:
