@@ -293,3 +293,12 @@ async def test_many_that_are_idle_share_their_looks() -> None:
         world.now += 1.0
         await world.rollouts.round()
     assert len(world.looks) <= 60 / MOST + 1
+
+
+async def test_an_outage_is_told_by_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(*(canary_route(step("10%"), name=f"shop-{n}") for n in range(30)))
+    world.fail = {f"shop-{n}": [SerinError(f"no answer for {n}")] * 100 for n in range(30)}
+    for _ in range(30):
+        world.now += 1.0
+        await world.rollouts.round()
+    assert 1 <= len(caplog.records) <= driver.COMPLAINTS + 30 / driver.COMPLAIN_EVERY

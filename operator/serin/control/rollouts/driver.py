@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from serin.cluster.canaries.writer import ChangedError
+from serin.cluster.pace import TokenBucket
 from serin.compile.options import Options
 from serin.control.rollouts.changes import Changes
 from serin.control.rollouts.ports import FactsSource, Outside, Seen, Statuses
@@ -44,8 +45,8 @@ ATTEMPTS = 3
 """How often one is decided anew in one turn because its object changed meanwhile."""
 AGAIN, LONGEST = 1.0, 30.0
 """Seconds after a failure until the next turn; doubled with each further one."""
-REMIND = 30.0
-"""Seconds after which a failure that is like the one before is said again in the log."""
+COMPLAIN_EVERY, COMPLAINTS = 15.0, 5
+"""Seconds between two lines of the log about failures, and how many may come at once: an outage is everybody's."""
 
 Written = Callable[[CanaryRoute, Advance], None]
 """Told of what was written and the object it was written to; must return at once."""
@@ -97,7 +98,7 @@ class Rollouts:
         self._turns: dict[Key, _Turn] = {}
         self._led = False
         self._news = asyncio.Event()
-        self._complaint = ("", 0.0)
+        self._complaints = TokenBucket(1 / COMPLAIN_EVERY, COMPLAINTS)
 
     def news(self, *_: object) -> None:
         """Something was compiled, or found out. Returns at once."""
@@ -220,14 +221,12 @@ class Rollouts:
         return due if have >= there else min(due, now + NOT_YET)
 
     def _failed(self, of: str, error: Exception) -> None:
-        """What keeps all of them from being written alike is said once in a while."""
+        if self._complaints.take(self._clock()):
+            return
         expected = isinstance(error, (SerinError, OSError, TimeoutError))
         text = f"{error}" if expected else "".join(traceback.format_exception(error))
-        said, at = self._complaint
-        if text != said or self._clock() >= at + REMIND:
-            self._complaint = (text, self._clock())
-            level = logging.WARNING if expected else logging.ERROR
-            log.event(_log, log.ROLLOUT_FAILED, level=level, object=of, error=text)
+        level = logging.WARNING if expected else logging.ERROR
+        log.event(_log, log.ROLLOUT_FAILED, level=level, object=of, error=text)
 
 
 def _is_shown(view: CanaryRoute, decided: Advance) -> bool:
