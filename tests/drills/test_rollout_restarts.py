@@ -60,6 +60,7 @@ def test_killed_at_each_step_it_goes_on_where_it_was(world: World) -> None:
         assert watched.status["phase"] == "AwaitingApproval"
         watched.act(f"promote/{number}")
     watched.becomes("Promoted")
+    until(lambda: "Promoted" in watched.told(), "it to be told", seconds=WIDE)
     told = watched.told()  # by all of them: they share a log
     assert [r for r in told if r in ("RolloutStarted", "StepStarted", "Promoted")] == [
         "RolloutStarted",
