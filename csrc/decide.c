@@ -193,7 +193,7 @@ static bool is_open(const srn_split *split, uint32_t version, uint32_t flags) {
     return (flags & SRN_DECIDED) || !((split->suspended >> version) & 1u);
 }
 
-static inline int decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded,
+__attribute__((always_inline)) static inline int decide(srn_worker *w, uint32_t slot, uint64_t split_id, uint32_t shape, int32_t forced, uint32_t excluded,
                          uint64_t user, uint64_t key, uint32_t flags, uint64_t now_us, srn_choice *out) {
     int why;
     const srn_split *split = split_at(w, slot, split_id, &why);

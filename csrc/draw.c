@@ -36,7 +36,7 @@ static inline uint32_t over(uint32_t n, uint32_t d, uint64_t inv) { return d == 
  * block of the next level is this? (Each block leaves T - a requests to the next level, so that q is the same there: one
  * division of the counter serves all levels.) Of the `part` strata of a block, stratum j is the requests with
  * i*part/T == j; `behind` of them lie before i, `ahead` from i on, and one of them at random is drawn. */
-static inline bool draw_level(uint64_t q, uint32_t *i, uint32_t a, uint32_t T, uint64_t seed) {
+__attribute__((always_inline)) static inline bool draw_level(uint64_t q, uint32_t *i, uint32_t a, uint32_t T, uint64_t seed) {
     bool complement = a > T - a;
     uint32_t part = complement ? T - a : a, j, rest;
     uint64_t inv_T = inverse(T), inv_part = inverse(part), product = (uint64_t)*i * part;
@@ -56,15 +56,23 @@ static inline bool draw_level(uint64_t q, uint32_t *i, uint32_t a, uint32_t T, u
 
 /* The version in rollout (`first` - 1, if any) first, then canaries in order, main last. On the first level a share is exact
  * whatever the others have, and the same requests are drawn while their weights change. Each level has a seed of its own:
- * with one seed for all, places of equal strata would follow each other from level to level. Total below 2**32. */
-int srn_draw(const srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uint64_t seed) {
+ * with one seed for all, places of equal strata would follow each other from level to level. Total below 2**32. The shares
+ * are used up. */
+int srn_draw(srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uint64_t seed) {
     uint32_t T = (uint32_t)shares->total;
     uint64_t q = n / T;
     uint32_t i = (uint32_t)(n % T);
-    for (uint32_t level = first != 0 ? 0 : 1; level < count; level++) {
-        uint32_t v = level != 0 ? level : first - 1;
+    if (first != 0 && shares->weight[first - 1] != 0) {
+        uint32_t a = (uint32_t)shares->weight[first - 1];
+        if (a == T || draw_level(q, &i, a, T, seed))
+            return (int)first - 1;
+        shares->weight[first - 1] = 0;
+        T -= a;
+        seed = srn_mix64(seed + SRN_GOLDEN);
+    }
+    for (uint32_t v = 1; v < count; v++) {
         uint32_t a = (uint32_t)shares->weight[v];
-        if (a == 0 || (level != 0 && v + 1 == first))
+        if (a == 0)
             continue;
         if (a == T || draw_level(q, &i, a, T, seed))
             return (int)v;

@@ -141,7 +141,7 @@ typedef struct {
 } srn_shares;
 /* count: of the split's versions, at most SRN_MAX_VERSIONS whatever the block says by now */
 void srn_share_out(const srn_split *split, uint32_t count, uint32_t present, srn_shares *out);
-int srn_draw(const srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uint64_t seed);
+int srn_draw(srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uint64_t seed);
 
 /* users.c: the version of a user; `first` as in the block. Only where at least two have a share. */
 int srn_version_of(const srn_split *split, uint32_t count, uint32_t present, const uint64_t salts[2], uint64_t user);

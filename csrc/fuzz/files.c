@@ -16,6 +16,7 @@
 #define CELLS 16u
 #define DETAILS 64u
 #define COUNTERS 16u
+#define TRIALS 2u
 
 static const uint64_t ids[] = {FILES_POOL_A, FILES_POOL_B, FILES_POOL_C, FILES_SPLIT};
 #define BLOCKS (sizeof ids / sizeof *ids)
@@ -111,11 +112,13 @@ void files_pools(uint8_t image[FILES_POOLS_SIZE], uint32_t algorithm) {
     external->name_len = (uint16_t)name;
     external->base_cell = 32;
     memcpy(external->endpoints, FILES_NAME, name);
-    srn_split *s = block(image, FILES_SPLIT, SRN_SLOT_SPLIT, sizeof *s + 3 * sizeof(srn_version));
+    srn_split *s = block(image, FILES_SPLIT, SRN_SLOT_SPLIT, sizeof *s + 3 * sizeof(srn_version) + sizeof(srn_release));
+    srn_release *release = (void *)&s->versions[3];
     uint64_t idents[3];
     s->seed = 42;
     s->total = 100;
-    s->flags = SRN_SPLIT_REST;
+    s->flags = SRN_SPLIT_REST | SRN_SPLIT_SALTED | SRN_SPLIT_TRIAL | SRN_SPLIT_CLIENT_ERRORS;
+    *release = (srn_release){.salts = {11, 22}, .trial = FILES_TRIAL, .trial_slot = 1, .place = 2};
     s->count = 3;
     for (uint32_t v = 0; v < 3; v++) {
         idents[v] = s->versions[v].ident = 0xc1u + v;
@@ -192,6 +195,24 @@ static bool write_stats(const char *dir) {
     return done;
 }
 
+static bool write_trials(const char *dir) {
+    size_t heads = SRN_HEADER_SIZE, cells = heads + 4096, users = cells + (size_t)TRIALS * SRN_MAX_VERSIONS * sizeof(srn_trial_cell);
+    size_t size = users + (size_t)TRIALS * SRN_BAD_USERS * sizeof(srn_word);
+    uint8_t *image = calloc(1, size);
+    if (image == NULL)
+        return false;
+    srn_trials_header *h = (void *)image;
+    *h = (srn_trials_header){.magic = SRN_TRIALS_MAGIC, .layout = SRN_LAYOUT, .header_size = SRN_HEADER_SIZE, .length = size};
+    h->slots = TRIALS;
+    h->heads_offset = heads;
+    h->cells_offset = cells;
+    h->users_offset = users;
+    h->checksum = srn_hash_more(0, image, offsetof(srn_trials_header, checksum));
+    bool done = files_write(dir, "state/trials.bin", image, size);
+    free(image);
+    return done;
+}
+
 bool files_make(const char *dir) {
     char path[4096];
     static _Alignas(64) uint8_t image[FILES_POOLS_SIZE];
@@ -200,5 +221,5 @@ bool files_make(const char *dir) {
     snprintf(path, sizeof path, "%s/state", dir);
     mkdir(path, 0700);
     files_pools(image, SRN_ROUND_ROBIN);
-    return files_write(dir, "plan/pools.bin", image, sizeof image) && write_state(dir) && write_stats(dir);
+    return files_write(dir, "plan/pools.bin", image, sizeof image) && write_state(dir) && write_stats(dir) && write_trials(dir);
 }

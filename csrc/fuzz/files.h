@@ -4,7 +4,8 @@
 
 #include "../internal.h"
 
-#define FILES_SPLIT 0xa1u  /* three versions, weights rest/10/20: pools A, B, C */
+#define FILES_SPLIT 0xa1u  /* three versions, weights rest/10/20: pools A, B, C; salted */
+#define FILES_TRIAL 0xdeadbeefu /* that of the split, its first version at place 2 */
 #define FILES_POOL_A 0xb1u /* four endpoints, round robin */
 #define FILES_POOL_B 0xb2u /* two endpoints */
 #define FILES_POOL_C 0xb3u /* an external name with two addresses */
@@ -13,7 +14,7 @@
 #define FILES_ENDPOINTS 256u
 #define FILES_ROWS 4u
 
-/* DIR/plan and DIR/state with all three files; false when one cannot be written. */
+/* DIR/plan and DIR/state with all four files; false when one cannot be written. */
 bool files_make(const char *dir);
 /* The image of pools.bin; `algorithm` is pool A's. */
 void files_pools(uint8_t image[FILES_POOLS_SIZE], uint32_t algorithm);

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char dir[512];
 
 static void clean(void) {
-    static const char *const names[] = {"plan/pools.bin", "state/state.bin", "state/stats.bin", "plan", "state", ""};
+    static const char *const names[] = {"plan/pools.bin", "state/state.bin", "state/stats.bin", "state/trials.bin", "plan", "state", ""};
     char path[600];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -49,6 +49,12 @@ static void damage(uint8_t *image, const uint8_t *data, size_t size, uint8_t opt
 
 static void decide_some(srn_worker *w, uint32_t slot, uint32_t shape) {
     srn_choice held[4];
+    const srn_ref ref = {.worker = w, .split = FILES_SPLIT, .slot = slot, .shape = shape};
+    for (uint32_t i = 0; i < 24; i++) {
+        uint32_t flags = i % 4 == 0 ? SRN_VERSION_ONLY : i % 4 == 1 ? SRN_DECIDED | SRN_DRAWN : SRN_KEYED;
+        if (srn_decide_keyed(&ref, i % 6 == 0 ? (int)(i % 4) : -1, i / 4 % 8, i * SRN_GOLDEN, i, flags, 1000u * i, &held[0]) == 0)
+            srn_done_as(w, &held[0], 200, (int)(i * 40), i % 5 == 0, 1000u * i + 7);
+    }
     for (uint32_t i = 0; i < 24; i++) {
         srn_choice *c = &held[i % 4];
         uint64_t now = 1000u * i;
@@ -69,6 +75,7 @@ static void requests_some(srn_worker *w, srn_route *route) {
         const void *request = (const void *)(i % 5 * 64);
         const uint8_t *key = i % 2 == 0 ? (const uint8_t *)"fedcba9876543210" : NULL;
         char text[64];
+        srn_request_user(w, request, i % 3 == 0 ? (const uint8_t *)"somebody" : NULL, 8);
         if (srn_request_decide(w, request, route, (int)(i % 4) - 1, (uint32_t)(i % 3), key, 16, i % 3 == 0 ? SRN_ASK_KEY : SRN_STICKY | SRN_EXACT) ==
             SRN_KEY_WANTED)
             srn_request_endpoint(w, request, route, (const uint8_t *)"key", 3, SRN_KEYED);

@@ -146,6 +146,52 @@ static void test_moved(void) {
     put_pools(SRN_ROUND_ROBIN);
 }
 
+static uint64_t counted(const srn_worker *w, uint32_t place, uint32_t by, uint32_t status) {
+    return atomic_load(&w->trial_cells[SRN_MAX_VERSIONS + place].counts[by][status]);
+}
+
+/* Users, and the counts of the split's trial; then a trial that takes the slot over. */
+static void test_trial(void) {
+    put_pools(SRN_ROUND_ROBIN);
+    srn_worker *w = attach(0);
+    srn_ref ref = {.worker = w, .split = FILES_SPLIT, .slot = srn_find_split(w, FILES_SPLIT), .shape = shape};
+    srn_choice c, late;
+    uint64_t before[3] = {0}, errors = 0;
+    for (uint32_t v = 0; v < 3; v++)
+        before[v] = counted(w, v + 2, 0, 500);
+    for (uint32_t i = 1; i <= 9000; i++) {
+        uint64_t user = srn_mix64(i % 4500 + 1);
+        CHECK(srn_decide_keyed(&ref, -1, 0, user, 0, 0, i, &c) == 0 && c.user == user);
+        CHECK(c.marks == (SRN_WAS_DRAWN | SRN_IN_TRIAL | SRN_CLIENT_ERRORS) && c.trial == FILES_TRIAL);
+        int32_t version = c.version;
+        srn_done(w, &c, 500, 0, i + 300);
+        CHECK(srn_decide_keyed(&ref, -1, 0, user, 0, SRN_VERSION_ONLY, i, &c) == 0 && c.version == version);
+    }
+    for (uint32_t v = 0; v < 3; v++)
+        errors += counted(w, v + 2, 0, 500) - before[v];
+    CHECK(errors == 9000 && atomic_load(&w->trial_heads[1].full) == 1);
+    CHECK(srn_decide_keyed(&ref, -1, 0, 7, 0, 0, 1, &late) == 0);
+    static _Alignas(64) uint8_t image[FILES_POOLS_SIZE];
+    files_pools(image, SRN_ROUND_ROBIN);
+    srn_split *split = (void *)(image + files_block(FILES_SPLIT));
+    srn_release *release = (void *)&split->versions[3];
+    release->trial = FILES_TRIAL + 1;
+    split->first = 3;
+    split->suspended = 2;
+    files_seal_blocks(image);
+    CHECK(files_write(dir, "plan/pools.bin", image, sizeof image));
+    CHECK(srn_remap(w, NULL, 0) == 0);
+    CHECK(srn_decide_keyed(&ref, 1, 0, 0, 0, 0, 1, &c) == SRN_NO_ENDPOINT);
+    CHECK(srn_decide_keyed(&ref, 1, 0, 0, 0, SRN_DECIDED | SRN_DRAWN, 1, &c) == 0 && c.version == 1);
+    srn_done(w, &c, 200, 0, 2);
+    srn_done(w, &late, 503, 0, 2);
+    CHECK(counted(w, 3, 0, 200) == 1 && counted(w, 3, 0, 500) == 0 && atomic_load(&w->trial_heads[1].full) == 0);
+    for (uint32_t v = 0; v < 3; v++)
+        CHECK(counted(w, v + 2, 0, 503) <= (late.version == (int32_t)v && v != 1 ? 1u : 0u));
+    srn_detach(w);
+    put_pools(SRN_ROUND_ROBIN);
+}
+
 static srn_route route_of(srn_worker *w) {
     uint64_t idents[SRN_MAX_VERSIONS];
     uint32_t found;
@@ -233,6 +279,7 @@ int main(int argc, char **argv) {
         test_algorithm(algorithm);
     test_retries();
     test_moved();
+    test_trial();
     test_requests();
     test_peer_text();
     test_pattern();
