@@ -86,8 +86,7 @@ def _text(view: CanaryRoute, traffic: Traffic, simulated: Simulated, paint: Pain
     for text in _assumed(view):
         yield paint("dim", text)
     yield ""
-    rows = [(duration(h.at), h.step, share(h.weight), h.text) for h in simulated.happenings]
-    head, *others = table([("TIME", "STEP", "WEIGHT", "WHAT HAPPENS"), *rows])
+    head, *others = table([("TIME", "STEP", "FOR", "WEIGHT", "WHAT HAPPENS"), *_rows(simulated)])
     yield paint("dim", head)
     yield from others
     yield ""
@@ -96,6 +95,14 @@ def _text(view: CanaryRoute, traffic: Traffic, simulated: Simulated, paint: Pain
         f"{simulated.candidate_errors} of them failed"
     )
     yield ending(simulated)
+
+
+def _rows(simulated: Simulated) -> Iterator[tuple[str, ...]]:
+    """With how long the step has lasted: that is what a verdict took."""
+    begun: dict[str, float] = {}
+    for one in simulated.happenings:
+        lasted = one.at - begun.setdefault(one.step, one.at)
+        yield duration(one.at), one.step, duration(lasted), share(one.weight), one.text
 
 
 def ending(simulated: Simulated) -> str:
