@@ -45,9 +45,9 @@ def absolute(most: float, requests: float, bad: float) -> tuple[float, ...]:
     m of them who is bad with a chance of at most m * most adds at most (1 - d)**(m - 1) * (1 + (m - 1) * d) <= 1 to the
     expectation, d = (p - most) / (1 - most) (betting on bounded means: Waudby-Smith and Ramdas, JRSSB 2024).
     """
-    if most >= 1.0 or requests <= 0:
+    if most > 1.0 - 1e-9 or requests <= 0:
         return (0.0,) * len(ABOVE_BY)
-    if most <= 0.0:
+    if most < 1e-9:
         return (MOST if bad > 0 else 0.0,) * len(ABOVE_BY)
     logs = []
     for above in ABOVE_BY:

@@ -1,45 +1,16 @@
-"""Verdicts and what they say: one table of situations, from counts to status.checks."""
+"""Verdicts on errors and what they say: from counts to status.checks."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from harness.releases import SOURCE, errors, latency, rollout
+from harness.releases import errors, latency, rollout
+from unit.rollout.looks import FULL, PREVIEW, RUN, answers, frozen, look, seen, timed, users, warmed
 
-from serin.objects.canary_status import CheckStatus, RunStatus
-from serin.objects.views import CanaryCheck, CanaryRollout, CheckType
-from serin.rollout.facts import FAILED, OutsideResult, VersionCounts
+from serin.objects.canary_status import CheckStatus
+from serin.objects.views import CanaryCheck
+from serin.rollout.facts import FAILED, VersionCounts
 from serin.rollout.judgement import freeze, judge, renewed, worst
 from serin.rollout.observed import Observed
-
-RUN = RunStatus("0" * 16, "v2", "1.8.2", "v1", 2, 4, 25_000, judged_since=1000.0)
-
-
-def answers(good: int, bad: int, status: int = 503) -> VersionCounts:
-    return VersionCounts({200: good, status: bad})
-
-
-def seen(ours: VersionCounts, theirs: VersionCounts, share: float = 0.25) -> Observed:
-    return Observed(share, ours, theirs, reachable=True)
-
-
-def look(
-    check: CanaryCheck,
-    found: Observed,
-    run: RunStatus = RUN,
-    before: CheckStatus | None = None,
-    split: str = "Request",
-    others: tuple[CanaryCheck, ...] = (),
-) -> CheckStatus:
-    plan = rollout(check, *others)
-    return judge(plan, split, run, () if before is None else (before,), found, {}, 1100.0)[0]
-
-
-def timed(fast: int, slow: int) -> VersionCounts:
-    """Fast answers take about 50 ms, slow ones about 400."""
-    counts = [0] * 97
-    counts[45], counts[60] = fast, slow
-    return VersionCounts({200: fast + slow}, drawn_us=tuple(counts))
 
 
 def test_a_good_version_passes_with_its_numbers() -> None:
@@ -152,8 +123,6 @@ def test_it_says_what_it_would_take_to_be_sure() -> None:
 
 # --- 0 % and 100 % ---
 
-PREVIEW = replace(RUN, step=1, weight=0)
-
 
 def test_at_0_percent_rules_bring_the_requests() -> None:
     few = Observed(0.0, VersionCounts(other={200: 40}), answers(5000, 9), reachable=True)
@@ -177,9 +146,6 @@ def test_at_0_percent_where_nothing_can_come() -> None:
     found = look(errors(1.5, 0.05), Observed(0.0, baseline=answers(900, 0)), PREVIEW)
     assert found.verdict == "Pass"
     assert "nothing sends requests to v2" in found.message
-
-
-FULL = replace(RUN, step=3, steps=3, weight=100_000)
 
 
 def after_half(check: CanaryCheck, split: str = "Request") -> CheckStatus:
@@ -235,10 +201,6 @@ def test_at_100_percent_without_anything_before() -> None:
 # --- users ---
 
 
-def users(*ids: int) -> frozenset[tuple[int, int]]:
-    return frozenset((user, 503) for user in ids)
-
-
 def test_a_user_is_bad_once() -> None:
     found = replace(seen(answers(900, 100), answers(3000, 10)), bad_users=users(1), baseline_bad_users=users(2, 3, 4))
     assert look(errors(1.5), found, split="Cookie").verdict == "Pass"
@@ -262,82 +224,6 @@ def test_without_room_for_more_users_the_evidence_stands_still() -> None:
     later = look(errors(1.5), replace(full, candidate=answers(9000, 9000)), before=first, split="Cookie")
     assert later.evidence == first.evidence
     assert "stands still" in later.message
-
-
-# --- latency ---
-
-
-def warmed(fast: int = 950, slow: int = 50, share: float = 0.25) -> Observed:
-    return Observed(share, baseline=timed(fast, slow))
-
-
-def frozen(check: CanaryCheck) -> CheckStatus:
-    checks = freeze(rollout(check), (), warmed(1000, 0))
-    assert checks is not None
-    return checks[0]
-
-
-def test_a_threshold_is_set_by_what_the_baseline_did_in_the_warm_up() -> None:
-    plan = rollout(latency(1.5), errors(1.5))
-    assert freeze(plan, (), warmed(99, 0)) is None
-    checks = freeze(plan, (), warmed(100, 0))
-    assert checks is not None
-    assert 50_000 * 1.3 < checks[0].threshold_us < 50_000 * 2
-    assert checks[1].threshold_us == 0
-
-
-def test_the_threshold_of_the_step_before_holds_where_the_baseline_is_quiet() -> None:
-    before = frozen(latency(1.5))
-    for share in (0.5, 1.0):
-        checks = freeze(rollout(latency(1.5)), (before,), warmed(3, 0, share))
-        assert checks is not None
-        assert checks[0].threshold_us == before.threshold_us
-
-
-def test_slow_answers_fail_and_shared_slowness_does_not() -> None:
-    before = frozen(latency(1.5))
-    assert look(latency(1.5), seen(timed(500, 5), timed(2000, 20)), before=before).verdict == "Pass"
-    bad = look(latency(1.5), seen(timed(300, 200), timed(2000, 20)), before=before)
-    assert bad.verdict == "Fail"
-    assert bad.message.startswith("p95 ")
-    assert look(latency(1.5), seen(timed(300, 200), timed(1200, 800)), before=before).verdict == "Pass"
-
-
-def test_slower_than_the_baseline_but_within_the_ratio() -> None:
-    """2 % above the threshold against none: more, and less than the 5 % that its 95th percentile may have."""
-    found = look(latency(1.5), seen(timed(4900, 100), timed(20_000, 0)), before=frozen(latency(1.5)))
-    assert found.verdict == "Pass"
-
-
-def test_a_largest_latency_needs_no_baseline() -> None:
-    check = latency(None, 0.2)
-    assert look(check, seen(timed(990, 10), timed(0, 0))).verdict == "Pass"
-    bad = look(check, seen(timed(800, 200), timed(0, 0)))
-    assert (bad.verdict, bad.limit) == ("Fail", "200ms")
-
-
-def test_both_limits_of_latency() -> None:
-    check = latency(1.5, 0.2)
-    before = frozen(check)
-    shared = seen(timed(300, 200), timed(1200, 800))
-    assert look(check, shared, before=before).verdict == "Fail"
-    assert look(check, seen(timed(500, 5), timed(2000, 20)), before=before).verdict == "Pass"
-
-
-def test_users_are_fewer_than_requests() -> None:
-    """The same slow answers, of two users."""
-    ours, theirs = replace(timed(300, 100), users=4), replace(timed(2000, 20), users=20)
-    before = frozen(latency(1.5))
-    assert look(latency(1.5), seen(ours, theirs), before=before).verdict == "Fail"
-    assert look(latency(1.5), seen(ours, theirs), before=before, split="Cookie").verdict != "Fail"
-
-
-def test_warming_up() -> None:
-    run = replace(RUN, judged_since=0.0)
-    found = look(latency(1.5), warmed(30, 0), run)
-    assert (found.verdict, found.needs) == ("NeedsData", 70)
-    assert "about 70 more of its requests" in found.message
-    assert look(errors(1.5), seen(answers(0, 900), answers(900, 0)), run).verdict == "NeedsData"
 
 
 # --- from look to look ---
@@ -376,62 +262,6 @@ def test_closing_a_step_twice_changes_nothing() -> None:
 
 def test_a_new_run_remembers_nothing() -> None:
     assert renewed(rollout(errors()), ()) == (CheckStatus("errors"),)
-
-
-# --- asked elsewhere ---
-
-ASKED = CanaryCheck("orders", CheckType.PROMETHEUS, SOURCE, least=0.98, min_requests=0, failure_threshold=3)
-
-
-def asked(
-    plan: CanaryRollout, before: tuple[CheckStatus, ...], verdict: str, at: float, requests: int = 0
-) -> tuple[CheckStatus, ...]:
-    outside: Mapping[str, OutsideResult] = {"orders": OutsideResult(verdict, "0.97", f"said {verdict}", at, "up")}
-    return judge(plan, "Request", RUN, before, seen(answers(requests, 0), answers(900, 0)), outside, at + 1)
-
-
-def test_as_many_failures_as_count_one_after_the_other() -> None:
-    plan, checks, verdicts = rollout(ASKED), tuple[CheckStatus, ...](), list[tuple[str, int]]()
-    for n, verdict in enumerate(("Fail", "Fail", "Pass", "Fail", "Fail", "NeedsData", "Fail")):
-        checks = asked(plan, checks, verdict, 1001.0 + n)
-        verdicts.append((checks[0].verdict, checks[0].failures))
-    assert verdicts == [
-        ("NeedsData", 1),
-        ("NeedsData", 2),
-        ("Pass", 0),
-        ("NeedsData", 1),
-        ("NeedsData", 2),
-        ("NeedsData", 2),
-        ("Fail", 3),
-    ]
-    assert (checks[0].candidate, checks[0].query, checks[0].limit) == ("0.97", "up", "at least 0.98")
-    assert "3 times one after the other: said Fail" in checks[0].message
-
-
-def test_an_answer_counts_once() -> None:
-    plan = rollout(ASKED)
-    first = asked(plan, (), "Fail", 1001.0)
-    assert asked(plan, first, "Fail", 1001.0) == first
-
-
-def test_an_answer_from_before_the_step_counts_for_nothing() -> None:
-    found = asked(rollout(ASKED), (), "Fail", 999.0)[0]
-    assert (found.verdict, found.failures) == ("NeedsData", 0)
-    assert "not asked in this step yet" in found.message
-
-
-def test_requests_that_an_outside_check_waits_for() -> None:
-    plan = rollout(replace(ASKED, min_requests=50))
-    first = asked(plan, (), "Pass", 1001.0, 20)
-    assert (first[0].verdict, first[0].needs) == ("NeedsData", 30)
-    later = asked(plan, first, "Pass", 1001.0, 60)
-    assert (later[0].verdict, later[0].needs, later[0].message) == ("Pass", 0, "said Pass")
-
-
-def test_outside_checks_take_nothing_of_the_error_that_is_allowed() -> None:
-    found = seen(answers(380, 20), answers(1194, 6))
-    alone = look(errors(1.5), found)
-    assert look(errors(1.5), found, others=(ASKED,)).evidence == alone.evidence
 
 
 def test_the_worst_verdict() -> None:

@@ -1,0 +1,71 @@
+"""Verdicts on latency: thresholds, shared slowness, users."""
+
+from dataclasses import replace
+
+from harness.releases import errors, latency, rollout
+from unit.rollout.looks import RUN, answers, frozen, look, seen, timed, warmed
+
+from serin.rollout.judgement import freeze
+
+
+def test_a_threshold_is_set_by_what_the_baseline_did_in_the_warm_up() -> None:
+    plan = rollout(latency(1.5), errors(1.5))
+    assert freeze(plan, (), warmed(99, 0)) is None
+    checks = freeze(plan, (), warmed(100, 0))
+    assert checks is not None
+    assert 50_000 * 1.3 < checks[0].threshold_us < 50_000 * 2
+    assert checks[1].threshold_us == 0
+
+
+def test_the_threshold_of_the_step_before_holds_where_the_baseline_is_quiet() -> None:
+    before = frozen(latency(1.5))
+    for share in (0.5, 1.0):
+        checks = freeze(rollout(latency(1.5)), (before,), warmed(3, 0, share))
+        assert checks is not None
+        assert checks[0].threshold_us == before.threshold_us
+
+
+def test_slow_answers_fail_and_shared_slowness_does_not() -> None:
+    before = frozen(latency(1.5))
+    assert look(latency(1.5), seen(timed(500, 5), timed(2000, 20)), before=before).verdict == "Pass"
+    bad = look(latency(1.5), seen(timed(300, 200), timed(2000, 20)), before=before)
+    assert bad.verdict == "Fail"
+    assert bad.message.startswith("p95 ")
+    assert look(latency(1.5), seen(timed(300, 200), timed(1200, 800)), before=before).verdict == "Pass"
+
+
+def test_slower_than_the_baseline_but_within_the_ratio() -> None:
+    """2 % above the threshold against none: more, and less than the 5 % that its 95th percentile may have."""
+    found = look(latency(1.5), seen(timed(4900, 100), timed(20_000, 0)), before=frozen(latency(1.5)))
+    assert found.verdict == "Pass"
+
+
+def test_a_largest_latency_needs_no_baseline() -> None:
+    check = latency(None, 0.2)
+    assert look(check, seen(timed(990, 10), timed(0, 0))).verdict == "Pass"
+    bad = look(check, seen(timed(800, 200), timed(0, 0)))
+    assert (bad.verdict, bad.limit) == ("Fail", "200ms")
+
+
+def test_both_limits_of_latency() -> None:
+    check = latency(1.5, 0.2)
+    before = frozen(check)
+    shared = seen(timed(300, 200), timed(1200, 800))
+    assert look(check, shared, before=before).verdict == "Fail"
+    assert look(check, seen(timed(500, 5), timed(2000, 20)), before=before).verdict == "Pass"
+
+
+def test_users_are_fewer_than_requests() -> None:
+    """The same slow answers, of two users."""
+    ours, theirs = replace(timed(300, 100), users=4), replace(timed(2000, 20), users=20)
+    before = frozen(latency(1.5))
+    assert look(latency(1.5), seen(ours, theirs), before=before).verdict == "Fail"
+    assert look(latency(1.5), seen(ours, theirs), before=before, split="Cookie").verdict != "Fail"
+
+
+def test_warming_up() -> None:
+    run = replace(RUN, judged_since=0.0)
+    found = look(latency(1.5), warmed(30, 0), run)
+    assert (found.verdict, found.needs) == ("NeedsData", 70)
+    assert "about 70 more of its requests" in found.message
+    assert look(errors(1.5), seen(answers(0, 900), answers(900, 0)), run).verdict == "NeedsData"
