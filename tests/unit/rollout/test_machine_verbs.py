@@ -333,6 +333,17 @@ def test_a_token_of_another_run_is_ignored(verb: str) -> None:
     assert run.status.last_action.message == "it is for another run"
 
 
+def test_a_token_of_the_run_before_one_that_has_not_begun_is_ignored() -> None:
+    run = awaiting()
+    token = run.token()
+    del run.ready["v2"]
+    run.edit(canary(revision="2")).settle(1)
+    run.act(f"abort/{token}").settle(1)
+    assert run.result == "Ignored"
+    run.ready["v2"] = 3
+    assert run.settle(1).at == ("Progressing", 1, 5)
+
+
 @pytest.mark.parametrize("token", ["2026-11-21T01:30:00Z", "by-anna", "x.1.2", "0123456789abcdef"])
 def test_any_other_token_only_makes_the_value_new(token: str) -> None:
     run = awaiting()
@@ -374,3 +385,20 @@ def test_of_a_status_without_a_run_nothing_is_known() -> None:
     run.act(f"abort/{'0' * 16}.1.1").settle(1)
     assert run.status.last_action is not None
     assert run.status.last_action.message == "it is for a run, and there is none"
+
+
+def test_an_approval_given_while_the_step_waits_for_endpoints_is_kept() -> None:
+    run = Played(canary(steps=[{"weight": "5%", "duration": "1m", "approval": "Required"}, {"weight": "50%"}]))
+    run.ready["v2"] = 0
+    run.settle().act("promote").settle()
+    assert (run.result, run.run.weight) == ("Accepted", 0)
+    run.ready["v2"] = 3
+    run.wait(61)
+    assert run.at == ("Progressing", 2, 50)
+
+
+def test_an_approval_of_checks_that_were_edited_at_once_ends_no_step_by_the_old_ones() -> None:
+    run = at_step(1).wait(40)
+    stricter = [{"name": "errors", "type": "Errors", "maxRatio": "1.1", "warmup": "30s"}]
+    run.edit(canary(checks=stricter)).act("promote").settle()
+    assert (run.result, run.run.step, run.run.judged_since) == ("Accepted", 1, 0)
