@@ -7,7 +7,7 @@ from serin.objects.canary_status import WHOLE, CheckStatus, PastRun, RunStatus
 from serin.rollout import texts
 from serin.rollout.checks_of_step import checks_id
 from serin.rollout.judgement import renewed
-from serin.rollout.look import MOST_HISTORY, Draft, Look
+from serin.rollout.look import CLOCKS_DIFFER, MOST_HISTORY, Draft, Look
 from serin.rollout.situation import Told
 from serin.rollout.standing import run_id
 
@@ -53,8 +53,10 @@ def begin_again(look: Look) -> Draft:
 
 
 def raise_weight(look: Look) -> Draft:
-    """To the weight of the step that the run is at."""
-    return _enter(look, look.run.step, look.step.weight)
+    """To the weight of the step that the run is at. Who approved it while it waited for endpoints meant this one."""
+    raised = _enter(look, look.run.step, look.step.weight)
+    assert raised.run is not None
+    return replace(raised, run=replace(raised.run, approved_at=look.run.approved_at))
 
 
 def next_step(look: Look) -> Draft:
@@ -224,8 +226,10 @@ def _end(look: Look, outcome: str, reason: str, *events: Told) -> Draft:
 
 
 def _after(now: float, before: float) -> float:
-    """Now, and never the same second as the one before: times are a part of the names of trials."""
-    return now if now > before else before + 1
+    """Now, and never the same second as the one before: times are a part of the names of trials. A clock that was set
+    back by much has no such second soon.
+    """
+    return now if now > before or before > now + CLOCKS_DIFFER else before + 1
 
 
 # --- looking ---

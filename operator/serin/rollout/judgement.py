@@ -19,6 +19,8 @@ from serin.rollout.outside import judge_outside
 from serin.rollout.step_evidence import Setting, carried, evidence, sums
 from serin.rollout.verdicts import Finding, verdict
 
+AHEAD = 300.0
+"""Seconds that the clock of another leader may be ahead; an answer from later than that was dated by a wrong clock."""
 COUNTED = (CheckType.ERRORS, CheckType.LATENCY)
 """Checks that are judged by counts of requests; the others are asked outside."""
 
@@ -107,6 +109,8 @@ def judge(
     for check in rollout.checks:
         before = known.get(check.name, CheckStatus(check.name))
         if check.type not in COUNTED:
+            if before.checked_at > now + AHEAD:
+                before = replace(before, checked_at=0.0)
             requests = answers(seen.candidate.drawn if run.weight else seen.candidate.other)
             answer = outside.get(check.name)
             found.append(judge_outside(check, before, answer, min(run.judged_since, now), requests))

@@ -14,6 +14,8 @@ from serin.rollout.situation import Situation, Told
 from serin.rollout.standing import shares, standing
 
 MOST_HISTORY = 5
+CLOCKS_DIFFER = 300.0
+"""Seconds that the clocks of two leaders may be apart. A step that is to begin later was begun by a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,11 @@ class Look:
         return self.now >= self.run.step_started_at + self.warmup
 
     @property
+    def begun_in_future(self) -> bool:
+        """Neither its warm-up nor its duration would ever be over."""
+        return self.run.step_started_at > self.now + CLOCKS_DIFFER
+
+    @property
     def over(self) -> bool:
         """The step's duration."""
         return self.now >= self.run.step_started_at + self.step.duration
@@ -204,8 +211,11 @@ class Look:
 
     @property
     def lacks_data(self) -> bool:
-        """Data alone: everything else that the step needs is there, but for an approval."""
-        return self.able and not self.failing_outside and not (self.counted and self.passing)
+        """Data alone: everything else that the step needs is there, but for an approval. A replica that does not answer
+        does not say either whether it has the shares in force.
+        """
+        there = self.accepted.holds and self.enough and (self.programmed or not self.counted)
+        return there and not self.failing_outside and not (self.counted and self.passing)
 
     @property
     def waits_for_checks(self) -> bool:
@@ -215,7 +225,8 @@ class Look:
 
     @property
     def data_waived(self) -> bool:
-        return self.timed_out and self.rollout.on_no_data == "Continue" and self.lacks_data
+        """Too few requests, not what a replica has counted and does not say."""
+        return self.timed_out and self.rollout.on_no_data == "Continue" and self.counted and self.lacks_data
 
 
 def shares_of(view: CanaryRoute) -> dict[str, float]:

@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from serin.objects.canary_status import WHOLE
 from serin.objects.views import CanaryRoute
-from serin.rollout.facts import Facts, TrialCounts, VersionCounts
+from serin.rollout.facts import Facts, ReplicaCounts, TrialCounts, VersionCounts
 from serin.rollout.standing import current_run, shares
 
 NOBODY = VersionCounts()
@@ -50,7 +50,7 @@ def observe(view: CanaryRoute, trial: str, facts: Facts) -> Observed:
     candidate, baseline = names.index(view.rollout.version), names.index(view.rollout.baseline)
     weights, _ = shares([v.weight for v in view.versions], candidate, run.weight)
     both = weights[candidate] + weights[baseline]
-    counts = [replica.trials[trial] for replica in facts.replicas if trial in replica.trials]
+    counts = [replica.trials[trial] for replica in _each_once(facts.replicas) if trial in replica.trials]
     users = frozenset[tuple[int, int, int]]().union(*(found.bad_users for found in counts))
     versions = tuple(_sum(counts, place) for place in range(len(names)))
     return Observed(
@@ -65,6 +65,11 @@ def observe(view: CanaryRoute, trial: str, facts: Facts) -> Observed:
         reachable=bool(run.mirror) or any(rule.version == view.rollout.version for rule in view.rules),
         versions=versions,
     )
+
+
+def _each_once(replicas: Iterable[ReplicaCounts]) -> Iterable[ReplicaCounts]:
+    """Counts that two addresses lead to are no more proof than one: the last answer of each data plane."""
+    return {replica.instance or str(place): replica for place, replica in enumerate(replicas)}.values()
 
 
 def _sum(counts: Iterable[TrialCounts], place: int) -> VersionCounts:

@@ -105,7 +105,7 @@ def missing(look: Look) -> str:
         return f"the CanaryRoute cannot be carried out ({look.accepted.message})"
     if not look.enough:
         return endpoints_missing(look)
-    if not look.programmed:
+    if not look.programmed and look.counted:
         return pending(look)
     return lack(look) or "the approval is to come"
 

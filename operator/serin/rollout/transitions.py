@@ -96,19 +96,28 @@ def _waits_for_approval_alone(look: Look) -> bool:
 
 
 def _waits_for_more(look: Look) -> bool:
-    """A replica that does not answer for a moment takes nothing back."""
-    return not look.satisfied and look.counted
+    """A replica that does not answer for a moment takes nothing back; once approved, it is what is waited for."""
+    return not look.satisfied and (look.counted or look.approved)
 
 
-def _times_out(lacks_data: str, else_: str) -> Guard:
-    """Whether the time is over and what is missing leads to the change: data by onNoData, the rest by onFailure."""
+def _times_out(action: str) -> Guard:
+    """Whether the time is over and what is missing leads to the action: data by onNoData, the rest by onFailure."""
 
     def guard(look: Look) -> bool:
-        if not look.timed_out:
-            return False
-        return look.rollout.on_no_data == lacks_data if look.lacks_data else look.rollout.on_failure == else_
+        return look.timed_out and _after_timeout(look) == action
 
     return guard
+
+
+def _after_timeout(look: Look) -> str:
+    if not look.lacks_data:
+        return look.rollout.on_failure
+    waits_for_replica = look.rollout.on_no_data == "Continue" and not look.counted
+    return "Pause" if waits_for_replica else look.rollout.on_no_data
+
+
+def _clock_was_set_back(look: Look) -> bool:
+    return look.begun_in_future
 
 
 def _lacks_data(look: Look) -> bool:
@@ -126,6 +135,7 @@ TABLE: tuple[Row, ...] = (
     # worse than the baseline
     Row("failed, rolled back", _AT_A_STEP, _fails("Rollback"), changes.roll_back_failed),
     Row("failed, paused", _AT_A_STEP, _fails_unpaused, changes.pause_failed),
+    Row("begun in the future", _AT_A_STEP, _clock_was_set_back, changes.begin_again),
     # somebody holds it
     Row("paused", _UNHELD, _to_be_paused, changes.hold),
     Row("resumed", _in(State.PAUSED), _to_go_on, changes.go_on),
@@ -138,8 +148,8 @@ TABLE: tuple[Row, ...] = (
     Row("waits for approval", _in(State.WARMING, State.JUDGING), _waits_for_approval_alone, changes.await_approval),
     Row("waits for more", _in(State.AWAITING), _waits_for_more, changes.await_no_more),
     # too long
-    Row("timed out, rolled back", _TIMED, _times_out("Rollback", "Rollback"), changes.roll_back_timed_out),
-    Row("timed out, paused", _TIMED, _times_out("Pause", "Pause"), changes.pause_timed_out),
+    Row("timed out, rolled back", _TIMED, _times_out("Rollback"), changes.roll_back_timed_out),
+    Row("timed out, paused", _TIMED, _times_out("Pause"), changes.pause_timed_out),
     Row("lacks data", _RUNNING - {State.AWAITING}, _lacks_data, changes.note_lack),
 )
 

@@ -39,8 +39,8 @@ def act(look: Look) -> Draft:
     if not value or (last is not None and last.value == value):
         return look.draft
     too_old = _too_old(look, value)
-    if too_old is None and state_of(look) is State.NEW and look.accepted.holds:
-        return look.draft  # the run begins now, and the action is looked at next, before there is any share
+    if too_old is None and _comes_first(look, value.partition("/")[0]):
+        return look.draft
     outcome = too_old or _carried_out(look, value)
     if isinstance(outcome, Ignored):
         reason = texts.short(outcome.reason)
@@ -63,6 +63,16 @@ def _too_old(look: Look, value: str) -> Ignored | None:
     if look.situation.view.status is not None or value.partition("/")[0] in _AT_FIRST_SIGHT:
         return None
     return Ignored("it was there before the CanaryRoute was seen for the first time; give it anew")
+
+
+def _comes_first(look: Look, verb: str) -> bool:
+    """Whether the table has something to do before the action is looked at: a run begins, and has no share yet; or
+    steps or checks were edited, and what the checks found is not about these.
+    """
+    state = state_of(look)
+    if state is State.NEW:
+        return look.accepted.holds
+    return verb == "promote" and (state is State.MOVED or (state in GOING_ON and look.edited))
 
 
 def _stale(look: Look, verb: str, token: str) -> Ignored | None:

@@ -600,6 +600,58 @@ def test_what_makes_counts_incomparable_begins_the_step_anew(edit: dict[str, obj
     assert run.status.phase == "AwaitingApproval"
 
 
+# --- clocks and replicas that are away ---
+
+
+def test_a_step_begun_by_a_clock_that_was_set_back_begins_anew() -> None:
+    """Else its warm-up would not be over for a month, and no check could take it back."""
+    run = at_step(1)
+    run.now -= 30 * 86_400
+    run.settle()
+    assert (run.at, run.run.step_started_at) == (("Progressing", 1, 5), run.now)
+    run.judgement.verdict = "Fail"
+    run.settle(31)
+    assert run.status.phase == "RolledBack"
+
+
+def test_a_leader_whose_clock_is_a_little_behind_goes_on_with_the_step() -> None:
+    run = at_step(1)
+    began = run.run.step_started_at
+    run.settle(-300)
+    assert run.run.step_started_at == began
+
+
+@pytest.mark.parametrize(
+    ("on_no_data", "phase"), [("Pause", "Paused"), ("Continue", "Paused"), ("Rollback", "RolledBack")]
+)
+def test_a_replica_that_is_away_for_too_long_is_a_lack_of_data(on_no_data: str, phase: str) -> None:
+    """A node that is down must not take a healthy release back; and what it counted may be bad."""
+    run = at_step(1, onNoData=on_no_data)
+    run.missing, run.serving = ("serin-x: no answer in 2 s",), (1, 2)
+    run.wait(4000, every=100)
+    assert run.at[:2] == (phase, 1)
+    assert "counts are missing of serin-x" in run.status.message
+
+
+def test_data_is_not_waived_while_which_replicas_there_are_is_not_known() -> None:
+    run = at_step(1, onNoData="Continue")
+    run.missing = ("which replicas there are cannot be read",)
+    run.wait(4000, every=100)
+    assert run.at == ("Paused", 1, 5)
+
+
+def test_once_approved_it_waits_for_what_is_missing_and_not_for_ever() -> None:
+    run = at_step(2).wait(330)
+    assert run.status.phase == "AwaitingApproval"
+    run.missing, run.serving = ("serin-x: no answer in 2 s",), (1, 2)
+    assert run.settle(10).status.phase == "AwaitingApproval"
+    run.act("promote").settle(10)
+    assert (run.status.phase, run.reason()[1]) == ("Progressing", "StepRunning")
+    assert "counts are missing of serin-x" in run.status.message
+    run.wait(4000, every=100)
+    assert run.status.phase == "Paused"
+
+
 # --- all of them ---
 
 
@@ -626,6 +678,7 @@ def test_every_row_is_taken_by_a_test_above(monkeypatch: pytest.MonkeyPatch) -> 
     test_edited_steps_go_on_at_the_first_that_is_not_below(["10%", "40%", "100%"], 2, 40)
     test_edited_steps_go_on_at_the_first_that_is_not_below(["1%", "2%", "25%", "100%"], 3, 25)
     test_what_makes_counts_incomparable_begins_the_step_anew({"falseAlarm": "1%"})
+    test_a_step_begun_by_a_clock_that_was_set_back_begins_anew()
     assert {row.name for row in transitions.TABLE} == found
 
 

@@ -393,7 +393,7 @@ def test_an_approval_given_while_the_step_waits_for_endpoints_is_kept() -> None:
     run.settle().act("promote").settle()
     assert (run.result, run.run.weight) == ("Accepted", 0)
     run.ready["v2"] = 3
-    run.wait(61)
+    run.settle().wait(61)
     assert run.at == ("Progressing", 2, 50)
 
 

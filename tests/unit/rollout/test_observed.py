@@ -42,6 +42,13 @@ def test_counts_of_all_replicas_are_added_up() -> None:
     assert found.complete
 
 
+def test_one_data_plane_that_is_asked_twice_counts_once() -> None:
+    """Twice the counts would be twice the evidence."""
+    first, later = counts(1, 1, 1), counts(1, 2, 1)
+    facts = Facts((ReplicaCounts("a", {"t": first}), ReplicaCounts("a", {"t": later})))
+    assert observe(at(20_000), "t", facts).candidate.drawn == {200: 10, 500: 2}
+
+
 @pytest.mark.parametrize(("weight", "share"), [(0, 0.0), (20_000, 0.25), (50_000, 4 / 7), (100_000, 1.0)])
 def test_the_share_is_of_candidate_and_baseline_alone(weight: int, share: float) -> None:
     """At 20 % the baseline has 60 %, the third version the rest."""

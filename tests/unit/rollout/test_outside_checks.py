@@ -63,3 +63,12 @@ def test_outside_checks_take_nothing_of_the_error_that_is_allowed() -> None:
     found = seen(answers(380, 20), answers(1194, 6))
     alone = look(errors(1.5), found)
     assert look(errors(1.5), found, others=(ASKED,)).evidence == alone.evidence
+
+
+def test_answers_count_though_the_one_before_was_dated_by_a_clock_that_was_set_back() -> None:
+    """Else what passed once would pass until that clock was right."""
+    plan = rollout(ASKED)
+    ahead = replace(asked(plan, (), "Pass", 1001.0)[0], checked_at=90_000.0)
+    assert asked(plan, (ahead,), "Fail", 1002.0)[0].failures == 1
+    little = replace(ahead, checked_at=1300.0)
+    assert asked(plan, (little,), "Fail", 1002.0)[0].failures == 0
