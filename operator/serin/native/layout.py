@@ -205,6 +205,13 @@ def align(size: int, to: int) -> int:
     return -(-size // to) * to
 
 
+def trial_offsets() -> tuple[int, int, int, int]:
+    """Of heads, cells and tables of users in trials.bin, and its length: all such files have the same."""
+    cells = align(HEADER_SIZE + TRIALS * TRIAL_HEAD.size, 4096)
+    users = cells + TRIALS * MAX_VERSIONS * TRIAL_CELL.size
+    return HEADER_SIZE, cells, users, users + TRIALS * BAD_USERS * BAD_USER.size
+
+
 def slot_word(offset: int, generation: int, flags: int) -> int:
     """A slot's word: offset in granules, 24 bits of generation, flags."""
     return (offset // GRANULE) << 32 | (generation & 0xFFFFFF) << 8 | flags

@@ -1,9 +1,11 @@
 """Counts of trials.bin as the rollout engine takes them: with pread, from any process.
 
-Reads whatever is there and whole; what is being taken over by another trial just now is left out.
+Reads whatever is there and whole; what is being taken over by another trial just now is left out. A data plane that was
+broken into has the file in its hands: nothing in it says how much is read, and from where.
 """
 
 import os
+import stat
 import struct
 from collections.abc import Collection
 from math import log
@@ -26,7 +28,7 @@ def read(run_dir: Path, wanted: Collection[str] | None = None) -> ReplicaCounts:
     Trials that are over stay until another one needs their place.
     """
     try:
-        fd = os.open(run_dir / "state" / "trials.bin", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(run_dir / "state" / "trials.bin", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return NOTHING
     try:
@@ -41,15 +43,21 @@ def cell_key(trial: int, place: int) -> int:
 
 
 def _read(fd: int, wanted: Collection[str] | None) -> ReplicaCounts:
+    heads, cells, users, length = layout.trial_offsets()
+    told = os.fstat(fd)
+    if not stat.S_ISREG(told.st_mode) or told.st_size != length:
+        return NOTHING
     head = os.pread(fd, layout.TRIALS_HEADER.size + 8, 0)
     if len(head) < layout.TRIALS_HEADER.size + 8:
         return NOTHING
-    magic, version, _, length, instance, slots, _, heads, cells, users = layout.TRIALS_HEADER.unpack_from(head)
+    magic, version, _, _, instance, *places = layout.TRIALS_HEADER.unpack_from(head)
     whole = head[layout.TRIALS_HEADER.size :] == hash_more(0, head[: layout.TRIALS_HEADER.size]).to_bytes(8, "little")
-    if (magic, version) != (layout.TRIALS_MAGIC, layout.LAYOUT) or not whole or length != os.fstat(fd).st_size:
+    if (magic, version) != (layout.TRIALS_MAGIC, layout.LAYOUT) or not whole:
+        return NOTHING
+    if places != [layout.TRIALS, 0, heads, cells, users]:
         return NOTHING
     trials = {}
-    table = os.pread(fd, slots * layout.TRIAL_HEAD.size, heads)
+    table = os.pread(fd, layout.TRIALS * layout.TRIAL_HEAD.size, heads)
     for slot in range(len(table) // layout.TRIAL_HEAD.size):
         trial, full, backed = layout.TRIAL_HEAD.unpack_from(table, slot * layout.TRIAL_HEAD.size)
         name = f"{trial:016x}"

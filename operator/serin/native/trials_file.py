@@ -10,7 +10,6 @@ from pathlib import Path
 
 from serin.native import layout
 from serin.native.hashing import hash_more
-from serin.native.layout import align
 from serin.native.limits_file import Fresh, Same
 
 _HEAD_WORDS = layout.TRIAL_HEAD.size // 8
@@ -20,10 +19,7 @@ class TrialsFile:
     """The file, open in the parent. `keep`: processes may have the file that is there mapped, and be at it."""
 
     def __init__(self, path: Path, rows: int, *, keep: bool, fresh: Fresh, same: Same) -> None:
-        self._heads_offset = layout.HEADER_SIZE
-        self._cells_offset = align(self._heads_offset + layout.TRIALS * layout.TRIAL_HEAD.size, 4096)
-        users = self._cells_offset + layout.TRIALS * layout.MAX_VERSIONS * layout.TRIAL_CELL.size
-        length = users + layout.TRIALS * layout.BAD_USERS * layout.BAD_USER.size
+        self._heads_offset, self._cells_offset, users, length = layout.trial_offsets()
         head = layout.TRIALS_HEADER.pack(
             layout.TRIALS_MAGIC,
             layout.LAYOUT,

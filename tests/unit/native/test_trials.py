@@ -10,7 +10,7 @@ from harness.shared_memory import Rig, hex64, make_pool, make_split
 from serin.native._ffi import ffi, lib
 
 from serin.native import layout, state, trials
-from serin.native.hashing import hash64
+from serin.native.hashing import hash64, hash_more
 from serin.native.worker import BY_DEFAULT, BY_WEIGHT, NO_ENDPOINT, VERSION_ONLY, Choice, SplitHandle
 from serin.rollout.facts import BOUNDS_US, FAILED, NO_STATUS, TrialCounts, VersionCounts
 from serin.routing.plan import Split, Trial
@@ -431,3 +431,39 @@ def test_what_was_never_counted_reads_as_empty(rig: Rig) -> None:
     found = counts(rig)
     assert found.versions[0] == VersionCounts()
     assert found.versions[1].drawn == {200: 1}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (layout.TRIALS + 1, 0, *layout.trial_offsets()[:3]),
+        (1 << 31, 0, 0, 0, 0),
+        (layout.TRIALS, 0, 1 << 63, 1 << 63, 1 << 63),
+        (layout.TRIALS, 0, layout.trial_offsets()[0], 0, layout.trial_offsets()[2]),
+    ],
+)
+def test_a_header_that_leads_elsewhere_is_nothing(rig: Rig, told: tuple[int, ...]) -> None:
+    """Its checksum is right: anybody can make one."""
+    end(handle(rig, make(rig, (1, 0))))
+    length = layout.trial_offsets()[3]
+    head = layout.TRIALS_HEADER.pack(layout.TRIALS_MAGIC, layout.LAYOUT, layout.HEADER_SIZE, length, 7, *told)
+    poke(rig.path, 0, head + hash_more(0, head).to_bytes(8, "little"))
+    assert trials.read(rig.path) == trials.NOTHING
+
+
+def test_a_header_that_says_what_all_say_is_read(rig: Rig) -> None:
+    heads, cells, users, length = layout.trial_offsets()
+    end(handle(rig, make(rig, (1, 0))))
+    told = (layout.TRIALS, 0, heads, cells, users)
+    head = layout.TRIALS_HEADER.pack(layout.TRIALS_MAGIC, layout.LAYOUT, layout.HEADER_SIZE, length, 7, *told)
+    poke(rig.path, 0, head + hash_more(0, head).to_bytes(8, "little"))
+    assert trials.read(rig.path).instance == f"{7:016x}"
+
+
+def test_what_is_no_file_is_nothing_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    os.mkfifo(tmp_path / "state" / "trials.bin")
+    assert trials.read(tmp_path) == trials.NOTHING
+    (tmp_path / "state" / "trials.bin").unlink()
+    (tmp_path / "state" / "trials.bin").mkdir()
+    assert trials.read(tmp_path) == trials.NOTHING
