@@ -147,6 +147,7 @@ int srn_draw(srn_shares *shares, uint32_t count, uint32_t first, uint64_t n, uin
 int srn_version_of(const srn_split *split, uint32_t count, uint32_t present, const uint64_t salts[2], uint64_t user);
 
 /* trial.c */
+#define SRN_BY_ITSELF (1u << 31) /* a mark of choices: a request without a user's key where the split asks for one */
 /* The choice's request is one of the release's trial, if there is room for its counts. */
 void srn_enter_trial(srn_worker *w, const srn_split *split, const srn_release *release, srn_choice *c);
 /* status: SRN_FAILED, 0, or the endpoint's */

@@ -33,7 +33,7 @@ static uint32_t bucket_of(uint64_t us) {
 }
 
 static uint64_t get(const srn_word *word) { return atomic_load_explicit(word, memory_order_acquire); }
-static void add(srn_word *word) { atomic_fetch_add_explicit(word, 1, memory_order_relaxed); }
+static uint64_t add(srn_word *word) { return atomic_fetch_add_explicit(word, 1, memory_order_relaxed); }
 
 /* Never one that looks like a row's claim. */
 static uint64_t key_of(uint64_t trial, uint32_t place) { return srn_mix64(trial ^ srn_mix64(place)) | 1ull << 63; }
@@ -82,6 +82,7 @@ void srn_enter_trial(srn_worker *w, const srn_split *split, const srn_release *r
     c->trial = trial;
     c->trial_cell = at;
     c->marks |= SRN_IN_TRIAL | (split->flags & SRN_SPLIT_CLIENT_ERRORS ? SRN_CLIENT_ERRORS : 0);
+    c->marks |= (split->flags & SRN_SPLIT_SALTED) && c->user == 0 ? SRN_BY_ITSELF : 0;
 }
 
 static void see_user(srn_trial_cell *cell, uint64_t user) {
@@ -92,11 +93,11 @@ static void see_user(srn_trial_cell *cell, uint64_t user) {
 }
 
 /* Once for each user, place and status; from the one on that finds no room, none. */
-static void note_error(const srn_worker *w, const srn_choice *c, uint32_t status) {
+static void note_error(const srn_worker *w, const srn_choice *c, uint64_t user, uint32_t status) {
     uint32_t slot = (uint32_t)c->trial_cell / SRN_MAX_VERSIONS, place = (uint32_t)c->trial_cell % SRN_MAX_VERSIONS;
     srn_trial_head *head = &w->trial_heads[slot];
     srn_word *users = users_of(w, slot);
-    uint64_t entry = c->user >> 16 << 16 | place << 12 | status;
+    uint64_t entry = user >> 16 << 16 | place << 12 | status;
     if (get(&head->full) != 0 || get(&head->trial) != c->trial)
         return;
     if (is_backed(w, head, SRN_USERS_BACKED, users, SRN_BAD_USERS * sizeof *users)) {
@@ -121,12 +122,17 @@ void srn_count_trial(srn_worker *w, const srn_choice *c, int status, uint64_t to
     if (status != SRN_FAILED && (status < 100 || status >= (int)SRN_TRIAL_STATUSES))
         status = 0;
     uint32_t by = c->marks & SRN_WAS_DRAWN ? 0 : 1;
-    add(&cell->counts[by][status]);
+    uint64_t before = add(&cell->counts[by][status]), user = c->user;
     if (status != 0 && status != 101)
         add(&cell->latency[by][bucket_of(took_us)]);
-    if (c->user == 0 || by != 0 || status == 0)
+    /* Who has no key where others have one is a user of one request: errors of these must count, too. */
+    if (c->marks & SRN_BY_ITSELF) {
+        uint64_t which = c->trial_cell % SRN_MAX_VERSIONS << 16 | (uint32_t)status;
+        user = srn_mix64(w->trials->instance ^ srn_mix64(which) ^ srn_mix64(~before));
+    }
+    if (user == 0 || by != 0 || status == 0)
         return;
-    see_user(cell, c->user);
+    see_user(cell, user);
     if (status == SRN_FAILED || status >= 500 || (status >= 400 && (c->marks & SRN_CLIENT_ERRORS)))
-        note_error(w, c, (uint32_t)status);
+        note_error(w, c, user, (uint32_t)status);
 }

@@ -196,7 +196,6 @@ def test_a_user_who_got_errors_is_noted_once_for_each(rig: Rig) -> None:
     for status in (500, 500, 503, 404, 200):
         end(h, status, user=user)
     end(h, 502, failed=True, user=user)
-    end(h, 500, user=0)
     end(h, 500, forced=0, user=user)
     found = counts(rig)
     assert found.bad_users == {(user >> 16, 0, status) for status in (500, 503, FAILED)}

@@ -99,6 +99,7 @@ class Pair:
         )
         rig.put(self.split, *self.pools)
         self.twin = TwinWorker({}, SplitMix(seed))
+        self.twin.trials.instance = int(trials.read(rig.path).instance, 16)
         self.look()
         for cell in [self.block.counter, *(b.counter for b in self.twin.pools.values())]:
             self.twin.counters[cell] = rig.state._words.load(rig.state._counters_offset + 8 * cell)

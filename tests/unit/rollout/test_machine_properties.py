@@ -205,7 +205,8 @@ def test_every_run_ends_when_time_goes_on(
     missing: tuple[str, ...],
     script: list[tuple[str, Any]],
 ) -> None:
-    """Unless it waits for a person, or for as long as it takes."""
+    """Unless it waits for a person, or for as long as it takes: Continue waives no counts of replicas that are away."""
+    assert route.rollout is not None
     run = Played(route)
     for what, value in script:
         happen(run, what, value)
@@ -213,7 +214,7 @@ def test_every_run_ends_when_time_goes_on(
     run.judgement = Verdicts(verdict, frozen=frozen)
     run.ready["v2"], run.serving, run.missing = ready, serving, missing
     run.wait(9 * 3600, every=300)
-    assert run.run.outcome
+    assert run.run.outcome or (route.rollout.on_no_data == "Continue" and run.run.paused)
 
 
 @given(routes(), scripts())

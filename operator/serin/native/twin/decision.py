@@ -161,7 +161,9 @@ class TwinWorker:
         if choice.split is not None:
             answered = FAILED if failed and status != 101 else status
             took = max(now - choice.started, 0)
-            self.trials.count(choice.split.trial, choice.version, answered, took, drawn=choice.drawn, user=choice.user)
+            split, drawn, user = choice.split, choice.drawn, choice.user
+            by_itself = bool(split.salts) and not user
+            self.trials.count(split.trial, choice.version, answered, took, drawn=drawn, user=user, by_itself=by_itself)
         if not choice.in_flight or choice.endpoint is None:
             return
         choice.in_flight = False

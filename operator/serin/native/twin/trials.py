@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from serin.native import layout
 from serin.native.twin.blocks import TrialBlock
+from serin.native.twin.hashing import mix64
 from serin.rollout.facts import BOUNDS_US, FAILED, NO_STATUS
 
 DRAWN, OTHER = 0, 1
 _SWITCHED = 101
+_ALL = (1 << 64) - 1
 
 
 @dataclass(slots=True)
@@ -28,19 +30,31 @@ class TwinTrial:
 
 @dataclass(slots=True)
 class TrialState:
-    """Of all processes together, by trial id."""
+    """Of all processes together, by trial id. `instance`: of trials.bin."""
 
     trials: dict[int, TwinTrial] = field(default_factory=dict)
+    instance: int = 0
 
     def count(
-        self, trial: TrialBlock | None, version: int, status: int, took_us: int, *, drawn: bool, user: int
+        self,
+        trial: TrialBlock | None,
+        version: int,
+        status: int,
+        took_us: int,
+        *,
+        drawn: bool,
+        user: int,
+        by_itself: bool = False,
     ) -> None:
+        """`by_itself`: a request without a user's key where the split asks for one, which is a user of its own."""
         if trial is None:
             return
         at, place = self.trials.setdefault(trial.id, TwinTrial()), trial.place + version
         if status != FAILED and not 100 <= status < layout.TRIAL_STATUSES:
             status = NO_STATUS
         by = DRAWN if drawn else OTHER
+        if by_itself:
+            user = mix64(self.instance ^ mix64(place << 16 | status) ^ mix64(~at.counts[place, by, status] & _ALL))
         at.counts[place, by, status] += 1
         if status not in (NO_STATUS, _SWITCHED):
             at.latency[place, by, bisect_left(BOUNDS_US, took_us)] += 1
