@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from serin.control.outside import asking as asking_module
 from serin.control.outside import prometheus as prometheus_module
 from serin.control.outside import webhook as webhook_module
 from serin.control.outside.allowed import FLAG, read_allowed
-from serin.control.outside.asking import Outside
+from serin.control.outside.asking import AT_ONCE_EACH, Outside
 from serin.errors import SerinError
 from serin.objects.views import CanaryRoute, Secret, View
 from serin.refs import Ref
@@ -283,10 +284,9 @@ async def test_metadata_and_links_are_never_asked(host: str, allowed: Any) -> No
 
 async def test_a_name_that_leads_home_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often it is resolved: what is connected to is what was looked at."""
-    loop = asyncio.get_running_loop()
     asked = []
 
-    async def home(host: str, port: int, **more: Any) -> Any:
+    def home(host: str, port: int, **more: Any) -> Any:
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port)), (2, 1, 6, "", ("169.254.169.254", port))]
 
@@ -297,7 +297,7 @@ async def test_a_name_that_leads_home_is_not_asked(monkeypatch: pytest.MonkeyPat
         return web.Response()
 
     async with listening(handle) as port:
-        monkeypatch.setattr(type(loop), "getaddrinfo", lambda _, *told, **more: home(*told, **more))
+        monkeypatch.setattr("socket.getaddrinfo", home)
         found = await one(route(webhook(f"http://prom.example.com:{port}/")), read_allowed(["prom.example.com"]))
         monkeypatch.undo()
     assert found.verdict == "NeedsData"
@@ -310,10 +310,45 @@ async def test_names_that_are_not_listed_are_not_even_resolved(listed: list[str]
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("resolved")
 
-    monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
     found = await one(route(prometheus("http://prom.example.com")), read_allowed(listed))
     assert found.verdict == "NeedsData"
     assert FLAG in found.message
+
+
+async def test_a_name_that_nobody_answers_for_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread goes on when its check has given up, and counts as a call of its namespace for as long."""
+    answer, looked = threading.Event(), []
+
+    def silent(host: str, *_: Any, **__: Any) -> Any:
+        looked.append(host)
+        answer.wait(20)
+        raise OSError("no such name")
+
+    monkeypatch.setattr("socket.getaddrinfo", silent)
+    hosts = [f"h{number}.example.com" for number in range(AT_ONCE_EACH + 2)]
+    checks = [replace(webhook(f"http://{host}/", timeout=0.05), name=host) for host in hosts]
+    outside = Outside(nobody, ALONE)
+    try:
+        async with asyncio.timeout(10):
+            while len(found := outside.look(route(*checks), NOW)) < AT_ONCE_EACH:
+                await asyncio.sleep(0.005)
+            assert await asyncio.to_thread(lambda: "free") == "free"
+            assert {each.message for each in found.values()} == {f"{each} gave no answer in 0.05 s" for each in found}
+            assert len(looked) == AT_ONCE_EACH
+            answer.set()
+            while len(outside.look(route(*checks), NOW)) < len(hosts):
+                await asyncio.sleep(0.005)
+    finally:
+        answer.set()
+        await outside.close()
+    assert sorted(looked) == hosts
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0177.0.0.1", "0", "127.0.0.1."])
+async def test_odd_ways_to_write_an_address_are_refused_before_anybody_reads_them(host: str) -> None:
+    found = await one(route(webhook(f"http://{host}:1/")), read_allowed(["0.0.0.0/0"]))
+    assert (found.verdict, "may not be asked" in found.message) == ("NeedsData", True)
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,7 +454,7 @@ async def test_certificates_are_checked_by_the_secret_s_authority(tmp_path: Any)
         broken = await one(route(webhook(url, secret="keys")), secrets=wrong)
     assert believed.verdict == "Pass"
     assert (unknown.verdict, "its certificate is not believed" in unknown.message) == ("Fail", True)
-    assert (broken.verdict, broken.message.startswith("ca.crt of its Secret cannot be used")) == ("Fail", True)
+    assert (broken.verdict, broken.message.startswith("ca.crt of its Secret cannot be used")) == ("NeedsData", True)
 
 
 # --- pace ---

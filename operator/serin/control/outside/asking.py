@@ -7,12 +7,14 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from serin.control.outside import prometheus, webhook
 from serin.control.outside.allowed import Allowed
 from serin.control.outside.calling import NotAllowedError, NotReachedError, call
 from serin.control.outside.credentials import Credentials, NoCredentialsError, read_credentials
+from serin.control.outside.names import Lookups
 from serin.control.outside.prometheus import QueryError
 from serin.control.outside.run import AskedRun, asked_run
 from serin.errors import SerinError
@@ -94,24 +96,31 @@ class Outside:
 
     async def _answer(self, check: CanaryCheck, run: AskedRun, asked: _Asked, now: float) -> None:
         began = self._clock()
+        lookups, held = Lookups(), ExitStack()
         try:
-            of_namespace = self._slots_of.setdefault(run.namespace, asyncio.Semaphore(AT_ONCE_EACH))
-            async with of_namespace, self._slots:
-                result = await self._result(check, run, lambda: float(math.ceil(now + self._clock() - began)))
+            for slots in (self._slots_of.setdefault(run.namespace, asyncio.Semaphore(AT_ONCE_EACH)), self._slots):
+                await slots.acquire()
+                held.callback(slots.release)
+            result = await self._result(check, run, lookups, lambda: float(math.ceil(now + self._clock() - began)))
         except Exception as error:  # our own fault, which is no reason to take anything back
             at = float(math.ceil(now + self._clock() - began))
             result = OutsideResult("NeedsData", "", f"it could not be asked: {error!r}"[:200], at)
+        finally:
+            lookups.then(held.close)  # a thread that still looks up a name counts as a call
         asked.result = result
         asked.task = None
 
-    async def _result(self, check: CanaryCheck, run: AskedRun, at: Callable[[], float]) -> OutsideResult:
+    async def _result(
+        self, check: CanaryCheck, run: AskedRun, lookups: Lookups, at: Callable[[], float]
+    ) -> OutsideResult:
         query = ""
         try:
             credentials = await self._credentials(check, run.namespace)
             if check.type is CheckType.PROMETHEUS:
                 asked, query = prometheus.call_of(check, run, credentials)
-                return prometheus.read(check, await call(asked, self._allowed), query, at())
-            return webhook.read(await call(webhook.call_of(check, run, credentials), self._allowed), at())
+                return prometheus.read(check, await call(asked, self._allowed, lookups), query, at())
+            asked = webhook.call_of(check, run, credentials)
+            return webhook.read(await call(asked, self._allowed, lookups), at())
         except NotReachedError as error:
             return OutsideResult("Fail", "", str(error), at(), query)
         except (NotAllowedError, NoCredentialsError, QueryError) as error:  # says nothing about the version

@@ -16,11 +16,12 @@ from yarl import URL
 
 import serin
 from serin.control.outside.allowed import Allowed
+from serin.control.outside.names import Lookups
 from serin.errors import SerinError
 
 
 class NotAllowedError(SerinError):
-    """The host may not be asked; says why, and what to change."""
+    """It may not, or cannot, be asked as it is set up; says why, and what to change."""
 
 
 class NotReachedError(SerinError):
@@ -54,7 +55,7 @@ class Said:
     whole: bool
 
 
-async def call(asked: Call, allowed: Allowed) -> Said:
+async def call(asked: Call, allowed: Allowed, lookups: Lookups | None = None) -> Said:
     """NotAllowedError, NotReachedError."""
     url = _url(asked)
     host = url.raw_host or ""
@@ -62,10 +63,13 @@ async def call(asked: Call, allowed: Allowed) -> Said:
     try:
         context = None if asked.authority is None else ssl.create_default_context(cadata=asked.authority)
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(allowed), use_dns_cache=False, force_close=True, ssl=True if context is None else context
+            resolver=_Resolver(allowed, lookups or Lookups()),
+            use_dns_cache=False,
+            force_close=True,
+            ssl=True if context is None else context,
         )
     except (ssl.SSLError, ValueError) as error:
-        raise NotReachedError(f"ca.crt of its Secret cannot be used: {error}") from error
+        raise NotAllowedError(f"ca.crt of its Secret cannot be used: {error}") from error
     try:
         async with (
             asyncio.timeout(asked.timeout),
@@ -94,7 +98,7 @@ def _url(asked: Call) -> URL:
             raise ValueError("no user name, and http or https")
         return url.update_query(asked.query) if asked.query else url
     except (ValueError, TypeError) as error:
-        raise NotReachedError(f"the URL cannot be used: {error}") from error
+        raise NotAllowedError(f"the URL cannot be used: {error}") from error
 
 
 def _headers(asked: Call) -> dict[str, str]:
@@ -111,7 +115,11 @@ def _check(host: str, allowed: Allowed) -> None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        why = allowed.refuses_name(host)
+        # Old ways to write an address (127.1, 2130706433), which some would connect to without resolving anything.
+        odd = ":" in host or host.replace(".", "").isdigit()
+        why = (
+            f"{host} may not be asked: it is no address as it should be written" if odd else allowed.refuses_name(host)
+        )
     else:
         why = allowed.refuses_address(host, host)
     if why:
@@ -130,14 +138,15 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> Said:
 class _Resolver(AbstractResolver):
     """As the machine resolves names, but for the addresses that may not be asked."""
 
-    def __init__(self, allowed: Allowed) -> None:
+    def __init__(self, allowed: Allowed, lookups: Lookups) -> None:
         self._allowed = allowed
+        self._lookups = lookups
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """NotAllowedError when there are addresses, and none may be asked."""
-        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        infos = await self._lookups.look_up(host, port, family)
         found: list[ResolveResult] = []
         why = ""
         for kind, _, protocol, _, address in infos:
