@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 WHOLE = 100_000
 """Parts that a share is counted in: per cent with three decimals."""
+MOST_COUNT = (1 << 63) - 1
+"""The largest number that a status can hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from serin.objects.canary_status import (
+    MOST_COUNT,
     WHOLE,
     CanaryStatus,
     CheckStatus,
@@ -24,7 +25,6 @@ from serin.objects.canary_status import (
 from serin.objects.canary_status_fields import PLACES, Form
 from serin.objects.fields import Fields
 
-MOST_COUNT = (1 << 63) - 1
 _MOST_STEPS = 20
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 _SHARE = re.compile(r"\d{1,3}(?:\.\d{1,6})?%", re.ASCII)

@@ -1,16 +1,18 @@
 """A status as the object has it, for whoever writes it. Reading it gives the same status again.
 
-Times are whole seconds, shares are texts, and what is empty is left out. Texts are cut to what the definition takes: a
-status that is refused would stop a rollout.
+Times are whole seconds, shares are texts, and what is empty is left out. Texts are cut to what the definition takes, and
+numbers too: a status that is refused would stop a rollout, and a replica may say whatever it likes.
 """
 
 from datetime import UTC, datetime
 
-from serin.objects.canary_status import CanaryStatus, RunStatus
+from serin.objects.canary_status import MOST_COUNT, CanaryStatus, RunStatus
 from serin.objects.canary_status_fields import PLACES, Form, Place
 from serin.rollout.percent import percent
 
 _LONGEST = 1024
+_LAST = 253_402_300_799
+"""The last second of the year 9999, after which no text is a time."""
 
 
 def to_document(status: CanaryStatus) -> dict[str, object]:
@@ -59,9 +61,9 @@ def _number(place: Place, value: float) -> object:
         case Form.PARTS | Form.SHARE:
             return percent(value)
         case _:
-            return int(value)
+            return min(int(value), MOST_COUNT)
 
 
 def time_text(seconds: float) -> str:
     """RFC 3339 in UTC, the second that has begun: 2026-11-21T01:30:00Z."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(min(int(seconds), _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

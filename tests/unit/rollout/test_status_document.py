@@ -164,6 +164,17 @@ def test_times_are_the_second_that_has_begun() -> None:
     assert seconds_of("2026-11-21T01:50:00.5Z") == 1_795_225_800.0
 
 
+@pytest.mark.parametrize("seconds", [253_402_300_800, 1e12, 1e300])
+def test_a_time_beyond_all_years_is_the_last(seconds: float) -> None:
+    assert time_text(seconds) == "9999-12-31T23:59:59Z"
+
+
+def test_numbers_that_no_status_can_hold_are_the_largest() -> None:
+    """What a replica that was broken into says must not keep its version from being taken back."""
+    [check] = reread(CanaryStatus(checks=(CheckStatus("errors", requests=1 << 64, bad=(1 << 63) - 1),))).checks
+    assert (check.requests, check.bad) == ((1 << 63) - 1, (1 << 63) - 1)
+
+
 def test_texts_are_cut_to_what_the_definition_takes() -> None:
     run = RunStatus("a" * 16, "v2", revision="r" * 65)
     past = PastRun("a", "v2", "", "Aborted", "x" * 2000, 1.0, 2.0)
