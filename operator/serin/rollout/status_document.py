@@ -1,7 +1,7 @@
 """A status as the object has it, for whoever writes it. Reading it gives the same status again.
 
-Times are whole seconds, shares are texts, and what is empty is left out. Texts are cut to what the definition takes, and
-numbers too: a status that is refused would stop a rollout, and a replica may say whatever it likes.
+Times are whole seconds, shares are texts, and what is empty is left out. Texts and numbers are cut to what the
+definition takes: a status that is refused would stop a rollout, and a replica may say whatever it likes.
 """
 
 from datetime import UTC, datetime
