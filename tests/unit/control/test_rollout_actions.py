@@ -115,6 +115,18 @@ def test_files_that_are_no_files_hold_nobody_up(world: World) -> None:
     assert world.asked == [("shop", "abort")]
 
 
+def test_what_cannot_be_removed_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    (world.folder / "web.shop.1").mkdir()
+    for _ in range(3):
+        world.actions.look()
+    assert [record.getMessage() for record in caplog.records] == ["action-unreadable", "run-directory-failed"]
+    (world.folder / "web.shop.1").rmdir()
+    world.actions.look()
+    world.put("web.shop.1", "abort")
+    world.actions.look()
+    assert world.asked == [("shop", "abort")]
+
+
 def test_hidden_files_are_not_there_yet_and_neither_may_be_the_folder(world: World) -> None:
     world.put(".web.shop.1", "abort")
     world.actions.look()

@@ -40,6 +40,8 @@ class Actions:
         self._act = act
         self._clock = clock
         self._since: dict[str, float] = {}
+        self._stuck: set[str] = set()
+        """Refused, told, and still there: a folder, say."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -51,7 +53,10 @@ class Actions:
         """Of each CanaryRoute the oldest file: asks for it, or takes it away when it was handled."""
         busy: set[Key] = set()
         names = self._names()
+        self._stuck.intersection_update(names)
         for name in names:
+            if name in self._stuck:
+                continue
             key = _key(name)
             if key is None:
                 self._refuse(name, "expected a name like NAMESPACE.NAME.UNIQUE")
@@ -110,7 +115,8 @@ class Actions:
     def _remove(self, name: str) -> bool:
         try:
             (self._folder / name).unlink(missing_ok=True)
-        except OSError as error:  # it stays, and is looked at again: handled twice it does nothing
+        except OSError as error:
+            self._stuck.add(name)  # until it is gone: whatever it held was handled, or told
             log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.WARNING, error=str(error))
         return True
 
