@@ -4,10 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from harness import rollouts
+import pytest
+from harness import canaryroutes, rollouts
 from harness.controllers import Field
 from harness.manifests import endpoint_slice, ingress, service
 from harness.rollouts import WIDE
+from harness.serving import Serving
 from harness.waiting import until
 
 HOST = "release.example"
@@ -20,6 +22,15 @@ def objects() -> tuple[Manifest, ...]:
         *(service("next"), endpoint_slice("next", ["10.99.0.21"])),
         ingress("release", HOST, "main"),
     )
+
+
+@pytest.fixture(scope="module")
+def serving(shared_field: Field) -> Serving:
+    """A controller that serves the two versions."""
+    canaryroutes.install(shared_field.kube)
+    shared_field.make_class()
+    shared_field.put(*objects())
+    return shared_field.control("--access-log", "off")
 
 
 @dataclass
@@ -66,6 +77,12 @@ class Release:
 
     def reaches(self, number: int) -> None:
         until(lambda: self.run.get("step", 0) >= number, f"step {number}", seconds=WIDE, every=0.05)
+
+    def delete(self, serving: Serving) -> None:
+        """It is gone, and what it shared out is the Ingress's again."""
+        self.field.delete("canaryroute", self.name)
+        until(lambda: not self.object, "the object to be gone", seconds=WIDE)
+        self.field.becomes(serving, "main", HOST)
 
     def condition(self, kind: str) -> Manifest:
         return next((c for c in self.status.get("conditions", ()) if c["type"] == kind), {})

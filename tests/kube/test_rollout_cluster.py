@@ -3,27 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
-from harness import canaryroutes
 from harness.backends import Sickness
 from harness.controllers import Field
 from harness.drill_fixtures import backends, network, shared_field
-from harness.kube_rollouts import HOST, Release, objects
+from harness.kube_rollouts import HOST, Release, serving
 from harness.load import Load, load
 from harness.rollouts import ERRORS, WIDE, share_of, step
 from harness.serving import Serving
 from harness.waiting import until
 
-__all__ = ["backends", "network", "shared_field"]
+__all__ = ["backends", "network", "serving", "shared_field"]
 
 APPROVED = step("20%", approval="Required")
-
-
-@pytest.fixture(scope="module")
-def serving(shared_field: Field) -> Serving:
-    canaryroutes.install(shared_field.kube)
-    shared_field.make_class()
-    shared_field.put(*objects())
-    return shared_field.control("--access-log", "off")
 
 
 @pytest.fixture
@@ -38,9 +29,7 @@ def release(shared_field: Field, serving: Serving) -> Iterator[Release]:
     made = Release(shared_field)
     yield made
     shared_field.backends.sick.clear()
-    shared_field.delete("canaryroute", made.name)
-    until(lambda: not made.object, "the object to be gone", seconds=WIDE)
-    shared_field.becomes(serving, "main", HOST)
+    made.delete(serving)
 
 
 def test_a_healthy_release_is_promoted_and_kubectl_waits_for_it(

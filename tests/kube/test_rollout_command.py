@@ -14,25 +14,16 @@ from harness import canaryroutes
 from harness.controllers import Field
 from harness.drill_fixtures import backends, network, shared_field
 from harness.kube import Kube
-from harness.kube_rollouts import HOST, Release, objects
+from harness.kube_rollouts import Release, serving
 from harness.pages import manifests
-from harness.rollouts import WIDE, step
+from harness.rollouts import step
 from harness.serving import Serving
-from harness.waiting import until
 
 from serin.cli.canary import main
 
-__all__ = ["backends", "network", "shared_field"]
+__all__ = ["backends", "network", "serving", "shared_field"]
 
 HELD = step("20%", approval="Required")
-
-
-@pytest.fixture(scope="module")
-def serving(shared_field: Field) -> Serving:
-    canaryroutes.install(shared_field.kube)
-    shared_field.make_class()
-    shared_field.put(*objects())
-    return shared_field.control("--access-log", "off")
 
 
 @pytest.fixture
@@ -41,9 +32,7 @@ def release(shared_field: Field, serving: Serving) -> Iterator[Release]:
     made.put(HELD, HELD, revision="1")
     made.becomes("AwaitingApproval")
     yield made
-    shared_field.delete("canaryroute", made.name)
-    until(lambda: not made.object, "the object to be gone", seconds=WIDE)
-    shared_field.becomes(serving, "main", HOST)
+    made.delete(serving)
 
 
 def line(release: Release, *words: str) -> list[str]:
