@@ -144,6 +144,32 @@ async def test_a_disk_that_is_full_leaves_what_was_in_force(
     assert world.shop.rollout is not None, "the object counts all the same"
 
 
+@pytest.mark.parametrize("outcome", ["RolledBack", "TimedOut", "Aborted", "Superseded"])
+async def test_taking_back_waits_for_no_disk(tmp_path: pathlib.Path, outcome: str) -> None:
+    world = World(tmp_path, route())
+    await world.statuses.write(world.shop, STATUS)
+    assert STATUS.run is not None
+    back = replace(STATUS, run=replace(STATUS.run, weight=0, outcome=outcome))
+    tmp_path.rename(tmp_path.with_name("away"))
+    await world.statuses.write(world.shop, back)
+    assert world.shop.status == back
+    assert world.statuses.known(world.shop) == world.shop
+    tmp_path.with_name("away").rename(tmp_path)
+    assert World(tmp_path, route()).shop.status == STATUS
+    assert world.statuses.known(world.shop) == world.shop
+    assert World(tmp_path, route()).shop.status == back
+
+
+async def test_a_promotion_waits_for_the_disk(tmp_path: pathlib.Path) -> None:
+    world = World(tmp_path, route())
+    await world.statuses.write(world.shop, STATUS)
+    assert STATUS.run is not None
+    tmp_path.rename(tmp_path.with_name("away"))
+    with pytest.raises(OSError, match="No such file"):
+        await world.statuses.write(world.shop, replace(STATUS, run=replace(STATUS.run, outcome="Promoted")))
+    assert world.shop.status == STATUS
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "CanaryRoute"}', '{"kind": "CanaryRoute", "metadata": {}}'])
 def test_what_cannot_be_read_counts_as_absent(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, text: str

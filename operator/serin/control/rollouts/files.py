@@ -1,7 +1,8 @@
 """Status without a cluster: in the store, and in RUN_DIR/plan/canary/ for the next start and for who looks.
 
 A source of objects around another one: CanaryRoutes from files get the status that was kept of them, and the action
-that was asked for last. A status is on disk before it is in force, so that one who starts again never goes back.
+that was asked for last. A status is on disk before it is in force, so that one who starts again never goes back; but a
+version is taken back without a disk, too, and that is kept as soon as there is one.
 """
 
 import contextlib
@@ -42,6 +43,7 @@ class FileStatuses:
         self._source = source
         self._folder = folder
         self._kept: dict[Ref, Kept] = {}
+        self._unsaved: set[Ref] = set()
         self.put: Callable[[Iterable[View]], None] = lambda _: None
 
     # --- as a source ---
@@ -65,15 +67,24 @@ class FileStatuses:
     # --- as the place of status ---
 
     def known(self, view: CanaryRoute) -> CanaryRoute:
+        if view.meta.ref in self._unsaved:
+            with contextlib.suppress(OSError):
+                self._store(view, self._kept[view.meta.ref])
         return view
 
     async def write(self, view: CanaryRoute, status: CanaryStatus) -> None:
-        """OSError: nothing is in force."""
+        """OSError: nothing is in force. A version that is taken back waits for no disk."""
         # As the next start would read it.
         status = reread(view.meta.ref, status)
         kept = replace(self._kept.get(view.meta.ref, Kept()), status=status)
         told = replace(view, status=status)
-        self._store(told, kept)
+        try:
+            self._store(told, kept)
+        except OSError as error:
+            if status.run is None or status.run.outcome in ("", "Promoted"):
+                raise
+            self._unsaved.add(view.meta.ref)
+            log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.WARNING, error=str(error))
         self._kept[view.meta.ref] = kept
         self.put((told,))
 
@@ -109,9 +120,11 @@ class FileStatuses:
     def _store(self, view: CanaryRoute, kept: Kept) -> None:
         text = json.dumps(to_object(view, kept.written), indent=1)
         write_file(self._path(view.meta.ref), text.encode() + b"\n", MODE)
+        self._unsaved.discard(view.meta.ref)
 
     def _drop(self, ref: Ref) -> None:
         self._kept.pop(ref, None)
+        self._unsaved.discard(ref)
         with contextlib.suppress(OSError):
             self._path(ref).unlink()
 
