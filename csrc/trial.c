@@ -20,6 +20,10 @@ uint32_t srn_trial_bounds(uint64_t *out, uint32_t max) {
     return SRN_TRIAL_BUCKETS - 1;
 }
 
+/* A client that left has waited at least so long, which is an answer to how long it takes: who hangs must not look as fast
+ * as those that are answered. Less tells nothing but that somebody went on. */
+#define SRN_PATIENCE_US 1000000u
+
 static uint32_t bucket_of(uint64_t us) {
     uint32_t lo = 0, hi = SRN_TRIAL_BUCKETS - 1;
     while (lo < hi) {
@@ -123,7 +127,7 @@ void srn_count_trial(srn_worker *w, const srn_choice *c, int status, uint64_t to
         status = 0;
     uint32_t by = c->marks & SRN_WAS_DRAWN ? 0 : 1;
     uint64_t before = add(&cell->counts[by][status]), user = c->user;
-    if (status != 0 && status != 101)
+    if (status != 101 && (status != 0 || took_us >= SRN_PATIENCE_US))
         add(&cell->latency[by][bucket_of(took_us)]);
     /* Who has no key where others have one is a user of one request: errors of these must count, too. */
     if (c->marks & SRN_BY_ITSELF) {

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 NO_STATUS = 0
 """The client left before there was an answer: nobody's failure."""
+PATIENCE_US = 1_000_000
+"""Whoever left after at least so many µs counts for the latency all the same, as an answer that took so long: a version
+that hangs would be in no evidence else.
+"""
 FAILED = 1
 """No answer from the endpoint: not connected, reset, or too slow."""
 
@@ -23,8 +27,9 @@ class VersionCounts:
     """Of one version in one trial, cumulative. `drawn`: by weight or by the user's key, while every version that has a
     weight could be chosen; `other`: by rules, mirrored copies, and whatever else.
 
-    Mappings are from status (NO_STATUS, FAILED, 100 to 599) to requests; tuples have requests by latency bucket, those
-    of NO_STATUS and 101 left out. `users`: about how many different users, 0 where there is no splitBy.
+    Mappings are from status (NO_STATUS, FAILED, 100 to 599) to requests; tuples have requests by latency bucket, but
+    for those of 101 and those of NO_STATUS that took less than PATIENCE_US. `users`: about how many different users, 0
+    where there is no splitBy.
     """
 
     drawn: Mapping[int, int] = field(default_factory=dict)

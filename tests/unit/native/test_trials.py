@@ -1,6 +1,7 @@
 """Counts of trials: who is in them, whose they are, and what outlives a restart, a takeover, a death or damage."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -185,6 +186,17 @@ def test_bounds_are_inclusive(rig: Rig, us: int, bucket: int) -> None:
     began = choice._struct.started_us
     lib.srn_done(h.ref.worker, choice._struct, 200, 0, began + us)
     assert counts(rig).versions[0].drawn_us.index(1) == bucket
+
+
+@pytest.mark.parametrize(("us", "slow"), [(999_999, 0), (1_000_000, 1), (30_000_000, 1)])
+def test_who_left_after_a_second_has_waited_so_long(rig: Rig, us: int, slow: int) -> None:
+    """No error, but no proof of speed either: a version that hangs has nothing else to be known by."""
+    h = handle(rig, make(rig, (1, 0)))
+    choice = taken(h.decide())
+    lib.srn_done(h.ref.worker, choice._struct, 0, 0, choice._struct.started_us + us)
+    (version,) = counts(rig).versions
+    assert version.drawn == {NO_STATUS: 1}
+    assert (sum(version.drawn_us), sum(version.drawn_us[bisect_left(BOUNDS_US, us) :])) == (slow, slow)
 
 
 # --- users ---

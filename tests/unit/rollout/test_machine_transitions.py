@@ -1,9 +1,12 @@
 """Each row of the table of transitions: when it is taken, and what comes of it."""
 
+from dataclasses import replace
+
 import pytest
 from unit.rollout.runs import CHECKS, STEPS, Played, at_step, canary, parsed, played
 
 from serin.rollout import machine, transitions
+from serin.rollout.ledger import Ledger, read
 from serin.rollout.look import Look
 from serin.rollout.standing import run_id, standing
 
@@ -598,6 +601,76 @@ def test_what_makes_counts_incomparable_begins_the_step_anew(edit: dict[str, obj
     assert standing(run.view) != before
     run.wait(300)
     assert run.status.phase == "AwaitingApproval"
+
+
+# --- what begins anew ---
+
+
+def test_begun_and_raised_in_one_second_are_two_trials() -> None:
+    run = Played(canary())
+    run.tick()
+    begun = standing(run.view)
+    run.tick()
+    raised = standing(run.view)
+    assert begun is not None
+    assert raised is not None
+    assert (begun.weight, raised.weight) == (0, 5000)
+    assert run.run.step_started_at == run.run.started_at
+    assert raised.trial != begun.trial
+
+
+def test_no_replica_at_all_is_no_replica_that_has_the_shares() -> None:
+    run = Played(canary())
+    run.serving = (0, 0)
+    run.wait(60)
+    assert run.run.weight == 0
+
+
+def test_what_was_waited_for_in_a_step_adds_nothing_to_the_time_of_the_next() -> None:
+    run = at_step(2, stepTimeout="10m").wait(5 * 3600)
+    assert (run.status.phase, run.run.awaiting_since > 0) == ("AwaitingApproval", True)
+    run.act("promote").settle()
+    assert (run.run.step, run.run.awaited) == (3, 0)
+    run.judgement.verdict = "NeedsData"
+    run.wait(1210)
+    assert run.status.phase == "Paused"
+
+
+def test_a_run_that_is_tried_again_has_no_evidence_of_before() -> None:
+    run = with_memory(at_step(1))
+    run.act("abort").settle().act("retry").settle()
+    assert [read(check.log_e, 6) for check in run.status.checks] == [Ledger()]
+
+
+def test_a_check_that_somebody_has_seen_fail_has_no_evidence_of_before() -> None:
+    """Else it would fail again with the first look."""
+    run = at_step(1, onFailure="Pause")
+    run.judgement.verdict = "Fail"
+    run.wait(40)
+    with_memory(run)
+    run.judgement.verdict = "Pass"
+    run.act("resume").settle()
+    assert [read(check.log_e, 6) for check in run.status.checks] == [Ledger()]
+
+
+def test_a_run_that_ended_is_not_held() -> None:
+    run = at_step(1).act("pause").settle().act("abort").settle()
+    assert (run.run.outcome, run.run.paused, run.run.paused_since) == ("Aborted", False, 0)
+
+
+def test_less_is_always_possible() -> None:
+    run = at_step(2)
+    run.ready["v2"] = 0
+    run.edit(canary(steps=[{"weight": "5%"}, {"weight": "10%"}])).settle(1)
+    assert (run.run.step, run.run.weight) == (2, 10_000)
+
+
+def with_memory(run: Played) -> Played:
+    """As after many requests, with much against it."""
+    known = Ledger(carried=(9.0,) * 6, spent=0.5, weight=0.5).numbers()
+    checks = tuple(replace(check, log_e=known) for check in run.status.checks)
+    run.view = replace(run.view, status=replace(run.status, checks=checks))
+    return run
 
 
 # --- clocks and replicas that are away ---

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from serin.native import layout
 from serin.native.twin.blocks import TrialBlock
 from serin.native.twin.hashing import mix64
-from serin.rollout.facts import BOUNDS_US, FAILED, NO_STATUS
+from serin.rollout.facts import BOUNDS_US, FAILED, NO_STATUS, PATIENCE_US
 
 DRAWN, OTHER = 0, 1
 _SWITCHED = 101
@@ -56,7 +56,7 @@ class TrialState:
         if by_itself:
             user = mix64(self.instance ^ mix64(place << 16 | status) ^ mix64(~at.counts[place, by, status] & _ALL))
         at.counts[place, by, status] += 1
-        if status not in (NO_STATUS, _SWITCHED):
+        if status != _SWITCHED and (status != NO_STATUS or took_us >= PATIENCE_US):
             at.latency[place, by, bisect_left(BOUNDS_US, took_us)] += 1
         if not user or not drawn or status == NO_STATUS:
             return
