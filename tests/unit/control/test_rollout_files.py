@@ -144,29 +144,34 @@ async def test_a_disk_that_is_full_leaves_what_was_in_force(
     assert world.shop.rollout is not None, "the object counts all the same"
 
 
-@pytest.mark.parametrize("outcome", ["RolledBack", "TimedOut", "Aborted", "Superseded"])
-async def test_taking_back_waits_for_no_disk(tmp_path: pathlib.Path, outcome: str) -> None:
-    world = World(tmp_path, route())
+@pytest.mark.parametrize("outcome", ["", "RolledBack", "TimedOut", "Aborted", "Superseded"])
+async def test_taking_back_and_judging_wait_for_no_disk(tmp_path: pathlib.Path, outcome: str) -> None:
+    here, away = tmp_path / "here", tmp_path / "away"
+    here.mkdir()
+    world = World(here, route())
     await world.statuses.write(world.shop, STATUS)
     assert STATUS.run is not None
-    back = replace(STATUS, run=replace(STATUS.run, weight=0, outcome=outcome))
-    tmp_path.rename(tmp_path.with_name("away"))
+    back = replace(STATUS, run=replace(STATUS.run, weight=0 if outcome else 20_000, outcome=outcome, judged_since=9.0))
+    here.rename(away)
     await world.statuses.write(world.shop, back)
     assert world.shop.status == back
     assert world.statuses.known(world.shop) == world.shop
-    tmp_path.with_name("away").rename(tmp_path)
-    assert World(tmp_path, route()).shop.status == STATUS
+    away.rename(here)
+    assert World(here, route()).shop.status == STATUS
     assert world.statuses.known(world.shop) == world.shop
-    assert World(tmp_path, route()).shop.status == back
+    assert World(here, route()).shop.status == back
 
 
-async def test_a_promotion_waits_for_the_disk(tmp_path: pathlib.Path) -> None:
-    world = World(tmp_path, route())
+@pytest.mark.parametrize("more", [{"outcome": "Promoted"}, {"weight": 20_001}])
+async def test_more_waits_for_the_disk(tmp_path: pathlib.Path, more: dict[str, Any]) -> None:
+    here, away = tmp_path / "here", tmp_path / "away"
+    here.mkdir()
+    world = World(here, route())
     await world.statuses.write(world.shop, STATUS)
     assert STATUS.run is not None
-    tmp_path.rename(tmp_path.with_name("away"))
+    here.rename(away)
     with pytest.raises(OSError, match="No such file"):
-        await world.statuses.write(world.shop, replace(STATUS, run=replace(STATUS.run, outcome="Promoted")))
+        await world.statuses.write(world.shop, replace(STATUS, run=replace(STATUS.run, **more)))
     assert world.shop.status == STATUS
 
 

@@ -1,8 +1,8 @@
 """Status without a cluster: in the store, and in RUN_DIR/plan/canary/ for the next start and for who looks.
 
 A source of objects around another one: CanaryRoutes from files get the status that was kept of them, and the action
-that was asked for last. A status is on disk before it is in force, so that one who starts again never goes back; but a
-version is taken back without a disk, too, and that is kept as soon as there is one.
+that was asked for last. A status that gives a version more is on disk before it is in force, so that one who starts
+again never goes back; judging and taking back wait for no disk, and are kept as soon as there is one.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from serin.control.loop import Added, Source
 from serin.control.loop import Changes as SourceChanges
 from serin.control.rollouts.document import ACTION, read_document, reread, to_object
-from serin.objects.canary_status import CanaryStatus
+from serin.objects.canary_status import WHOLE, CanaryStatus
 from serin.objects.views import CanaryRoute, View
 from serin.problems import Problem
 from serin.refs import Ref
@@ -73,7 +73,7 @@ class FileStatuses:
         return view
 
     async def write(self, view: CanaryRoute, status: CanaryStatus) -> None:
-        """OSError: nothing is in force. A version that is taken back waits for no disk."""
+        """OSError: nothing is in force, and the version was to get more than it has."""
         # As the next start would read it.
         status = reread(view.meta.ref, status)
         kept = replace(self._kept.get(view.meta.ref, Kept()), status=status)
@@ -81,10 +81,11 @@ class FileStatuses:
         try:
             self._store(told, kept)
         except OSError as error:
-            if status.run is None or status.run.outcome in ("", "Promoted"):
+            if _parts(status) > _parts(view.status):
                 raise
+            if view.meta.ref not in self._unsaved:
+                log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.WARNING, error=str(error))
             self._unsaved.add(view.meta.ref)
-            log.event(_log, log.RUN_DIRECTORY_FAILED, level=logging.WARNING, error=str(error))
         self._kept[view.meta.ref] = kept
         self.put((told,))
 
@@ -142,3 +143,11 @@ class FileStatuses:
                 continue
             found[ref] = Kept(status, annotations.get(ACTION, ""), annotations.get(ACTION + "-written", ""))
         return found
+
+
+def _parts(status: CanaryStatus | None) -> int:
+    """What the candidate has of 100,000."""
+    run = status.run if status is not None else None
+    if run is None:
+        return 0
+    return WHOLE if run.outcome == "Promoted" else run.weight
