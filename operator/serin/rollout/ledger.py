@@ -51,7 +51,8 @@ class Tally:
 
 NOTHING = Tally()
 LEAST_WEIGHT = 1e-6
-MOST_NUMBERS = 32
+MOST_NUMBERS = 40
+"""That a status has room for."""
 _TALLY = len(NOTHING.numbers())
 _HEAD = 7
 
@@ -125,9 +126,7 @@ class Ledger:
             float(self.baseline_bad),
         )
         lost = self.lost.numbers() if self.lost != NOTHING else ()
-        carried = [max(x, -MOST) for x in self.carried]
-        if _HEAD + _TALLY + len(lost) + len(carried) > MOST_NUMBERS:
-            lost = ()  # Made out anew at the next look, for the price of what was counted in between.
+        carried = (max(x, -MOST) for x in self.carried)
         return (*head, *map(float, self.total.numbers()), *map(float, lost), *carried)
 
 

@@ -270,3 +270,9 @@ def test_the_worst_verdict() -> None:
         for name, verdict in (("a", "Pass"), ("b", "None"), ("c", "NeedsData"), ("d", "Fail"))
     ]
     assert [worst(tuple(of[:n])) for n in range(5)] == ["None", "Pass", "None", "NeedsData", "Fail"]
+
+
+def test_room_for_users_does_not_matter_where_requests_count() -> None:
+    first = look(errors(1.0), replace(seen(answers(300, 0), answers(900, 0)), full=True))
+    later = look(errors(1.0), replace(seen(answers(300, 90), answers(900, 0)), full=True), before=first)
+    assert later.verdict == "Fail"

@@ -6,6 +6,7 @@ from harness.releases import errors, latency, rollout
 from unit.rollout.looks import RUN, answers, frozen, look, seen, timed, warmed
 
 from serin.rollout.judgement import freeze
+from serin.rollout.observed import Observed
 
 
 def test_a_threshold_is_set_by_what_the_baseline_did_in_the_warm_up() -> None:
@@ -69,3 +70,18 @@ def test_warming_up() -> None:
     assert (found.verdict, found.needs) == ("NeedsData", 70)
     assert "about 70 more of its requests" in found.message
     assert look(errors(1.5), seen(answers(0, 900), answers(900, 0)), run).verdict == "NeedsData"
+
+
+def test_at_100_percent_a_step_does_not_wait_for_a_threshold_that_nobody_can_give() -> None:
+    check = latency(1.3)
+    assert freeze(rollout(check), (), Observed(1.0)) is not None
+    assert freeze(rollout(check), (), Observed(0.5)) is None
+
+
+def test_each_warm_up_gives_a_threshold_of_its_own() -> None:
+    """What the baseline took an hour ago is not what it takes now."""
+    check = latency(1.3)
+    before = replace(frozen(check), threshold_us=100)
+    found = freeze(rollout(check), (before,), warmed(1000, 0))
+    assert found is not None
+    assert found[0].threshold_us == frozen(check).threshold_us > 100

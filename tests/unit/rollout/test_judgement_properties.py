@@ -10,6 +10,7 @@ from serin.objects.canary_status import CheckStatus, RunStatus
 from serin.objects.views import CanaryCheck, CheckType
 from serin.rollout.facts import VersionCounts
 from serin.rollout.judgement import freeze, judge, renewed
+from serin.rollout.ledger import MOST_NUMBERS
 from serin.rollout.observed import Observed
 
 COUNT = st.one_of(st.integers(0, 5), st.integers(0, 10**9))
@@ -64,7 +65,7 @@ def test_there_is_always_a_verdict(check: CanaryCheck, seen: list[Observed], spl
             (status,) = checks = judge(plan, split, run, checks, found, {}, 100.0)
             assert status.verdict in ("Pass", "NeedsData", "Fail")
             assert status.needs == 0 or status.verdict == "NeedsData"
-            assert len(status.log_e) <= 32
+            assert len(status.log_e) <= MOST_NUMBERS
             assert all(map(isfinite, status.log_e))
             assert status.message
             assert max(len(status.message), 16 * len(status.evidence)) <= 1024
