@@ -19,8 +19,9 @@ from serin.control.patterns import check_pattern
 from serin.errors import UsageError
 from serin.files import FileSource
 from serin.objects.canary_status import WHOLE
-from serin.objects.views import CanaryRoute, CheckType
+from serin.objects.views import CanaryRoute
 from serin.problems import Problem, Severity
+from serin.rollout.percent import percent
 from serin.rollout.simulation import Simulated, Traffic, simulate
 
 LEAST_BASELINE = 0.005
@@ -79,8 +80,8 @@ def _read(path: Path, name: str | None) -> tuple[CanaryRoute, tuple[Problem, ...
 def _text(view: CanaryRoute, traffic: Traffic, simulated: Simulated, paint: Paint) -> Iterator[str]:
     assert view.rollout is not None
     yield (
-        f"{view.rollout.version} with {_percent(traffic.error_rate)} errors beside "
-        f"{_percent(traffic.baseline_error_rate)}, {traffic.rps:g} requests in a second"
+        f"{view.rollout.version} with {percent(traffic.error_rate * WHOLE)} errors beside "
+        f"{percent(traffic.baseline_error_rate * WHOLE)}, {traffic.rps:g} requests in a second"
         + (f", answers {traffic.latency_factor:g} times as slow" if traffic.latency_factor != 1 else "")
     )
     for text in _assumed(view):
@@ -102,7 +103,7 @@ def _rows(simulated: Simulated) -> Iterator[tuple[str, ...]]:
     begun: dict[str, float] = {}
     for one in simulated.happenings:
         lasted = one.at - begun.setdefault(one.step, one.at)
-        yield duration(one.at), one.step, duration(lasted), share(one.weight), one.text
+        yield duration(one.at), one.step, duration(lasted), percent(one.weight), one.text
 
 
 def ending(simulated: Simulated) -> str:
@@ -119,17 +120,9 @@ def _assumed(view: CanaryRoute) -> Iterator[str]:
     assert view.rollout is not None
     if any(step.approval for step in view.rollout.steps):
         yield "approvals count as given at once"
-    outside = [c.name for c in view.rollout.checks if c.type in (CheckType.PROMETHEUS, CheckType.WEBHOOK)]
+    outside = [c.name for c in view.rollout.checks if c.type.outside]
     if outside:
         yield f"asked elsewhere, and counted as passing: {', '.join(outside)}"
-
-
-def share(parts: int) -> str:
-    return _percent(parts / WHOLE)
-
-
-def _percent(part: float) -> str:
-    return f"{part * 100:.3f}".rstrip("0").rstrip(".") + "%"
 
 
 def _as_json(simulated: Simulated) -> dict[str, Any]:
@@ -140,7 +133,7 @@ def _as_json(simulated: Simulated) -> dict[str, Any]:
         "requests": simulated.candidate_requests,
         "errors": simulated.candidate_errors,
         "happenings": [
-            {"at": round(h.at, 3), "step": h.step, "weight": share(h.weight), "text": h.text}
+            {"at": round(h.at, 3), "step": h.step, "weight": percent(h.weight), "text": h.text}
             for h in simulated.happenings
         ],
     }

@@ -150,12 +150,8 @@ def _same_step(one: Look, other: Look) -> bool:
 
 
 def _checks(document: Document, paint: Paint) -> Iterator[str]:
-    rows: list[tuple[str, ...]] = [
-        ("CHECK", "VERDICT", "CANDIDATE", "BASELINE", "LIMIT", "REQUESTS", "EVIDENCE", "NEEDS")
-    ]
     checks = document.status.parts("checks")
-    rows += [_check_row(document, check) for check in checks]
-    head, *others = table(rows)
+    head, *others = table([_CHECK_HEAD, *(_check_row(document, check) for check in checks)])
     yield paint("dim", head)
     for check, line in zip(checks, others, strict=True):
         verdict = check.text("verdict")

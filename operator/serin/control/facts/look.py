@@ -1,7 +1,7 @@
 """One look at the counts of every replica, so that a leader judges by all of the traffic, or says whose it lacks.
 
-OwnFacts is for a controller that has no other replicas; AllFacts asks those behind the chart's own Service. Our own
-counts are read where they lie.
+Both are a serin.control.rollouts.ports.FactsSource: OwnFacts for a controller that has no other replicas; AllFacts asks
+those behind the chart's own Service. Our own counts are read where they lie.
 """
 
 import asyncio
@@ -28,21 +28,6 @@ class Listing(Protocol):
     @property
     def known(self) -> tuple[Replica, ...]: ...
     async def look(self) -> tuple[Replica, ...]: ...
-
-
-class FactsSource(Protocol):
-    """OwnFacts or AllFacts."""
-
-    async def look(self, trials: Collection[str] | None = None) -> Facts:
-        """Counts of these trials, or of all. Raises nothing, and takes 2 s at most; 4 s where the list is late, too."""
-
-    def programmed(self, trial: str) -> tuple[int, int]:
-        """Of the replicas that there were at the last look: how many have the trial in force, and how many there are.
-
-        Those that are being deleted do not count. Without a trial: how many answered.
-        """
-
-    async def close(self) -> None: ...
 
 
 class OwnFacts:
@@ -72,7 +57,7 @@ class OwnFacts:
 
 
 class AllFacts:
-    """Ours and those of `replicas`, which are asked all at once."""
+    """Ours and those of `replicas`, asked all at once: 2 s at most, 4 s where the list of them is late, too."""
 
     def __init__(self, own: OwnFacts, replicas: Listing, secret: SharedSecret, client: FactsClient) -> None:
         self._own = own
@@ -97,6 +82,7 @@ class AllFacts:
         return facts
 
     def programmed(self, trial: str) -> tuple[int, int]:
+        """Replicas that are being deleted do not count."""
         have, of = self._own.programmed(trial)
         others = sum(not trial or trial in each for each in self._in_force)
         return have + others, of + len(self._in_force) + self._silent

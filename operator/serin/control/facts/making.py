@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from serin.cluster.api import Api
 from serin.control.facts.client import FactsClient
-from serin.control.facts.look import AllFacts, FactsSource, OwnFacts
+from serin.control.facts.look import AllFacts, OwnFacts
 from serin.control.facts.replicas import Replicas
 from serin.control.facts.secret import SharedSecret
 from serin.control.facts.server import FactsServer
@@ -16,7 +16,7 @@ from serin.refs import Ref
 
 def facts_source(
     settings: FactsSettings | None, api: Api, pod: str, read: Read, in_force: Callable[[], frozenset[str]]
-) -> FactsSource:
+) -> OwnFacts | AllFacts:
     """`pod`: the name of ours, empty outside of one."""
     own = OwnFacts(read, in_force)
     if settings is None or settings.service is None:

@@ -17,7 +17,7 @@ from serin.cluster.canaries.writer import ChangedError
 from serin.cluster.pace import TokenBucket
 from serin.compile.options import Options
 from serin.control.rollouts.changes import Changes
-from serin.control.rollouts.ports import FactsSource, Outside, Seen, Statuses
+from serin.control.rollouts.ports import FactsSource, OutsideSource, Seen, Statuses
 from serin.control.rollouts.ready import ready_endpoints
 from serin.errors import SerinError
 from serin.objects.store import Key
@@ -72,7 +72,7 @@ class Rollouts:
         state: Callable[[], Seen | None],
         options: Options,
         facts: FactsSource,
-        outside: Outside,
+        outside: OutsideSource,
         statuses: Statuses,
         leading: Callable[[], bool],
         written: Iterable[Written] = (),

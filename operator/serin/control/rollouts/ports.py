@@ -23,7 +23,7 @@ class FactsSource(Protocol):
         """As of the last look: replicas that have it in force, and all there are. Empty: those that answered."""
 
 
-class Outside(Protocol):
+class OutsideSource(Protocol):
     """Prometheus servers and webhooks, asked at their own pace (serin.control.outside)."""
 
     def look(self, view: CanaryRoute, now: float) -> Mapping[str, OutsideResult]:
