@@ -10,15 +10,10 @@ from math import gcd
 from typing import Any
 
 from serin.lint.canary_rules import Check, rules_of
+from serin.objects.canaryroute import LONGEST_NAME, LONGEST_VERSION, MOST_TARGETS, MOST_VERSIONS, MOST_WEIGHT
 from serin.objects.names import is_namespace
 from serin.refs import Ref
 from serin.routing.plan import Plan, Route, VersionRoute
-
-MOST_WEIGHT = 1_000_000
-MOST_VERSIONS = 8
-MOST_TARGETS = 16
-LONGEST_NAME = 63
-LONGEST_VERSION = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from serin.objects.canaryroute_rules import LONGEST_PATTERN, LONGEST_VALUE, MOST_MATCHES, MOST_RULES
 from serin.routing.conditions import header_key
 from serin.routing.plan import HeaderRule, VersionRoute
 
@@ -15,11 +16,6 @@ Condition = Mapping[str, Any]
 """An entry of `headers` or `cookies`, with the list that it belongs to: {"headers": [{…}]}."""
 Check = Callable[[str, bool], str | None]
 """(pattern, without regard to case) -> why it does not compile, or None."""
-
-MOST_RULES = 16
-MOST_MATCHES = 16
-LONGEST_PATTERN = 256
-LONGEST_VALUE = 1024
 
 
 @dataclass(slots=True)

@@ -23,9 +23,9 @@ from serin.objects.canary_status import (
     VersionStatus,
 )
 from serin.objects.canary_status_fields import PLACES, Form
+from serin.objects.canaryroute_rollout import MOST_STEPS
 from serin.objects.fields import Fields
 
-_MOST_STEPS = 20
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 _SHARE = re.compile(r"\d{1,3}(?:\.\d{1,6})?%", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,32}(?:\.\d{1,32})?(?:e[-+]?\d{1,3})?", re.ASCII)
@@ -57,7 +57,7 @@ def _run(fields: Fields | None) -> RunStatus | None:
     if fields is None or run is None or run.outcome not in _OUTCOMES:
         return None
     steps = _STEP_TEXT.fullmatch(fields.text("stepText"))
-    step = min(max(run.step, 1), _MOST_STEPS)
+    step = min(max(run.step, 1), MOST_STEPS)
     verdict = run.verdict if run.verdict in _VERDICTS else "None"
     return replace(run, step=step, steps=int(steps[1]) if steps else step, verdict=verdict)
 

@@ -7,14 +7,8 @@ to leave one out would let a version pass that its user wanted looked at.
 import re
 from collections.abc import Callable
 
-from serin.objects.canaryroute_values import (
-    WHOLE_PERCENT,
-    duration_of,
-    number_of,
-    parts_of,
-    ratio_of,
-    read_duration,
-)
+from serin.objects.canary_status import WHOLE
+from serin.objects.canaryroute_values import duration_of, number_of, parts_of, ratio_of, read_duration
 from serin.objects.fields import Fields, shorten
 from serin.objects.names import is_namespace, is_object_name
 from serin.objects.views import CanaryCheck, CheckType, Meta
@@ -42,16 +36,15 @@ _CHECK = frozenset(
         "webhook",
     )
 )
-_OWN = (CheckType.ERRORS, CheckType.LATENCY)
-"""Judged by the requests served; the others by asking somebody."""
-_ASKED = (CheckType.PROMETHEUS, CheckType.WEBHOOK)
+_OWN = tuple(kind for kind in CheckType if not kind.outside)
+_OUTSIDE = tuple(kind for kind in CheckType if kind.outside)
 _ONLY = {
     "max": (*_OWN, CheckType.PROMETHEUS),
     "maxRatio": _OWN,
     "min": (CheckType.PROMETHEUS,),
     "percentile": (CheckType.LATENCY,),
     "statuses": (CheckType.ERRORS,),
-    "failureThreshold": _ASKED,
+    "failureThreshold": _OUTSIDE,
     "prometheus": (CheckType.PROMETHEUS,),
     "webhook": (CheckType.WEBHOOK,),
 }
@@ -63,7 +56,7 @@ _LIMITS = {
 }
 _MAX: dict[CheckType, tuple[Callable[[str], float | None], str]] = {
     CheckType.ERRORS: (
-        lambda text: None if (parts := parts_of(text)) is None else parts / WHOLE_PERCENT,
+        lambda text: None if (parts := parts_of(text)) is None else parts / WHOLE,
         'a percentage such as "5%"',
     ),
     CheckType.LATENCY: (duration_of, "a duration such as 500ms"),
@@ -106,7 +99,7 @@ def _check(fields: Fields, meta: Meta) -> CanaryCheck | None:
             fields.path, "canaryroute-check", f"expected a limit with type {kind}: {' or '.join(limits)}"
         )
     address, query, url, timeout, secret = _asked(fields, kind)
-    asked = kind in _ASKED
+    asked = kind.outside
     return CanaryCheck(
         name,
         kind,

@@ -8,8 +8,9 @@ import itertools
 import re
 from collections.abc import Sequence
 
+from serin.objects.canary_status import WHOLE
 from serin.objects.canaryroute_checks import read_checks
-from serin.objects.canaryroute_values import WHOLE_PERCENT, parts_of, read_duration, read_percentage
+from serin.objects.canaryroute_values import parts_of, read_duration, read_percentage
 from serin.objects.fields import Fields, shorten
 from serin.objects.names import is_namespace
 from serin.objects.views import CanaryRollout, CanaryStep, CanaryVersion, Meta
@@ -173,7 +174,7 @@ def _min_ready(fields: Fields) -> tuple[int, float]:
         return value, 0.0
     parts = parts_of(value) if isinstance(value, str) else None
     if parts is not None:
-        return 0, parts / WHOLE_PERCENT
+        return 0, parts / WHOLE
     expected = f'a whole number from 1 to {MOST_READY} without quotes, or a percentage such as "50%"'
     fields.report.wrong_type(fields.at("minReadyEndpoints"), expected, value)
     return 1, 0.0
@@ -187,7 +188,7 @@ def _false_alarm(fields: Fields) -> float:
     if not 100 <= parts <= 20_000 and not fields.report.failed_since(mark):
         text = f'expected a percentage from "0.1%" to "20%", found {fields.text("falseAlarm")!r}'
         fields.report.error(fields.at("falseAlarm"), "canaryroute-rollout-value", text)
-    return parts / WHOLE_PERCENT
+    return parts / WHOLE
 
 
 def _one_of(fields: Fields, key: str, known: Sequence[str]) -> str:

@@ -8,8 +8,6 @@ import re
 
 from serin.objects.fields import Fields, shorten
 
-WHOLE_PERCENT = 100_000
-"""Parts of a hundred per cent, as shares are counted."""
 LONGEST_DURATION = 28
 
 _DURATION = re.compile(r"([0-9]{1,5}(h|m|s|ms)){1,4}").fullmatch

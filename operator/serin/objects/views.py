@@ -258,6 +258,11 @@ class CheckType(StrEnum):
     PROMETHEUS = "Prometheus"
     WEBHOOK = "Webhook"
 
+    @property
+    def outside(self) -> bool:
+        """Judged by what somebody else answers, not by the requests served."""
+        return self in (CheckType.PROMETHEUS, CheckType.WEBHOOK)
+
 
 @dataclass(frozen=True, slots=True)
 class CanaryCheck:

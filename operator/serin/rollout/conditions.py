@@ -7,8 +7,6 @@ from serin.rollout import texts
 from serin.rollout.look import Look
 from serin.rollout.states import State
 
-_LONGEST = 1024
-
 
 @dataclass(frozen=True, slots=True)
 class _Said:
@@ -33,7 +31,7 @@ def _dated(look: Look, said: _Said) -> Condition:
     was = before(look, said.type)
     since = was.since if was is not None and was.status == said.status and was.since else look.now
     generation = look.situation.view.generation
-    return Condition(said.type, said.status, said.reason, said.message[:_LONGEST], since, generation)
+    return Condition(said.type, said.status, said.reason, texts.short(said.message), since, generation)
 
 
 def _accepted(look: Look) -> _Said:

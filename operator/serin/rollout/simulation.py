@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from serin.objects.canary_status import CanaryStatus, CheckStatus, RunStatus
-from serin.objects.views import CanaryRollout, CanaryRoute, CheckType
+from serin.objects.views import CanaryRollout, CanaryRoute
 from serin.rollout.facts import Facts, OutsideResult, ReplicaCounts
 from serin.rollout.machine import advance
 from serin.rollout.simulated_traffic import Requests
@@ -94,8 +94,7 @@ def _situation(view: CanaryRoute, requests: Requests, now: float, written: float
 
 
 def _passing(rollout: CanaryRollout, now: float) -> Mapping[str, OutsideResult]:
-    asked = (CheckType.PROMETHEUS, CheckType.WEBHOOK)
-    found = [check.name for check in rollout.checks if check.type in asked]
+    found = [check.name for check in rollout.checks if check.type.outside]
     return {name: OutsideResult("Pass", "", "taken as passing", now) for name in found}
 
 

@@ -131,7 +131,7 @@ def lack(look: Look) -> str:
             else f"{look.rollout.baseline} has too few requests to compare with"
         )
     waiting = next((check for check in look.draft.checks if check.verdict != "Pass"), None)
-    return "" if waiting is None else f"{_needs(waiting)}"
+    return "" if waiting is None else _needs(waiting)
 
 
 def _needs(check: CheckStatus) -> str:

@@ -26,7 +26,6 @@ AT_ONCE = 32
 """Calls under way at a time, of all."""
 AT_ONCE_EACH = 4
 """The same, of one namespace."""
-OUTSIDE = (CheckType.PROMETHEUS, CheckType.WEBHOOK)
 
 Lookup = Callable[[Ref], Awaitable[View | None]]
 
@@ -60,7 +59,7 @@ class Outside:
         """
         ref, run = view.meta.ref, asked_run(view)
         checks = () if run is None or view.rollout is None else view.rollout.checks
-        outside = {check.name: check for check in checks if check.type in OUTSIDE}
+        outside = {check.name: check for check in checks if check.type.outside}
         for key in [key for key in self._known if key[0] == ref and key[1] not in outside]:
             self._forget(key)
         judged = {} if view.status is None else {check.name: check.checked_at for check in view.status.checks}
