@@ -45,16 +45,25 @@ def act(look: Look) -> Draft:
     if isinstance(outcome, Ignored):
         reason = texts.short(outcome.reason)
         noted = replace(look.draft, last_action=LastAction(value, "Ignored", reason, look.now))
-        return noted.telling(Told("ActionIgnored", f"{value}: {reason}", warning=True))
+        return noted.telling(Told("ActionIgnored", f"{_shown(value)}: {reason}", warning=True))
     draft, note = outcome
-    told = (*look.draft.events, Told("ActionAccepted", f"{value}: {note}"), *draft.events[len(look.draft.events) :])
+    told = (
+        *look.draft.events,
+        Told("ActionAccepted", f"{_shown(value)}: {note}"),
+        *draft.events[len(look.draft.events) :],
+    )
     return replace(draft, last_action=LastAction(value, "Accepted", texts.short(note), look.now), events=told)
+
+
+def _shown(text: str) -> str:
+    """In Events and messages, which terminals show."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _carried_out(look: Look, value: str) -> Outcome:
     verb, _, token = value.partition("/")
     if verb not in VERBS:
-        return Ignored(f"there is no action {verb}, expected one of {', '.join(VERBS)}")
+        return Ignored(f"there is no action {_shown(verb)}, expected one of {', '.join(VERBS)}")
     return _stale(look, verb, token) or _RULES[verb](look, state_of(look))
 
 

@@ -86,6 +86,14 @@ def shown(raw: JSON, at: float = NOW, before: Look | None = None) -> str:
     return "\n".join(lines(Look(Document(raw), at, before), Plain(), "kubectl canary"))
 
 
+def test_nothing_in_an_object_commands_the_terminal_of_who_looks() -> None:
+    raw = canary_route()
+    raw["status"]["message"] = "fine\x1b[2J\x1b]0;x\x07\r\nall is well"
+    text = shown(raw)
+    assert "fine [2J ]0;x   all is well" in text
+    assert text.replace("\n", "").isprintable()
+
+
 # --- a run directory ---
 
 

@@ -374,6 +374,16 @@ def test_blanks_around_a_value_do_not_count() -> None:
     assert run.at == ("Progressing", 3, 100)
 
 
+@pytest.mark.parametrize("value", ["abort\x1b[31m", "no\r\nlines", "abort/\x1b]0;x\x07", "\u202eabort"])
+def test_what_a_terminal_would_obey_is_in_no_event(value: str) -> None:
+    run = judging().act(value).settle()
+    told = [event.note for event in run.events if event.reason in ("ActionIgnored", "ActionAccepted")]
+    assert len(told) == 1
+    assert told[0].isprintable()
+    assert run.status.last_action is not None
+    assert run.status.last_action.message.isprintable()
+
+
 def test_no_action_is_none() -> None:
     run = played()
     run.act("").settle(1)

@@ -19,7 +19,10 @@ class Part:
         return bool(self.raw)
 
     def text(self, key: str, default: str = "") -> str:
+        """Without what a terminal would obey: whoever may annotate does not command the terminal of who looks."""
         value = self.raw.get(key)
+        if isinstance(value, str) and not value.isprintable():
+            return "".join(c if c.isprintable() else " " for c in value)
         return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else default
 
     def number(self, key: str) -> int:
