@@ -8,7 +8,7 @@ import time
 
 from harness.load import load
 from harness.manifests import canary, put
-from harness.serving import await_ready, launch, launch_command
+from harness.serving import await_ready, is_running, launch, launch_command
 from harness.waiting import until
 from harness.wire import Request
 from harness.world import HOST, World
@@ -100,6 +100,37 @@ def test_data_plane_that_dies_is_started_again(world: World) -> None:
     world.settle(again, "main")
     until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in workers), "orphaned workers to end")
     assert len(again.workers()) == 2
+
+
+def test_a_killed_serve_is_taken_up_again_with_what_it_left_serving(world: World) -> None:
+    """Its data plane serves on, and obeys the next one: nothing has to be looked for and ended first."""
+    serving = world.serve()
+    data_plane = serving.data_plane()
+    with load(serving.door, HOST, again=True) as running:
+        serving.process.kill()
+        serving.process.wait()
+        again = world.serve()
+        until(lambda: "data-plane-adopted" in again.output(), "the data plane to be taken over")
+        put(world.folder / "canary.yaml", canary("canary", HOST, "canary", weight="50"))
+        until(lambda: "200 canary" in running.since(0), "the change to be in force")
+    assert not running.lost()
+    assert (again.door, again.healthz) == (serving.door, serving.healthz)
+    assert again.stop() == 0
+    until(lambda: not is_running(data_plane), "the data plane to end with the second")
+
+
+def test_a_data_plane_with_other_flags_is_not_taken_over(world: World) -> None:
+    serving = world.serve()
+    data_plane = serving.data_plane()
+    serving.process.kill()
+    serving.process.wait()
+    try:
+        other = launch(world.folder, "--workers", "3", run_dir=serving.run_dir)
+        assert other.process.wait(30) == 2
+        assert f"process {data_plane}" in other.output()
+    finally:
+        os.kill(data_plane, signal.SIGTERM)
+        until(lambda: not pathlib.Path(f"/proc/{data_plane}").exists(), "the data plane to end")
 
 
 def test_second_serve_on_the_same_run_directory_is_refused(world: World) -> None:

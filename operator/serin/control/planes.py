@@ -40,18 +40,28 @@ class OwnPlane:
     """A child without the token: no variable of ours, no descriptor.
 
     `lasting`: it serves on should this process be killed; otherwise it then drains and ends. The one that a killed
-    controller left on this run directory is taken over as it is: it has the ports, and it serves.
+    controller left on this run directory is taken over as it is: it has the ports, and it serves. `takes_over` may
+    decline one by its process id and our command; then ours is started, and says that the other one is in its way.
     """
 
-    def __init__(self, command: Sequence[str], run_dir: RunDirectory, *, lasting: bool = True) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        run_dir: RunDirectory,
+        *,
+        lasting: bool = True,
+        takes_over: Callable[[int, Sequence[str]], bool] | None = None,
+    ) -> None:
         self._run_dir = run_dir
+        self._command = command
+        self._takes_over = takes_over or (lambda pid, ours: True)
         environment = clean_environment(os.environ)
         self._child = DataPlane(command, self._listens, lasting=lasting, environment=environment)
         self._adopted: int | None = None
         self._ending = False
 
     async def run(self) -> int:
-        while not self._ending and (pid := lock.holder(self._run_dir.path)):
+        while not self._ending and (pid := lock.holder(self._run_dir.path)) and self._takes_over(pid, self._command):
             await self._follow(pid)
         return 0 if self._ending else await self._child.run()
 

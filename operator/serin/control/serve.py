@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from serin.control.child import DataPlane
 from serin.control.lasting import lasting as lasting_work
 from serin.control.lasting import together
 from serin.control.loop import Control
+from serin.control.planes import OwnPlane, Plane
+from serin.dataplane import lock
 from serin.render.rundir import RunDirectory
 
 LOOK_EVERY = 0.02
@@ -20,7 +23,8 @@ LOOK_EVERY = 0.02
 class Serve:
     """`listening` is told the data plane's ports (`http`, `https`, `healthz`) once they are open.
 
-    `lasting`: the data plane serves on, should this process be killed. `works` go on beside control, by name.
+    `lasting`: the data plane serves on, should this process be killed; the next one takes it over, where it would start
+    it with the same flags. `works` go on beside control, by name.
     """
 
     def __init__(
@@ -37,19 +41,19 @@ class Serve:
         self._run_dir = run_dir
         self._listening = listening
         self._works = works or {}
-        self._child = DataPlane(command, lambda pid: self._ports(pid) is not None, lasting=lasting)
+        self._plane: Plane = OwnPlane(command, run_dir, lasting=lasting, takes_over=_same_command)
 
     async def run(self) -> int:
         """0 after SIGTERM or SIGINT and an orderly end; otherwise what the data plane that could not start said."""
         works = (lasting_work(name, work) for name, work in self._works.items())
         control = asyncio.create_task(together(self._control.run(), *works))
-        child = asyncio.create_task(self._child.run())
+        child = asyncio.create_task(self._plane.run())
         told = asyncio.create_task(self._tell())
         try:
             with self._signals():
                 await asyncio.wait((control, child), return_when=asyncio.FIRST_COMPLETED)
                 if control.done():
-                    self._child.end()
+                    self._plane.end()
                 return await child
         finally:
             told.cancel()
@@ -58,24 +62,31 @@ class Serve:
                 await control
 
     async def _tell(self) -> None:
-        while self._child.pid is None or (ports := self._ports(self._child.pid)) is None:
+        while (ports := self._ports()) is None:
             await asyncio.sleep(LOOK_EVERY)
         self._listening(ports)
 
-    def _ports(self, pid: int) -> Mapping[str, int] | None:
-        """What the data plane with this process id has said; it says it again at each start."""
+    def _ports(self) -> Mapping[str, int] | None:
+        """What the data plane that runs has said; it says it again at each start."""
         with contextlib.suppress(OSError, ValueError):
             ports: dict[str, int] = json.loads((self._run_dir.state / "ports.json").read_bytes())
-            return ports if ports.get("pid") == pid else None
+            return ports if ports.get("pid") == lock.holder(self._run_dir.path) else None
         return None
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._child.end)
+            loop.add_signal_handler(number, self._plane.end)
         try:
             yield
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+
+def _same_command(pid: int, command: Sequence[str]) -> bool:
+    """Whether that process was started as ours would be: one with other flags would serve otherwise than was asked."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes() == b"".join(os.fsencode(part) + b"\0" for part in command)
+    return False

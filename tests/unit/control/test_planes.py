@@ -7,7 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -100,6 +100,20 @@ async def test_the_one_that_a_killed_controller_left_is_taken_over(
         plane.end()
         assert await asyncio.wait_for(running, 10) == 0
         assert process.wait(10) == 0, "it was told to end"
+
+
+async def test_one_that_would_serve_otherwise_is_left_to_our_child_to_complain_of(run_dir: RunDirectory) -> None:
+    asked = list[tuple[int, Sequence[str]]]()
+
+    def declines(pid: int, command: Sequence[str]) -> bool:
+        asked.append((pid, command))
+        return False
+
+    with data_plane(run_dir) as process:
+        command = (sys.executable, "-c", "raise SystemExit(5)")
+        assert await asyncio.wait_for(OwnPlane(command, run_dir, takes_over=declines).run(), 10) == 5
+        assert asked == [(process.pid, command)]
+        assert process.poll() is None, "nobody told it to end"
 
 
 async def test_when_the_one_taken_over_dies_there_is_one_of_our_own(
