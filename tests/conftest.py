@@ -1,6 +1,7 @@
 """What holds for every test: with CI=true a skipped test is a failed one, unless skips.txt says why."""
 
 import fnmatch
+import logging
 import os
 import pathlib
 import re
@@ -16,6 +17,16 @@ settings.load_profile("patient")
 
 HERE = pathlib.Path(__file__).parent
 _PLANE = re.compile(r"\[(proxy|nginx|stock)\b")
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A command that a test calls sets up the log of its process, which is that of the tests after it, too."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def allowed_skips() -> list[str]:
