@@ -2,38 +2,17 @@
 
 from dataclasses import replace
 
+from harness.canary_plans import SHOP, VERSIONS, canary_plan
+
 from serin.problems import Problem, Severity
-from serin.refs import Ref, Source
+from serin.refs import Source
 from serin.routing.affinity import make_value
 from serin.routing.conditions import FieldMatch, Match, MatchKind, MatchRule
 from serin.routing.explain import ExplainRequest, explain
 from serin.routing.explanation import Explanation
-from serin.routing.plan import (
-    Affinity,
-    Endpoint,
-    Host,
-    PathKind,
-    PathMatch,
-    Plan,
-    Policy,
-    Pool,
-    PoolSpec,
-    Route,
-    RuleId,
-    Share,
-    Split,
-    VersionRoute,
-)
+from serin.routing.plan import Affinity, Plan, Policy
 from serin.routing.search import PatternMaker
 
-MAIN, SHOP = Ref("Ingress", "demo", "main"), Ref("CanaryRoute", "demo", "shop")
-RULE = RuleId("shop.example", "/", "Prefix")
-VERSIONS = tuple(
-    VersionRoute(
-        str(n) * 16, f"v{n + 1}", SHOP if n else MAIN, f"s{n + 1}", "80", "abc"[n] * 16, source=Source(SHOP, f"v[{n}]")
-    )
-    for n in range(3)
-)
 RULES = (
     MatchRule(
         0, (Match(cookies=(FieldMatch("who", value="never"),), source=Source(SHOP, "spec.rules[0].matches[0]")),)
@@ -54,21 +33,7 @@ STICKY = Policy(affinity=Affinity("A", "/"))
 
 
 def plan(*, empty: int = -1, policy: Policy | None = None) -> Plan:
-    route = Route(PathMatch(PathKind.PREFIX, "/"), RULE, MAIN, "5" * 16, VERSIONS, policy or Policy())
-    route = replace(route, match_rules=RULES, canary_route=SHOP)
-    shares = tuple(Share(v.ident, v.pool, weight) for v, weight in zip(VERSIONS, (6, 0, 2), strict=True))
-    there = (Endpoint("127.0.0.1", 1),)
-    pools = {
-        v.pool: Pool(PoolSpec(v.pool, "demo", v.service, 80), () if n == empty else there)
-        for n, v in enumerate(VERSIONS)
-    }
-    return Plan(
-        {"shop.example": Host("shop.example", (route,))},
-        {"5" * 16: Split("5" * 16, RULE, shares, 8, False)},
-        pools,
-        {},
-        {},
-    )
+    return canary_plan(RULES, (6, 0, 2), policy=policy, empty=empty)
 
 
 def ask(

@@ -3,41 +3,19 @@
 from dataclasses import replace
 
 import pytest
+from harness.canary_plans import SHOP, VERSIONS, canary_plan
 
 from serin.native.twin.hashing import hash64
-from serin.refs import Ref, Source
+from serin.refs import Source
 from serin.routing.affinity import make_value
 from serin.routing.conditions import FieldMatch, Match, MatchRule
 from serin.routing.explain import ExplainRequest, Known, explain
 from serin.routing.explain_users import Run
 from serin.routing.explanation import Explanation
-from serin.routing.plan import (
-    Affinity,
-    Endpoint,
-    Host,
-    PathKind,
-    PathMatch,
-    Plan,
-    Policy,
-    Pool,
-    PoolSpec,
-    Route,
-    RuleId,
-    Share,
-    Split,
-    SplitBy,
-    SplitKind,
-    VersionRoute,
-)
+from serin.routing.plan import Affinity, Plan, Policy, SplitBy, SplitKind
 from serin.routing.search import PatternMaker
 from serin.routing.user_split import choose
 
-MAIN, SHOP = Ref("Ingress", "demo", "main"), Ref("CanaryRoute", "demo", "shop")
-RULE = RuleId("shop.example", "/", "Prefix")
-VERSIONS = tuple(
-    VersionRoute(str(n) * 16, f"v{n + 1}", SHOP, f"s{n + 1}", "80", "abc"[n] * 16, source=Source(SHOP, f"v[{n}]"))
-    for n in range(3)
-)
 RULES = (MatchRule(1, (Match(headers=(FieldMatch("Region", value="cd"),), source=Source(SHOP, "spec.rules[0]")),)),)
 SALTS = (0x0123456789ABCDEF, 0xFEDCBA9876543210)
 RUN = Run("v2", "run of revision 1.8.2, step 3/5", source=Source(SHOP, "spec.rollout"))
@@ -53,17 +31,8 @@ def plan(
     suspended: bool = False,
     policy: Policy | None = None,
 ) -> Plan:
-    route = Route(PathMatch(PathKind.PREFIX, "/"), RULE, MAIN, "5" * 16, VERSIONS, policy or Policy())
-    route = replace(route, match_rules=RULES, canary_route=SHOP, split_by=by)
-    shares = tuple(Share(v.ident, v.pool, weight) for v, weight in zip(VERSIONS, weights, strict=True))
-    split = Split("5" * 16, RULE, shares, sum(weights), False, VERSIONS[1].ident, salts=SALTS if by else None)
-    split = replace(split, suspended=(VERSIONS[1].ident,) if suspended else ())
-    there = (Endpoint("127.0.0.1", 1),)
-    pools = {
-        v.pool: Pool(PoolSpec(v.pool, "demo", v.service, 80), () if n == empty else there)
-        for n, v in enumerate(VERSIONS)
-    }
-    return Plan({"shop.example": Host("shop.example", (route,))}, {"5" * 16: split}, pools, {}, {})
+    salts = SALTS if by else None
+    return canary_plan(RULES, weights, policy=policy, split_by=by, salts=salts, empty=empty, suspended=suspended)
 
 
 def ask(
