@@ -627,9 +627,10 @@ def test_no_replica_at_all_is_no_replica_that_has_the_shares() -> None:
 
 
 def test_what_was_waited_for_in_a_step_adds_nothing_to_the_time_of_the_next() -> None:
-    run = at_step(2, stepTimeout="10m").wait(5 * 3600)
-    assert (run.status.phase, run.run.awaiting_since > 0) == ("AwaitingApproval", True)
-    run.act("promote").settle()
+    run = at_step(2, stepTimeout="10m").act("pause").settle().wait(5 * 3600, every=600)
+    run.act("resume").settle(10)
+    assert run.run.awaited > 4 * 3600
+    run.act("promote").settle(60)
     assert (run.run.step, run.run.awaited) == (3, 0)
     run.judgement.verdict = "NeedsData"
     run.wait(1210)
