@@ -156,7 +156,7 @@ def _most(fields: Fields, kind: CheckType) -> float | None:
 def _value(fields: Fields, key: str, read: Callable[[str], float | None], wanted: str) -> float | None:
     if not fields.has(key):
         return None
-    mark, text = fields.report.mark, fields.text(key)
+    mark, text = fields.report.mark, fields.text(key, wanted=wanted)
     found = read(text)
     if found is None and not fields.report.failed_since(mark):
         fields.report.error(fields.at(key), "canaryroute-check", f"expected {wanted}, found {shorten(text)!r}")

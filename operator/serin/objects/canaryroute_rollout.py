@@ -193,10 +193,11 @@ def _false_alarm(fields: Fields) -> float:
 
 def _one_of(fields: Fields, key: str, known: Sequence[str]) -> str:
     """The first of `known` is the default."""
-    mark, found = fields.report.mark, fields.text(key, known[0])
+    wanted = f"one of {', '.join(known)}"
+    mark, found = fields.report.mark, fields.text(key, known[0], wanted)
     if found in known:
         return found
     if not fields.report.failed_since(mark):
-        text = f"expected one of {', '.join(known)}, found {shorten(found)!r}"
+        text = f"expected {wanted}, found {shorten(found)!r}"
         fields.report.error(fields.at(key), "canaryroute-rollout-value", text)
     return known[0]

@@ -24,12 +24,12 @@ def read_duration(
     """Seconds, `low` to `high`. `wanted` says what is expected where it is more than any duration."""
     if not fields.has(key):
         return default
-    mark, text = fields.report.mark, fields.text(key)
+    expected = wanted or "a duration such as 30s, 5m or 1h30m"
+    mark, text = fields.report.mark, fields.text(key, wanted=expected)
     found = duration_of(text)
     if found is not None and low <= found <= high:
         return found
     if not fields.report.failed_since(mark):
-        expected = wanted or "a duration such as 30s, 5m or 1h30m"
         fields.report.error(fields.at(key), code, f"expected {expected}, found {shorten(text)!r}")
     return default
 
@@ -45,10 +45,10 @@ def read_percentage(fields: Fields, key: str, code: str) -> int:
     """Parts of 100,000; 0 when absent or not usable."""
     if not fields.has(key):
         return 0
-    mark, text = fields.report.mark, fields.text(key)
+    wanted = 'a percentage from "0%" to "100%" with at most 3 decimals'
+    mark, text = fields.report.mark, fields.text(key, wanted=wanted)
     found = parts_of(text)
     if found is None and not fields.report.failed_since(mark):
-        wanted = 'a percentage from "0%" to "100%" with at most 3 decimals'
         fields.report.error(fields.at(key), code, f"expected {wanted}, found {shorten(text)!r}")
     return found or 0
 

@@ -77,14 +77,15 @@ class Fields:
             text = f"there is no field {shown} here, expected some of {', '.join(sorted(known))}"
             self.report.error(self.at(shown), "field-unknown", text)
 
-    def text(self, key: str, default: str = "") -> str:
+    def text(self, key: str, default: str = "", wanted: str = "") -> str:
+        """`wanted` says what is expected where the same in quotes would not do either: 30 in quotes is no duration."""
         value = self.raw.get(key)
         if value is None:
             return default
         if is_text(value):
             return value
         hint = f'a text (write "{plain_text(value)}" in quotes)' if isinstance(value, bool | int | float) else "a text"
-        self.report.wrong_type(self.at(key), hint, value)
+        self.report.wrong_type(self.at(key), wanted or hint, value)
         return default
 
     def integer(self, key: str, low: int, high: int) -> int | None:

@@ -219,6 +219,27 @@ def test_the_list_has_a_line_for_each(run_dir: pathlib.Path, capsys: pytest.Capt
     assert [item["metadata"]["name"] for item in json.loads(capsys.readouterr().out)] == ["idle"]
 
 
+@pytest.mark.parametrize("phase", ["Idle", "Invalid"])
+def test_a_run_that_is_not_in_force_has_the_share_in_force(
+    run_dir: pathlib.Path, capsys: pytest.CaptureFixture[str], phase: str
+) -> None:
+    """status.rollout keeps the weight that the run goes on with."""
+    raw = canary_route(phase=phase, weights=[{"version": "v1", "weight": "100%"}, {"version": "v2", "weight": "0%"}])
+    put(run_dir, raw)
+    assert main(["canary", "list", "--run-dir", str(run_dir)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == [
+        "prod",
+        "shop",
+        phase,
+        "v2",
+        "1.8.2",
+        "3/5",
+        "0%",
+        "NeedsData",
+    ]
+    assert "step 3/5 at 0%" in shown(raw)
+
+
 def test_files_that_are_not_documents_are_passed_over(
     run_dir: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -195,6 +195,24 @@ def test_one_mistake_holds_the_rollout_and_its_version_keeps_weight_0(broken: An
     assert len(problems) >= 2
 
 
+@pytest.mark.parametrize(
+    ("broken", "field", "expected"),
+    [
+        (rollout(steps=[{"weight": "5%", "duration": 30}]), "steps[0].duration", "a duration such as 30s"),
+        (rollout(steps=[{"weight": 5}]), "steps[0].weight", 'a percentage from "0%"'),
+        (rollout(steps=[{"weight": "5%", "approval": True}]), "steps[0].approval", "one of None, Required"),
+        (rollout(checks=[{"name": "c", "type": "Errors", "max": 5}]), "checks[0].max", 'a percentage such as "5%"'),
+        (rollout(revision=1.8), "revision", 'a text (write "1.8" in quotes)'),
+    ],
+)
+def test_a_number_in_the_place_of_a_text_is_told_what_the_text_has_to_be(
+    broken: Raw, field: str, expected: str
+) -> None:
+    """30 in quotes would be the next mistake."""
+    told = {problem.source.field: problem.text for problem in read(broken)[1]}
+    assert told[f"spec.rollout.{field}"].startswith(f"expected {expected}")
+
+
 def test_a_weight_beside_the_steps_is_a_mistake_and_does_not_count() -> None:
     found, problems = read(rollout(), versions=[V1, {**V2, "weight": 9}])
     assert [p.code for p in problems] == ["canaryroute-rollout-version", "canaryroute-rollout-unusable"]

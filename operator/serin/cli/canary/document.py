@@ -70,6 +70,15 @@ class Document:
         return self.status.part("rollout")
 
     @property
+    def weight(self) -> str:
+        """The share that the run's version has. Without a rollout in force status.rollout tells the one of before."""
+        version, status = self.run.text("version"), self.status
+        if status.text("phase") in ("Idle", "Invalid"):
+            shares = {item.text("version"): item.text("weight") for item in status.parts("weights")}
+            return shares.get(version, "")
+        return self.run.text("weight")
+
+    @property
     def generation(self) -> int:
         return Part(self.raw).part("metadata").number("generation")
 

@@ -42,6 +42,6 @@ def _row(document: Document) -> tuple[str, ...]:
     run_, rollout = document.run, document.spec.part("rollout")
     version = rollout.text("version") or run_.text("version")
     revision = rollout.text("revision") or run_.text("revision")
-    cells = (version, revision, run_.text("stepText"), run_.text("weight"), run_.text("verdict"))
+    cells = (version, revision, run_.text("stepText"), document.weight, run_.text("verdict"))
     phase = document.status.text("phase") or "-"
     return (document.namespace, document.name, phase, *(cell or "-" for cell in cells))

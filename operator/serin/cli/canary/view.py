@@ -68,7 +68,7 @@ def _head(document: Document, paint: Paint) -> Iterator[str]:
     if run:
         parts.append(" ".join(text for text in (run.text("version"), run.text("revision")) if text))
         ended = run.text("outcome")
-        parts.append(ended or f"step {run.text('stepText')} at {run.text('weight') or '0%'}")
+        parts.append(ended or f"step {run.text('stepText')} at {document.weight or '0%'}")
     yield "   ".join(parts)
     if status.text("message"):
         yield status.text("message")
