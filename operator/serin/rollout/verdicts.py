@@ -1,11 +1,12 @@
 """From evidence and numbers of requests to a verdict and the sentence that explains it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log
 
 from serin.objects.canary_status import CheckStatus, RunStatus
 from serin.objects.views import CanaryCheck, CheckType
 from serin.rollout import figures
+from serin.rollout.counting import tally
 from serin.rollout.evidence import clean_size
 from serin.rollout.latency import ENOUGH, percentile
 from serin.rollout.ledger import Ledger
@@ -79,7 +80,7 @@ def _said(finding: Finding) -> _Said:
         alone = finding.seen.share == 1 and finding.check.most_ratio is not None
         text = f"{numbers}: worse than {_limit(finding)} allows"
         return _Said("Fail", f"{text}; {_at_full(finding)}" if alone else text)
-    waits = _waits(finding)
+    waits = _waits(finding) or _hidden(finding)
     if waits is not None:
         return waits
     growth = leaning(finding.setting, finding.book)
@@ -118,6 +119,23 @@ def _waits(finding: Finding) -> _Said | None:
         text = f"no concurrent baseline, and none was measured before: nothing says what {run.version} may have"
         return _Said("NeedsData", text)
     return None
+
+
+def _hidden(finding: Finding) -> _Said | None:
+    """Evidence that stands still says nothing of what came since, and strangers who make up keys can bring that about:
+    no version passes by it that plain requests speak against. They take nothing back, for users repeat themselves.
+    """
+    if not finding.book.held:
+        return None
+    setting = replace(finding.setting, by_user=False)
+    counts = tally(finding.check, setting.threshold_us, finding.seen, by_user=False)
+    plain = replace(finding, setting=setting, book=replace(finding.book, total=counts, per_user=1.0))
+    if leaning(setting, plain.book) < log(1 / setting.chance):
+        return None
+    text = (
+        f"{_numbers(plain)}: looks worse than {_limit(finding)} allows, with too many users who fail to tell them apart"
+    )
+    return _Said("NeedsData", text)
 
 
 def _until_clear(finding: Finding, growth: float) -> int:

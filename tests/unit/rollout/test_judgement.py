@@ -221,9 +221,20 @@ def test_a_user_with_two_kinds_of_failures_is_one_user() -> None:
 def test_without_room_for_more_users_the_evidence_stands_still() -> None:
     full = replace(seen(answers(900, 20), answers(3000, 60)), bad_users=users(1), full=True)
     first = look(errors(1.5), full, split="Cookie")
+    more = replace(full, candidate=answers(9000, 180), baseline=answers(27000, 540))
+    later = look(errors(1.5), more, before=first, split="Cookie")
+    assert later.evidence == first.evidence
+    assert (later.verdict, "stands still" in later.message) == ("Pass", True)
+
+
+def test_evidence_that_stands_still_lets_no_broken_version_pass() -> None:
+    """Whoever makes up thousands of keys can have it stand still; nothing is taken back by it either."""
+    full = replace(seen(answers(900, 20), answers(3000, 60)), bad_users=users(1), full=True)
+    first = look(errors(1.5), full, split="Cookie")
     later = look(errors(1.5), replace(full, candidate=answers(9000, 9000)), before=first, split="Cookie")
     assert later.evidence == first.evidence
-    assert "stands still" in later.message
+    assert later.verdict == "NeedsData"
+    assert "50% of 18,000 against 2% of 3,060: looks worse than 1.5x allows" in later.message
 
 
 # --- from look to look ---
