@@ -16,13 +16,6 @@ static const uint64_t sizes[SRN_SIZE_BUCKETS - 1] = {10, 100, 1000, 10000, 10000
 static uint64_t get(const srn_word *word) { return atomic_load_explicit(word, memory_order_relaxed); }
 static void add(srn_word *word, uint64_t value) { atomic_fetch_add_explicit(word, value, memory_order_relaxed); }
 
-static uint32_t bucket_of(uint64_t value, const uint64_t *up_to, uint32_t last) {
-    uint32_t at = 0;
-    while (at < last && value > up_to[at])
-        at++;
-    return at;
-}
-
 /* The detail of a chain's link: 1 + its number; NULL at the end, or where there is no memory behind it. */
 static srn_detail *detail_at(const srn_worker *w, uint64_t link) {
     return link == 0 || link > w->detail_limit ? NULL : &w->details[link - 1];
@@ -123,12 +116,12 @@ static void add_time(srn_word *sum, srn_word *buckets, uint64_t us, uint64_t wei
     if (us == SRN_NO_RESPONSE)
         return;
     add(sum, us * weight);
-    add(&buckets[bucket_of(us, bounds, SRN_DETAIL_BUCKETS - 1)], weight);
+    add(&buckets[srn_bucket_of(us, bounds, SRN_DETAIL_BUCKETS - 1)], weight);
 }
 
 static void add_size(srn_word *sum, srn_word *buckets, uint64_t bytes, uint64_t weight) {
     add(sum, bytes * weight);
-    add(&buckets[bucket_of(bytes, sizes, SRN_SIZE_BUCKETS - 1)], weight);
+    add(&buckets[srn_bucket_of(bytes, sizes, SRN_SIZE_BUCKETS - 1)], weight);
 }
 
 void srn_tell_facts(srn_worker *w, const srn_choice *c, const srn_facts *f) {

@@ -75,6 +75,19 @@ static inline uint64_t srn_random(srn_worker *w) {
     return srn_mix64(w->random);
 }
 
+/* The first of `count` ascending inclusive bounds that holds the value; `count` where none does. */
+static inline uint32_t srn_bucket_of(uint64_t value, const uint64_t *bounds, uint32_t count) {
+    uint32_t lo = 0, hi = count;
+    while (lo < hi) {
+        uint32_t middle = (lo + hi) / 2;
+        if (value <= bounds[middle])
+            hi = middle;
+        else
+            lo = middle + 1;
+    }
+    return lo;
+}
+
 /* CLOCK_MONOTONIC in µs */
 uint64_t srn_now(void);
 static inline uint64_t srn_time(uint64_t now_us) { return now_us != 0 ? now_us : srn_now(); }

@@ -13,18 +13,6 @@ uint32_t srn_bucket_bounds(uint64_t *out, uint32_t max) {
     return SRN_BUCKETS - 1;
 }
 
-static uint32_t bucket_of(uint64_t us) {
-    uint32_t lo = 0, hi = SRN_BUCKETS - 1;
-    while (lo < hi) {
-        uint32_t middle = (lo + hi) / 2;
-        if (us <= bounds[middle])
-            hi = middle;
-        else
-            lo = middle + 1;
-    }
-    return lo;
-}
-
 static uint32_t class_of(int status) { return status >= 100 && status < 600 ? (uint32_t)status / 100 : 0; }
 
 static void add(srn_word *word, uint64_t value) { atomic_fetch_add_explicit(word, value, memory_order_relaxed); }
@@ -62,7 +50,7 @@ void srn_done_as(srn_worker *w, const srn_choice *c, int status, int answered, i
     if (cell != NULL) {
         add(&cell->classes[class_of(status)], 1);
         add(&cell->latency_us, took);
-        add(&cell->buckets[bucket_of(took)], 1);
+        add(&cell->buckets[srn_bucket_of(took, bounds, SRN_BUCKETS - 1)], 1);
         if (failed && c->open)
             add(&cell->failures, 1);
     }

@@ -24,18 +24,6 @@ uint32_t srn_trial_bounds(uint64_t *out, uint32_t max) {
  * as those that are answered. Less tells nothing but that somebody went on. */
 #define SRN_PATIENCE_US 1000000u
 
-static uint32_t bucket_of(uint64_t us) {
-    uint32_t lo = 0, hi = SRN_TRIAL_BUCKETS - 1;
-    while (lo < hi) {
-        uint32_t middle = (lo + hi) / 2;
-        if (us <= bounds[middle])
-            hi = middle;
-        else
-            lo = middle + 1;
-    }
-    return lo;
-}
-
 static uint64_t get(const srn_word *word) { return atomic_load_explicit(word, memory_order_acquire); }
 static uint64_t add(srn_word *word) { return atomic_fetch_add_explicit(word, 1, memory_order_relaxed); }
 
@@ -128,7 +116,7 @@ void srn_count_trial(srn_worker *w, const srn_choice *c, int status, uint64_t to
     uint32_t by = c->marks & SRN_WAS_DRAWN ? 0 : 1;
     uint64_t before = add(&cell->counts[by][status]), user = c->user;
     if (status != 101 && (status != 0 || took_us >= SRN_PATIENCE_US))
-        add(&cell->latency[by][bucket_of(took_us)]);
+        add(&cell->latency[by][srn_bucket_of(took_us, bounds, SRN_TRIAL_BUCKETS - 1)]);
     /* Who has no key where others have one is a user of one request: errors of these must count, too. */
     if (c->marks & SRN_BY_ITSELF) {
         uint64_t which = c->trial_cell % SRN_MAX_VERSIONS << 16 | (uint32_t)status;
