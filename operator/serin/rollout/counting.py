@@ -10,12 +10,12 @@ from serin.rollout.observed import Observed
 
 
 def tally(check: CanaryCheck, threshold_us: int, seen: Observed, *, by_user: bool) -> Tally:
-    """`by_user`: answers of one user resemble each other (splitBy), so that a user is bad once, however often."""
+    """Of a check of Errors or Latency. `by_user`: answers of one user resemble each other (splitBy), so that a user is
+    bad once, however often.
+    """
     if check.type is CheckType.LATENCY:
         return _slow(check, threshold_us, seen)
-    if check.type is CheckType.ERRORS:
-        return _failed(check, seen, by_user=by_user)
-    return Tally(requests=answers(seen.candidate.drawn), others=answers(seen.candidate.other))
+    return _failed(check, seen, by_user=by_user)
 
 
 def answers(counts: Mapping[int, int]) -> int:

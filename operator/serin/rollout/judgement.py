@@ -21,8 +21,6 @@ from serin.rollout.verdicts import Finding, verdict
 
 AHEAD = 300.0
 """Seconds that the clock of another leader may be ahead; an answer from later than that was dated by a wrong clock."""
-COUNTED = (CheckType.ERRORS, CheckType.LATENCY)
-"""Checks that are judged by counts of requests; the others are asked outside."""
 
 
 def worst(checks: tuple[CheckStatus, ...]) -> str:
@@ -40,7 +38,7 @@ def renewed(rollout: CanaryRollout, before: tuple[CheckStatus, ...]) -> tuple[Ch
 
 
 def _renewed(rollout: CanaryRollout, check: CanaryCheck, before: CheckStatus | None) -> CheckStatus:
-    if before is None or check.type not in COUNTED:
+    if before is None or check.type.outside:
         return CheckStatus(check.name, checked_at=before.checked_at if before is not None else 0.0)
     book = ledger.read(before.log_e, carried(check))
     setting = Setting(check, before.threshold_us, by_user=False, chance=_chance(rollout))
@@ -86,7 +84,7 @@ class _Step:
 
 def _chance(rollout: CanaryRollout) -> float:
     """falseAlarm, shared evenly by the checks that have evidence."""
-    return rollout.false_alarm / max(sum(check.type in COUNTED for check in rollout.checks), 1)
+    return rollout.false_alarm / max(sum(not check.type.outside for check in rollout.checks), 1)
 
 
 def judge(
@@ -108,7 +106,7 @@ def judge(
     found = []
     for check in rollout.checks:
         before = known.get(check.name, CheckStatus(check.name))
-        if check.type not in COUNTED:
+        if check.type.outside:
             if before.checked_at > now + AHEAD:
                 before = replace(before, checked_at=0.0)
             requests = answers(seen.candidate.drawn if run.weight else seen.candidate.other)

@@ -10,6 +10,7 @@ from serin.objects.canary_status import WHOLE, CanaryStatus, CheckStatus, LastAc
 from serin.objects.views import CanaryRollout, CanaryRoute, CanaryStep
 from serin.rollout.acceptance import Acceptance
 from serin.rollout.checks_of_step import checks_id
+from serin.rollout.judgement import worst
 from serin.rollout.situation import Situation, Told
 from serin.rollout.standing import shares, standing
 
@@ -150,9 +151,7 @@ class Look:
 
     @property
     def verdict(self) -> str:
-        """The worst of the checks; None without checks, and as long as one has not been looked at."""
-        found = {check.verdict for check in self.draft.checks}
-        return next((verdict for verdict in ("Fail", "NeedsData", "None", "Pass") if verdict in found), "None")
+        return worst(self.draft.checks)
 
     @property
     def passing(self) -> bool:
