@@ -40,6 +40,8 @@ def simulate(*line: str) -> int:
         ("--rps 50 --error-rate 0.001 --latency-factor 2", "rolled back after"),
         ("--rps 50 --error-rate 1% --baseline-error-rate 1%", "promoted after"),
         ("--rps 0.01 --error-rate 0", "waits: "),
+        ("--rps 50", "promoted after"),
+        ("--rps 50 --latency-factor 2", "rolled back after"),
     ],
 )
 def test_the_example_ends_as_its_traffic_lets_it(traffic: str, ends: str, capsys: pytest.CaptureFixture[str]) -> None:

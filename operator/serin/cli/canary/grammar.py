@@ -99,15 +99,14 @@ def _simulate(parser: Parser) -> None:
     parser.add_argument(
         "--error-rate",
         type=values.rate,
-        required=True,
         metavar="E",
-        help="the new version's share of failing requests, as 0.05 or 5%%",
+        help="the new version's share of failing requests, as 0.05 or 5%% (default: that of the version before)",
     )
     parser.add_argument(
         "--baseline-error-rate",
         type=values.rate,
         metavar="B",
-        help="that of the version before (default: E, or 0.005 where that is smaller)",
+        help="that of the version before (default: 0.005, or E where that is smaller)",
     )
     parser.add_argument(
         "--latency-factor",

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         for line in problems.lines(found, Paint(sys.stderr)):
             print(line, file=sys.stderr)
         raise UsageError(f"{view.meta.ref} has no rollout that could be simulated")
-    traffic = Traffic(arguments.rps, arguments.error_rate, _baseline(arguments), arguments.latency_factor)
+    traffic = Traffic(arguments.rps, *_error_rates(arguments), arguments.latency_factor)
     simulated = simulate(view, traffic, seed=arguments.seed)
     if arguments.json:
         print(json.dumps(_as_json(simulated), indent=2))
@@ -48,9 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _baseline(arguments: argparse.Namespace) -> float:
-    given: float | None = arguments.baseline_error_rate
-    return min(arguments.error_rate, LEAST_BASELINE) if given is None else given
+def _error_rates(arguments: argparse.Namespace) -> tuple[float, float]:
+    """Of the new version, and of the one before."""
+    ours: float | None = arguments.error_rate
+    before: float | None = arguments.baseline_error_rate
+    if before is None:
+        before = LEAST_BASELINE if ours is None else min(ours, LEAST_BASELINE)
+    return before if ours is None else ours, before
 
 
 def _read(path: Path, name: str | None) -> tuple[CanaryRoute, tuple[Problem, ...]]:

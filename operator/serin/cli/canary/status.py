@@ -35,8 +35,11 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 
 async def watch(where: Place, arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> None:
-    """Until it is interrupted, or the CanaryRoute is gone. A call that fails is said, and tried again."""
-    paint, look = Paint(sys.stdout), None
+    """Until it is interrupted, or the CanaryRoute is gone. A call that fails is said, and tried again.
+
+    Where nothing can be drawn over, in a pipe, what is the same as before is not printed again.
+    """
+    paint, look, printed = Paint(sys.stdout), None, None
     while True:
         try:
             document = await where.found(arguments.namespace, arguments.name)
@@ -45,11 +48,15 @@ async def watch(where: Place, arguments: argparse.Namespace, clock: Callable[[],
         except SerinError as error:
             if look is None:
                 raise
-            text = [*lines(look, paint, prog(arguments)), "", paint("error", str(error))]
+            told = str(error)
         else:
-            look = _next(look, document, clock())
-            text = [*lines(look, paint, prog(arguments))]
-        print((HOME_AND_CLEAR if paint.on else "") + "\n".join(text) + ("" if paint.on else "\n"), flush=True)
+            look, told = _next(look, document, clock()), ""
+        text = [*lines(look, paint, prog(arguments)), *(("", paint("error", told)) if told else ())]
+        if paint.on:
+            print(HOME_AND_CLEAR + "\n".join(text), flush=True)
+        elif printed != (look.document.raw, told):
+            print("\n".join(text) + "\n", flush=True)
+        printed = look.document.raw, told
         await asyncio.sleep(max(0.2, arguments.every))
 
 
