@@ -8,9 +8,9 @@ from serin.cluster.api import Api, ApiError
 from serin.cluster.connection import Connection, own_namespace, read_connection
 from serin.cluster.kinds import CANARY_ROUTE
 from serin.errors import SerinError, UsageError
+from serin.objects.canaryroute import ACTION
 from serin.telemetry import log
 
-ANNOTATION = "serin.dev/action"
 TIMEOUT = 10.0
 
 
@@ -45,7 +45,7 @@ class ClusterPlace:
     async def act(self, document: Document, value: str) -> None:
         """Of the object as it is, whoever changed it since: the token in the value says which step is meant."""
         try:
-            body = {"metadata": {"annotations": {ANNOTATION: value}}}
+            body = {"metadata": {"annotations": {ACTION: value}}}
             await self._api.patch(CANARY_ROUTE.path(document.namespace, document.name), body)
         except ApiError as error:
             raise _told(error, "patch", document.namespace, document.name) from error

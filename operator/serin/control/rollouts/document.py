@@ -6,6 +6,7 @@ from typing import Any
 
 from serin.objects.canary_status import CanaryStatus
 from serin.objects.canary_status_reading import read_status
+from serin.objects.canaryroute import ACTION
 from serin.objects.fields import Fields, Report
 from serin.objects.views import CanaryRollout, CanaryRoute
 from serin.refs import Ref
@@ -13,7 +14,6 @@ from serin.rollout.status_document import to_document
 
 KIND = "CanaryRoute"
 API_VERSION = "serin.dev/v1alpha1"
-ACTION = "serin.dev/action"
 
 
 def to_object(view: CanaryRoute, written: str) -> dict[str, Any]:

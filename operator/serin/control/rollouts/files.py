@@ -14,8 +14,9 @@ from pathlib import Path
 
 from serin.control.loop import Added, Source
 from serin.control.loop import Changes as SourceChanges
-from serin.control.rollouts.document import ACTION, read_document, reread, to_object
+from serin.control.rollouts.document import read_document, reread, to_object
 from serin.objects.canary_status import WHOLE, CanaryStatus
+from serin.objects.canaryroute import ACTION
 from serin.objects.views import CanaryRoute, View
 from serin.problems import Problem
 from serin.refs import Ref
