@@ -27,7 +27,10 @@ def _run(view: CanaryRoute) -> Run | None:
     rollout, run = view.rollout, current_run(view)
     named = _named(rollout.revision)
     if run is None:
-        return Run(rollout.version, f"{named}, which has not begun", source=rollout.source)
+        known = (
+            "" if view.status is not None else ": there is no status here"
+        )  # files of `serin explain` seldom have one
+        return Run(rollout.version, f"{named}, which has not begun{known}", source=rollout.source)
     if run.outcome == "Promoted":
         return Run(rollout.version, f"{named}, promoted", source=rollout.source)
     if run.outcome:

@@ -353,6 +353,6 @@ def test_a_run_in_words(run: dict[str, Any], text: str, taken_back: str) -> None
 def test_a_run_that_has_not_begun_and_none_at_all_in_words() -> None:
     assert (
         runs_of(World(ingress("main"), parsed(rolling())).put())[SHOP].text
-        == "run without revision, which has not begun"
+        == "run without revision, which has not begun: there is no status here"
     )
     assert runs_of(World(ingress("main"), parsed(canary_route())).put()) == {}
