@@ -34,7 +34,7 @@ NO_WEIGHTS = Weights()
 def weights_of(view: CanaryRoute) -> Weights:
     """Of a view with versions."""
     written = tuple(version.weight for version in view.versions)
-    salted = salts(view) if _by_user(view) else None
+    salted = salts(view) if view.keeps_users else None
     found = standing(view)
     if found is None:
         gone = _taken_back(view)
@@ -51,15 +51,11 @@ def weights_of(view: CanaryRoute) -> Weights:
     )
 
 
-def _by_user(view: CanaryRoute) -> bool:
-    return view.split_by is not None and view.split_by.type != "Request"
-
-
 def _trial(view: CanaryRoute, found: Standing) -> Trial | None:
     if not found.trial or view.rollout is None:
         return None
     counted = [status for check in view.rollout.checks if check.type is CheckType.ERRORS for status in check.statuses]
-    return Trial(found.trial, 0, _by_user(view) and any(status.startswith("4") for status in counted))
+    return Trial(found.trial, 0, view.keeps_users and any(status.startswith("4") for status in counted))
 
 
 def _taken_back(view: CanaryRoute) -> int:

@@ -10,6 +10,11 @@ WHOLE = 100_000
 """Parts that a share is counted in: per cent with three decimals."""
 MOST_COUNT = (1 << 63) - 1
 """The largest number that a status can hold."""
+PHASES = ("Idle", "Progressing", "AwaitingApproval", "Paused", "Promoted", "RolledBack", "Invalid")
+VERDICTS = ("Pass", "NeedsData", "Fail", "None")
+"""Of a check, and of all of a step. None: not looked at yet."""
+OUTCOMES = ("Promoted", "RolledBack", "Aborted", "Superseded", "TimedOut")
+"""How a run ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class RunStatus:
     an approval alone, or paused. `paused`: by an action, onFailure or onNoData (spec.paused alone leaves it False);
     `paused_since`: by whatever. `lacking_since`: from when data was all that the step waited for, the first time.
     `checks_id`: digest of the checks that judge this step, as they were when it began.
-    `outcome`: empty while it goes on, else Promoted, RolledBack, Aborted, Superseded or TimedOut.
+    `outcome`: empty while it goes on, else one of OUTCOMES.
     """
 
     run_id: str
@@ -120,7 +125,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class CanaryStatus:
-    """`phase` as in the CRD: Idle, Progressing, AwaitingApproval, Paused, Promoted, RolledBack or Invalid."""
+    """`phase`: one of PHASES, as in the CRD."""
 
     generation: int = 0
     phase: str = ""

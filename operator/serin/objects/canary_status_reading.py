@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from serin.objects.canary_status import (
     MOST_COUNT,
+    OUTCOMES,
+    VERDICTS,
     WHOLE,
     CanaryStatus,
     CheckStatus,
@@ -30,8 +32,6 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII
 _SHARE = re.compile(r"\d{1,3}(?:\.\d{1,6})?%", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,32}(?:\.\d{1,32})?(?:e[-+]?\d{1,3})?", re.ASCII)
 _STEP_TEXT = re.compile(r"\d{1,2}/(\d{1,2})", re.ASCII)
-_VERDICTS = frozenset(("Pass", "NeedsData", "Fail", "None"))
-_OUTCOMES = frozenset(("", "Promoted", "RolledBack", "Aborted", "Superseded", "TimedOut"))
 
 _Part = TypeVar("_Part", VersionStatus, CheckStatus, PastRun, Condition, LastAction, RunStatus)
 
@@ -54,17 +54,17 @@ def read_status(fields: Fields) -> CanaryStatus:
 def _run(fields: Fields | None) -> RunStatus | None:
     """One whose end cannot be made out is as good as none."""
     run = _part(fields, RunStatus, "run_id")
-    if fields is None or run is None or run.outcome not in _OUTCOMES:
+    if fields is None or run is None or run.outcome not in ("", *OUTCOMES):
         return None
     steps = _STEP_TEXT.fullmatch(fields.text("stepText"))
     step = min(max(run.step, 1), MOST_STEPS)
-    verdict = run.verdict if run.verdict in _VERDICTS else "None"
+    verdict = run.verdict if run.verdict in VERDICTS else "None"
     return replace(run, step=step, steps=int(steps[1]) if steps else step, verdict=verdict)
 
 
 def _checks(fields: Fields) -> Iterator[CheckStatus]:
     for check in _parts(fields, "checks", CheckStatus, "name"):
-        yield check if check.verdict in _VERDICTS else replace(check, verdict="None")
+        yield check if check.verdict in VERDICTS else replace(check, verdict="None")
 
 
 def _parts(fields: Fields, key: str, kind: type[_Part], name: str) -> Iterator[_Part]:

@@ -339,5 +339,10 @@ class CanaryRoute:
     def home(self) -> CanaryVersion | None:
         return self.versions[0] if self.versions else None
 
+    @property
+    def keeps_users(self) -> bool:
+        """Whether a user stays on a version, not each request by itself (splitBy)."""
+        return self.split_by is not None and self.split_by.type != "Request"
+
 
 View = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Namespace | CanaryRoute

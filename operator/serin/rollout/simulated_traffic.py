@@ -82,7 +82,7 @@ class Requests:
         self._traffic, self._dice = traffic, Dice(seed)
         self._weights = [version.weight for version in view.versions]
         self._latencies = latencies(1.0), latencies(traffic.latency_factor)
-        self._sticky = view.split_by is not None and view.split_by.type != "Request"
+        self._sticky = view.keeps_users
         self._by_rules = any(rule.version == view.rollout.version for rule in view.rules)
         self._trial = ""
         self.sent = self.failed = 0

@@ -6,6 +6,9 @@ from enum import StrEnum
 from serin.refs import Source
 from serin.routing.beside import Beside
 
+ALL_PARTS = 100_000
+"""Of all requests: what a share of copies is counted in."""
+
 
 class SplitKind(StrEnum):
     """Where a user's key is: a cookie, a header, or the client's address."""
@@ -32,7 +35,7 @@ class SplitBy:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """`to`, a version in preview, gets a copy of so many of 100,000 GET, HEAD and OPTIONS requests without a body.
+    """`to`, a version in preview, gets a copy of so many of ALL_PARTS GET, HEAD and OPTIONS requests without a body.
 
     Its answer is dropped and delays nobody. The copy has the request's own path (as it would be sent to the version),
     Host and headers, and `X-Canary-Mirror: 1`.

@@ -9,19 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from serin.objects.canary_status import WHOLE, CanaryStatus, RunStatus
+from serin.objects.canary_status import OUTCOMES, PHASES, VERDICTS, WHOLE, CanaryStatus, RunStatus
 from serin.objects.views import CanaryRoute
 from serin.refs import Ref
 from serin.telemetry.exposition import Page, label_text
 
-PHASES = ("Idle", "Progressing", "AwaitingApproval", "Paused", "Promoted", "RolledBack", "Invalid")
-VERDICTS = ("Pass", "NeedsData", "Fail", "None")
-OUTCOMES = ("Promoted", "RolledBack", "Aborted", "Superseded", "TimedOut")
 BOUNDS = (60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 259200, 604800)
 """Upper bounds in seconds of how long a run took: a minute to a week."""
 _NUMBER = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*(%|us|µs|ms|s|m|x)?\s*", re.ASCII)
 _UNITS = {"%": 0.01, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "x": 1.0, None: 1.0}
-
 
 _OF_STATUS = (
     ("canaryroute_weight_ratio", "A version's share of the requests that no rule decides, of 1"),

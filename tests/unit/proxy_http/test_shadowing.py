@@ -8,18 +8,19 @@ from unit.proxy_http.test_changed_answers import BESIDE, Beyond
 
 from serin.dataplane.proxy.changes import Changes
 from serin.dataplane.proxy.mirroring import Mirrors
-from serin.dataplane.proxy.shadowing import ALL, ReadyShadow
+from serin.dataplane.proxy.shadowing import ReadyShadow
 from serin.dataplane.proxy.subrequest import Subrequests
 from serin.refs import Ref, Source
 from serin.routing.beside import Beside
 from serin.routing.plan import Protocol, Shadow, Upstream
+from serin.routing.rollout import ALL_PARTS
 
 GET = f"GET /a?b=c HTTP/1.1\r\n{HOST}Accept: text/css\r\nX-Canary-Mirror: 7\r\nCookie: a=b\r\n\r\n"
 SOURCE = Source(Ref("CanaryRoute", "ns", "shop"), "spec.rollout.steps[0].mirror")
 
 
 async def shadowed(
-    rig: Rig, parts: int = ALL, *, drawn: float = 0.0, script: Any = None, to: Beside = BESIDE
+    rig: Rig, parts: int = ALL_PARTS, *, drawn: float = 0.0, script: Any = None, to: Beside = BESIDE
 ) -> Beyond:
     beyond = Beyond(ANSWER)
     if script is not None:

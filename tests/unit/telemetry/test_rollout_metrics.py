@@ -7,12 +7,12 @@ from harness.rollouts import canary_route, step
 from prometheus_client.parser import text_string_to_metric_families
 
 from serin.native.stats import Totals, VersionTotals
-from serin.objects.canary_status import CanaryStatus, CheckStatus, RunStatus, VersionStatus
+from serin.objects.canary_status import PHASES, CanaryStatus, CheckStatus, RunStatus, VersionStatus
 from serin.objects.parse import parse_object
 from serin.objects.views import CanaryRoute
 from serin.telemetry.canary_metrics import CanaryNames
 from serin.telemetry.metrics import DataPlane, controller_lines, metrics_page
-from serin.telemetry.rollout_metrics import PHASES, RolloutMetrics, number
+from serin.telemetry.rollout_metrics import RolloutMetrics, number
 
 RUN = RunStatus("0" * 16, "canary", started_at=1000.0)
 STATUS = CanaryStatus(

@@ -13,9 +13,9 @@ from serin.dataplane.proxy.heads import HOP_BY_HOP
 from serin.dataplane.proxy.mirroring import Mirrors
 from serin.dataplane.proxy.subrequest import ReadyBeside
 from serin.routing.plan import Protocol, Shadow
+from serin.routing.rollout import ALL_PARTS
 
 COPIED = frozenset(("GET", "HEAD", "OPTIONS"))
-ALL = 100_000
 MARK = b"X-Canary-Mirror: 1\r\n"
 _OWN = HOP_BY_HOP | {b"content-length", b"x-canary-mirror"}
 _NOT_COPIED = frozenset((Protocol.GRPC, Protocol.FCGI))
@@ -30,7 +30,7 @@ class ReadyShadow:
     def __init__(
         self, shadow: Shadow, to: ReadyBeside, mirrors: Mirrors, draw: Callable[[], float] = random.random
     ) -> None:
-        self._share = 0.0 if shadow.to.upstream.protocol in _NOT_COPIED else shadow.parts / ALL
+        self._share = 0.0 if shadow.to.upstream.protocol in _NOT_COPIED else shadow.parts / ALL_PARTS
         self._to = to
         self._mirrors = mirrors
         self._random = draw

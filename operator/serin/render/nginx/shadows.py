@@ -14,9 +14,8 @@ from serin.render.nginx.proxying import Proxy, beside_proxy
 from serin.render.nginx.settings import NginxSettings
 from serin.render.nginx.values import Pattern, Template, Variable
 from serin.routing.plan import Buffering, Protocol, Shadow
+from serin.routing.rollout import ALL_PARTS
 
-ALL = 100_000
-"""Parts that a share is counted in."""
 _FINER = 10
 STEPS = 10_000
 """Parts to a hundredth of a per cent, which is what split_clients knows."""
@@ -71,7 +70,7 @@ def taken(blocks: Blocks, shadow: Shadow) -> Variable:
 
 def _drawn(blocks: Blocks, parts: int) -> tuple[str | Variable, ...]:
     """`y`, `m` and what a second draw says, or `n`."""
-    if parts >= ALL:
+    if parts >= ALL_PARTS:
         return ("y",)
     hundredths, finer = divmod(parts, _FINER)
     coarse, fine = Variable(blocks.name("copy")), Variable(blocks.name("copy_fine"))
