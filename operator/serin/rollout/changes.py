@@ -67,7 +67,7 @@ def next_step(look: Look) -> Draft:
 
 def begin_judging(look: Look) -> Draft:
     assert look.frozen is not None
-    run = replace(look.run, judged_since=look.now)
+    run = replace(look.run, judged_since=_after(look.now, look.run.judged_since))
     return replace(look.draft, run=run, checks=look.frozen)
 
 

@@ -48,21 +48,30 @@ def _renewed(rollout: CanaryRollout, check: CanaryCheck, before: CheckStatus | N
 
 def freeze(rollout: CanaryRollout, checks: tuple[CheckStatus, ...], warm: Observed) -> tuple[CheckStatus, ...] | None:
     """The checks as the judged part of a step begins with them: a Latency check with maxRatio has its threshold, from
-    what the baseline did during the warm-up, before anything that is judged was seen. None: not known yet.
+    what the baseline did during the warm-up, before anything that is judged was seen. None: not known yet, and there is
+    nothing else to be judged. Beside Errors it waits alone, and the step's counts begin anew when it is known.
 
     Where the baseline is too quiet, or has no traffic any more, the threshold of the step before holds. What failed on
     the baseline in the meantime is kept, for steps in which it has no traffic.
     """
-    found = []
+    found, before = [], {status.name: status for status in checks}
+    others = any(check.type is CheckType.ERRORS for check in rollout.checks)
     for check, status in zip(rollout.checks, renewed(rollout, checks), strict=True):
         if check.type is not CheckType.LATENCY or check.most_ratio is None:
-            found.append(_with_baseline(check, status, warm) if check.type is CheckType.ERRORS else status)
+            counted = _is_counted(check, before.get(check.name))
+            found.append(status if counted else _with_baseline(check, status, warm))
             continue
         threshold = latency.threshold(warm.baseline.drawn_us, check.percentile, check.most_ratio)
-        if threshold is None and not status.threshold_us and 0 < warm.share < 1:
+        if threshold is None and not status.threshold_us and 0 < warm.share < 1 and not others:
             return None
         found.append(replace(status, threshold_us=threshold or status.threshold_us))
     return tuple(found)
+
+
+def _is_counted(check: CanaryCheck, before: CheckStatus | None) -> bool:
+    """Whether these requests of the baseline are in the ledger already, or the check has none."""
+    known = before is not None and ledger.read(before.log_e, carried(check)).weight > 0
+    return known or check.type is not CheckType.ERRORS
 
 
 def _with_baseline(check: CanaryCheck, status: CheckStatus, warm: Observed) -> CheckStatus:
@@ -122,16 +131,26 @@ def judge(
 def _warming_up(step: _Step, check: CanaryCheck, before: CheckStatus) -> CheckStatus:
     """Nothing counts yet; tells what is waited for, where it is more than time."""
     status = replace(before, verdict="NeedsData", needs=0, message="warming up: nothing is judged yet")
-    ratio = check.type is CheckType.LATENCY and check.most_ratio is not None
     had = sum(step.seen.baseline.drawn_us)
-    if not ratio or before.threshold_us or not 0 < step.seen.share < 1 or had >= latency.ENOUGH:
+    if not is_unknown(check, before) or not 0 < step.seen.share < 1 or had >= latency.ENOUGH:
         return status
-    lacking = latency.ENOUGH - had
+    return _awaiting_threshold(step, before)
+
+
+def is_unknown(check: CanaryCheck, status: CheckStatus) -> bool:
+    """Whether what is slow is still to be learned from the baseline."""
+    return check.type is CheckType.LATENCY and check.most_ratio is not None and not status.threshold_us
+
+
+def _awaiting_threshold(step: _Step, before: CheckStatus) -> CheckStatus:
+    lacking = max(1, latency.ENOUGH - sum(step.seen.baseline.drawn_us))
     text = f"to know the latency of {step.run.baseline} takes about {lacking} more of its requests"
-    return replace(status, needs=lacking, message=text)
+    return replace(before, verdict="NeedsData", needs=lacking, message=text)
 
 
 def _judged(step: _Step, check: CanaryCheck, before: CheckStatus) -> CheckStatus:
+    if is_unknown(check, before) and 0 < step.seen.share < 1:
+        return _awaiting_threshold(step, before)
     threshold = before.threshold_us or _late_threshold(step, check)
     setting = Setting(check, threshold, step.by_user, _chance(step.rollout))
     counts = tally(check, threshold, step.seen, by_user=step.by_user)

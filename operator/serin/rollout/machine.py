@@ -54,8 +54,18 @@ def _judged(look: Look) -> Look:
     situation, checks = look.situation, look.draft.checks
     if look.run.judged_since:
         found = situation.judgement.judge(look.view, checks, situation.facts, situation.outside, look.now)
-        return look.after(keep(look, found))
+        return _learned(look.after(keep(look, found)))
     return replace(look, frozen=situation.judgement.freeze(look.view, checks, situation.facts)) if look.warm else look
+
+
+def _learned(look: Look) -> Look:
+    """Checks that waited for the baseline alone, while others were judged, may know by now what is slow."""
+    waiting, situation = {check.name for check in look.draft.checks if not check.threshold_us}, look.situation
+    if look.failed is not None or not waiting:
+        return look
+    found = situation.judgement.freeze(look.view, look.draft.checks, situation.facts) or ()
+    learned = any(check.threshold_us and check.name in waiting for check in found)
+    return replace(look, frozen=found) if learned else look
 
 
 # --- the status ---

@@ -57,7 +57,7 @@ def standing(view: CanaryRoute) -> Standing | None:
 
 
 def _trial(view: CanaryRoute, run: RunStatus) -> str:
-    phase = "judged" if run.judged_since else "warm-up"
+    phase = f"judged {int(run.judged_since)}" if run.judged_since else "warm-up"
     ref = view.meta.ref
     times = (str(int(run.started_at)), str(int(run.step_started_at)))
     return digest64((ref.namespace, ref.name, run.run_id, *times, str(run.step), str(run.weight), phase))

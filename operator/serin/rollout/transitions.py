@@ -75,7 +75,7 @@ def _to_go_on(look: Look) -> bool:
 
 
 def _known(look: Look) -> bool:
-    return not look.run.judged_since and look.frozen is not None
+    return look.frozen is not None
 
 
 def _may_change(look: Look) -> bool:
@@ -140,7 +140,12 @@ TABLE: tuple[Row, ...] = (
     Row("paused", _UNHELD, _to_be_paused, changes.hold),
     Row("resumed", _in(State.PAUSED), _to_go_on, changes.go_on),
     # requests begin to count, while paused too
-    Row("judged from now on", _in(State.WARMING, State.RAISING, State.PAUSED), _known, changes.begin_judging),
+    Row(
+        "judged from now on",
+        _in(State.WARMING, State.JUDGING, State.RAISING, State.PAUSED),
+        _known,
+        changes.begin_judging,
+    ),
     # forward
     Row("raised", _in(State.RAISING), _may_change, changes.raise_weight),
     Row("next step", _RUNNING, _may_leave, changes.next_step),

@@ -5,13 +5,14 @@ from dataclasses import replace
 from harness.releases import errors, latency, rollout
 from unit.rollout.looks import RUN, answers, frozen, look, seen, timed, warmed
 
-from serin.rollout.judgement import freeze
+from serin.rollout.judgement import freeze, judge
+from serin.rollout.ledger import NOTHING, read
 from serin.rollout.observed import Observed
 
 
 def test_a_threshold_is_set_by_what_the_baseline_did_in_the_warm_up() -> None:
+    assert freeze(rollout(latency(1.5)), (), warmed(99, 0)) is None
     plan = rollout(latency(1.5), errors(1.5))
-    assert freeze(plan, (), warmed(99, 0)) is None
     checks = freeze(plan, (), warmed(100, 0))
     assert checks is not None
     assert 50_000 * 1.3 < checks[0].threshold_us < 50_000 * 2
@@ -85,3 +86,25 @@ def test_each_warm_up_gives_a_threshold_of_its_own() -> None:
     found = freeze(rollout(check), (before,), warmed(1000, 0))
     assert found is not None
     assert found[0].threshold_us == frozen(check).threshold_us > 100
+
+
+def test_errors_are_judged_while_latency_waits_for_the_baseline() -> None:
+    """At 90 % of little traffic that takes an hour, in which a broken version must not stand."""
+    plan = rollout(errors(1.5), latency(1.3))
+    checks = freeze(plan, (), warmed(10, 0, 0.9))
+    assert checks is not None
+    found = judge(plan, "Request", RUN, checks, seen(answers(0, 90), timed(10, 0), 0.9), {}, 1100.0)
+    assert [check.verdict for check in found] == ["Fail", "NeedsData"]
+    assert (found[1].needs, found[1].log_e) == (90, checks[1].log_e)
+
+
+def test_what_the_baseline_did_until_then_is_the_threshold_of_what_follows() -> None:
+    plan = rollout(errors(1.5), latency(1.3))
+    waited = freeze(plan, (), warmed(10, 0))
+    assert waited is not None
+    found = judge(plan, "Request", RUN, waited, seen(timed(300, 0), timed(120, 0)), {}, 1100.0)
+    checks = freeze(plan, found, seen(timed(300, 0), timed(120, 0)))
+    assert checks is not None
+    assert checks[1].threshold_us > 50_000
+    book = read(checks[0].log_e, 6)
+    assert (book.total, book.baseline) == (NOTHING, 130)  # of the warm-up and of what was judged, each once

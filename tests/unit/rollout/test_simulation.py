@@ -54,7 +54,7 @@ def test_a_slow_release_is_taken_back() -> None:
 def test_without_traffic_it_waits_and_says_so() -> None:
     found = simulate(release(), Traffic(0.01, 0.005, 0.005))
     assert found.outcome == ""
-    assert "too few requests" in found.message
+    assert "more requests" in found.message
     assert found.elapsed < 3 * 3600
 
 
@@ -81,3 +81,15 @@ def test_a_failure_that_only_pauses() -> None:
     found = simulate(release(onFailure="Pause"), Traffic(200, 0.2, 0.005))
     assert found.outcome == ""
     assert "check errors failed" in found.message
+
+
+def test_a_broken_release_does_not_stand_until_the_latency_of_the_baseline_is_known() -> None:
+    steps = [{"weight": "90%", "duration": "10m"}, {"weight": "100%", "duration": "10m"}]
+    checks = [
+        {"name": "errors", "type": "Errors", "maxRatio": "1.5"},
+        {"name": "p95", "type": "Latency", "percentile": 95, "maxRatio": "1.3"},
+    ]
+    broken = simulate(canary(steps=steps, checks=checks), Traffic(0.5, 1.0, 0.0))
+    assert (broken.outcome, broken.elapsed < 600) == ("RolledBack", True)
+    healthy = simulate(canary(steps=steps, checks=checks), Traffic(2, 0.0, 0.0))
+    assert any("check p95: Pass" in happening.text for happening in healthy.happenings)
