@@ -85,7 +85,7 @@ def test_a_failure_that_only_pauses() -> None:
 
 def test_a_broken_release_does_not_stand_until_the_latency_of_the_baseline_is_known() -> None:
     steps = [{"weight": "90%", "duration": "10m"}, {"weight": "100%", "duration": "10m"}]
-    checks = [
+    checks: list[dict[str, Any]] = [
         {"name": "errors", "type": "Errors", "maxRatio": "1.5"},
         {"name": "p95", "type": "Latency", "percentile": 95, "maxRatio": "1.3"},
     ]
