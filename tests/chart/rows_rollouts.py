@@ -28,6 +28,10 @@ def for_people(release: Release) -> Any:
     return sum(each["metadata"]["labels"]["app.kubernetes.io/component"] == PEOPLE for each in found)
 
 
+def sinks(release: Release) -> Any:
+    return named(release.pod["volumes"], "notifications")["secret"]["secretName"]
+
+
 def closed_to_others(release: Release) -> Any:
     return [
         rule["from"] for rule in release.one("NetworkPolicy")["spec"]["ingress"] if rule["ports"][0]["port"] == "facts"
@@ -43,6 +47,14 @@ OWN_PODS = {
 ROWS = [
     Row(R + "checkHosts", ["*.a.svc", "10.0.0.0/8"], flag("controller", "canary-check-hosts"), "*.a.svc,10.0.0.0/8"),
     Row(R + "checkHosts", [], flag("controller", "canary-check-hosts"), None),
+    Row(R + "notifications.existingSecret", "chats", sinks, "chats"),
+    Row(
+        R + "notifications.existingSecret",
+        "chats",
+        flag("controller", "canary-notifications"),
+        "/etc/serin/notifications/sinks.yaml",
+    ),
+    Row(R + "notifications.existingSecret", "", flag("controller", "canary-notifications"), None),
     Row(R + "approvalRBAC", True, flag("controller", "canary-approval-rbac"), True),
     Row(R + "approvalRBAC", True, lambda r: "localsubjectaccessreviews" in rules("ClusterRole")(r), True),
     Row(R + "approvalRBAC", True, approves_by_edit, False),

@@ -91,6 +91,9 @@ add-headers: {{ include "serin.fullname" $ }}-custom-add-headers
 {{- with $c.rollouts.checkHosts }}
 - {{ printf "--canary-check-hosts=%s" (join "," .) | quote }}
 {{- end }}
+{{- if $c.rollouts.notifications.existingSecret }}
+- --canary-notifications=/etc/serin/notifications/sinks.yaml
+{{- end }}
 {{- if $c.rollouts.approvalRBAC }}
 - --canary-approval-rbac
 {{- end }}

@@ -52,6 +52,7 @@ controller:
   facts-secret: controller.rollouts.facts.existingSecret
   facts-service: controller.rollouts.facts.enabled
   canary-check-hosts: controller.rollouts.checkHosts
+  canary-notifications: controller.rollouts.notifications.existingSecret
   canary-approval-rbac: controller.rollouts.approvalRBAC
   http-port: controller.containerPort.http
   https-port: controller.containerPort.https

@@ -188,6 +188,11 @@ volumeMounts:
   mountPath: /etc/serin/facts
   readOnly: true
 {{- end }}
+{{- if $c.rollouts.notifications.existingSecret }}
+- name: notifications
+  mountPath: /etc/serin/notifications
+  readOnly: true
+{{- end }}
 {{- with $c.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -332,6 +337,16 @@ volumeMounts:
     - key: {{ . }}
       path: {{ . }}
     {{- end }}
+{{- end }}
+{{- with $c.rollouts.notifications.existingSecret }}
+- name: notifications
+  secret:
+    secretName: {{ . }}
+    # Whom to tell must not keep the pod from serving.
+    optional: true
+    items:
+    - key: sinks.yaml
+      path: sinks.yaml
 {{- end }}
 {{- with $c.extraVolumes }}
 {{ toYaml . }}

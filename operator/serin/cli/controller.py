@@ -94,6 +94,7 @@ def settings(
         if arguments.facts_secret is None
         else FactsSettings(arguments.facts_secret, arguments.facts_address, arguments.facts_service),
         check_hosts=arguments.canary_check_hosts,
+        notifications=arguments.canary_notifications,
         approval_rbac=arguments.canary_approval_rbac,
     )
 

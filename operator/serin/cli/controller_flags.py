@@ -146,6 +146,12 @@ def _rollouts(parser: Parser) -> None:
         metavar="H[,H]",
         help="hosts that checks of CanaryRoutes may ask: names, *.suffix, CIDRs (default: none)",
     )
+    group.add_argument(
+        "--canary-notifications",
+        type=Path,
+        metavar="FILE",
+        help="whom to tell of rollouts, by Slack or CloudEvents: a list of sinks in YAML, taken up when it changes",
+    )
     switch(
         parser,
         group,

@@ -27,6 +27,7 @@ from serin.compile.concerned import changed_ingresses, concerned, of_ours
 from serin.control.controller import Cluster, Work
 from serin.control.facts.making import facts_server, facts_source
 from serin.control.loop import Control
+from serin.control.notices.sending import Notices
 from serin.control.outside.asking import Outside
 from serin.control.patterns import check_pattern
 from serin.control.publish import Blocks
@@ -85,6 +86,7 @@ class Parts:
         self.facts = facts_source(settings.facts, self.api, settings.pod, *counted)
         self.facts_server = facts_server(settings.facts, *counted)
         self.outside = Outside(self.source.fetch, settings.check_hosts)
+        self.notices = None if settings.notifications is None else Notices(settings.notifications)
         self.rollouts = self._rollouts()
         self.admission = self._admission(settings.webhook)
 
@@ -104,6 +106,8 @@ class Parts:
             works.append(Work("admission", self.admission.run))
         if self.facts_server is not None:
             works.append(Work("facts", self.facts_server.run))
+        if self.notices is not None:
+            works.append(Work("notices", self.notices.run))
         close = (self.outside.close, self.facts.close, self.api.close)
         return Cluster(self.source, self._missing, works, (*leave, self.election.release), close)
 
@@ -119,6 +123,7 @@ class Parts:
 
     def _rollouts(self) -> Rollouts:
         telling = Telling(self.metrics, time.time, self.events, self._shared_out)
+        notices = () if self.notices is None else (self.notices,)
         return Rollouts(
             lambda: seen(self.control),
             self._settings.options,
@@ -126,7 +131,7 @@ class Parts:
             self.outside,
             self.canaries,
             lambda: self.election.leading,
-            (telling,),
+            (telling, *notices),
         )
 
     def _shared_out(self, ref: Ref) -> Sequence[Ref]:
@@ -176,7 +181,7 @@ class Parts:
 
     def _figures(self) -> list[Figure]:
         known = (self.source, self.api, self.election, self.status, self.events, self.canaries)
-        parts = (*known, self.admission, self.facts_server)
+        parts = (*known, self.admission, self.facts_server, self.notices)
         return [figure for part in parts if part is not None for figure in part.figures()]
 
 

@@ -69,5 +69,7 @@ class ControllerSettings:
     facts: FactsSettings | None = None
     check_hosts: Allowed = field(default_factory=Allowed)
     """Which hosts checks of CanaryRoutes may ask."""
+    notifications: Path | None = None
+    """The file of who is told of rollouts."""
     approval_rbac: bool = False
     """Whoever writes an action on a CanaryRoute needs the right to it."""

@@ -111,6 +111,8 @@ FACTS_TRUST_TAKEN = "facts-trust-taken"
 FACTS_TRUST_REFUSED = "facts-trust-refused"
 FACTS_FAILED = "facts-failed"
 FACTS_MISSING = "facts-missing"
+NOTICES_REFUSED = "notices-refused"
+NOTICE_LEFT = "notice-left"
 
 _FIELDS = "serin_fields"
 

@@ -42,6 +42,8 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = None
     body: bytes | None = None
+    content: str = "application/json"
+    """The body's type."""
     authorization: str = field(default="", repr=False)
     authority: str | None = None
 
@@ -106,7 +108,7 @@ def _headers(asked: Call) -> dict[str, str]:
     if asked.authorization:
         headers["Authorization"] = asked.authorization
     if asked.body is not None:
-        headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = asked.content
     return headers
 
 
