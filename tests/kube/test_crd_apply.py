@@ -160,7 +160,7 @@ def test_every_field_of_the_status_is_kept(kube: Kube, namespace: str) -> None:
         ({"rollout": {"outcome": "Lost"}}, "status.rollout.outcome"),
         ({"rollout": {"startedAt": "yesterday"}}, "status.rollout.startedAt"),
         ({"checks": [{"name": f"c{n}"} for n in range(9)]}, "status.checks"),
-        ({"checks": [{"name": "c", "logE": ["0"] * 33}]}, "status.checks[0].logE"),
+        ({"checks": [{"name": "c", "logE": ["0"] * 41}]}, "status.checks[0].logE"),
         ({"lastAction": {"value": "x" * 257}}, "status.lastAction.value"),
         ({"history": [{"runId": str(n)} for n in range(6)]}, "status.history"),
         ({"conditions": [{"type": "Ready", "status": "True"}]}, "status.conditions[0].reason"),

@@ -1,4 +1,4 @@
-"""Nothing is written to users' objects but the status of Ingresses: the API server's audit log is the witness.
+"""Nothing is written to users' objects but the status of Ingresses and CanaryRoutes: the audit log is the witness.
 
 The controller's account may do everything here, so that what would be written is written.
 """
@@ -35,6 +35,7 @@ __all__ = ["backends", "network", "shared_field"]
 ADDRESS = "192.0.2.3"
 WRITES = {
     ("patch", "networking.k8s.io", "ingresses/status"),
+    ("patch", "serin.dev", "canaryroutes/status"),
     ("create", "", "events"),
     ("patch", "", "events"),
     ("create", "coordination.k8s.io", "leases"),
@@ -89,11 +90,12 @@ def not_allowed(writes: Sequence[Entry], lease: str) -> list[str]:
 
 def more_than_status(entry: Entry) -> bool:
     """A patch of a status may say which object it means, and nothing else of its metadata."""
-    if entry.resource != "ingresses/status":
+    if entry.resource not in ("ingresses/status", "canaryroutes/status"):
         return False
     body = entry.body
     named = set(body.get("metadata", {})) <= {"uid", "resourceVersion"}
-    return set(body) - {"metadata", "status"} != set() or not named or set(body["status"]) != {"loadBalancer"}
+    addresses = entry.resource == "canaryroutes/status" or set(body["status"]) == {"loadBalancer"}
+    return set(body) - {"metadata", "status"} != set() or not named or not addresses
 
 
 def everything(drill: Drill) -> None:

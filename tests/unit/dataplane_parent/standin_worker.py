@@ -59,10 +59,14 @@ async def main() -> None:
     if not (RUN_DIR / "mute").exists():
         say(f"ready {generation()}")
     await ending.wait()
-    # stop accepting, close later: a server that is closed refuses what it just accepted (its _attach asserts), and
-    # such a connection is a task of asyncio's own before it is one of ours
+    # stop accepting, then close: a server that is closed refuses what it just accepted (its _attach asserts), which
+    # is a task of asyncio's own before it is one of ours
     for listening in (sock for server in servers for sock in server.sockets):
         loop.remove_reader(listening.fileno())
+    while accepted := [task for task in asyncio.all_tasks() if "_accept_connection" in repr(task.get_coro())]:
+        await asyncio.wait(accepted)
+    for server in servers:
+        server.close()
     await asyncio.sleep(0)
     while others := asyncio.all_tasks() - {asyncio.current_task(), plan}:
         await asyncio.wait(others)
