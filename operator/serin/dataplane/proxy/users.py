@@ -20,7 +20,7 @@ User = tuple[int, bytes]
 class ReadyUsers:
     """Of one route."""
 
-    __slots__ = ("_hash", "_of", "_read", "name", "reads_cookie", "ttl")
+    __slots__ = ("_hash", "_header", "_of", "_read", "name", "reads_cookie", "ttl")
 
     def __init__(self, by: SplitBy, hashed: Hash) -> None:
         self._hash = hashed
@@ -28,6 +28,7 @@ class ReadyUsers:
         self.ttl = by.ttl
         self.reads_cookie = by.kind is SplitKind.COOKIE
         self._read = cookie_reader(self.name, match_case=True)
+        self._header = header_key(by.name)
         of: dict[SplitKind, Callable[[RequestHead, Client, bytes | None], User]] = {
             SplitKind.COOKIE: self._by_cookie,
             SplitKind.HEADER: self._by_header,
@@ -49,7 +50,7 @@ class ReadyUsers:
         return self._hash(text) or 1, cookie_line(line)
 
     def _by_header(self, head: RequestHead, client: Client, cookies: bytes | None) -> User:
-        text = head.get(header_key(self.name.decode()))
+        text = head.get(self._header)
         return (self._hash(text) or 1 if text else 0), b""
 
     def _by_address(self, head: RequestHead, client: Client, cookies: bytes | None) -> User:
