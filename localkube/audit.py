@@ -49,6 +49,11 @@ class Entry:
         """Whether it was to change something, allowed or not."""
         return self.verb in WRITES
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether the user has no right to it. A namespace that is being deleted takes nothing new with a 403, too."""
+        return bool(self.raw.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid")
+
 
 def read_entry(line: str) -> Entry:
     """One line of the log (audit.k8s.io/v1 Event)."""

@@ -243,7 +243,7 @@ def test_roles_are_what_a_controller_uses(running: Running) -> None:
     entries = running.kube.audit(running.user)
     granted = grants(running.release.text)
     rights = [right for right in used(entries) if not running.does_without(right)]
-    refused = used(entry for entry in entries if entry.status == 403)
+    refused = used(entry for entry in entries if entry.forbidden)
     assert missing(granted, rights) == [], running.output()[-3000:]
     assert [str(right) for right in refused if not running.does_without(right)] == []
     assert surplus(granted, rights) == []

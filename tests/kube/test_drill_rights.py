@@ -130,7 +130,7 @@ def taken_away_and_given_back(drill: Drill, account: Account, relay: Relay) -> N
     field.put(*backend("later", "10.99.0.12"), ingress("later", "later.example", "later"))
     field.put(auth_secret("users", ann="other"))
     relay.cut()
-    refused = lambda: [entry for entry in field.kube.audit(account.user)[-50:] if entry.status == 403]  # noqa: E731
+    refused = lambda: [entry for entry in field.kube.audit(account.user)[-50:] if entry.forbidden]  # noqa: E731
     until(refused, "a refusal", seconds=WIDE, every=0.2)
     assert drill.status("locked.example") == 401
     account.may(*READ)
