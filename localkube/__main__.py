@@ -60,7 +60,7 @@ def cluster_up(options: argparse.Namespace) -> None:
         running = [cluster.create(options.count, [], say, owned=False)]
     release = Release(running[0], programs)
     if not options.bare:
-        release.install(say)
+        release.install(say, {"dataPlane.plane": options.plane})
         release.apply_demo()
         print_demo(release)
     print_access(running[0].plane.kubeconfig, programs)
@@ -125,6 +125,9 @@ def main() -> int:
             asked.add_argument("--forget", action="store_true", help="delete its data, too")
     asked = command("cluster-up", cluster_up, "start a cluster with nodes and Serin in it (root)")
     asked.add_argument("--nodes", dest="count", type=int, choices=(1, 2), default=1, help="how many nodes (default 1)")
+    asked.add_argument(
+        "--plane", choices=("proxy", "nginx"), default="proxy", help="Serin's data plane (default proxy)"
+    )
     asked.add_argument("--bare", action="store_true", help="without Serin and the demo")
     command("cluster-down", cluster_down, "end what `cluster-up` started")
     asked = command("image", make_image, "make Serin's image of this tree, without a container engine (root)")

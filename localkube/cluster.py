@@ -23,6 +23,8 @@ from localkube.node import Node
 
 _DISK, _MEMORY = Path("/var/lib/serin-kube"), Path("/run/serin-kube")
 _READY_WITHIN = 120.0
+# Kubernetes' own 50 s until a lost node counts as lost would be most of a test of it.
+_LOST_NODES = ("--node-monitor-period=1s", "--node-monitor-grace-period=12s")
 # The kubelet sets these for the whole machine.
 _SYSCTLS = ("vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops")
 
@@ -48,6 +50,7 @@ class Cluster:
                 service_range=self.network.services,
                 service_address=self.network.first_service,
                 pod_range=self.network.all_pods,
+                more={"kube-controller-manager": _LOST_NODES},
             )
             self._plane = ControlPlane(self.folder / "plane", self._programs, settings)
         return self._plane

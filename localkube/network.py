@@ -82,6 +82,17 @@ class Network:
             run("ip", "-n", name, "route", "add", self.pods(other), "via", self.node(other))
             run("ip", "-n", self.namespace(other), "route", "add", self.pods(index), "via", address)
 
+    def enter(self, index: int) -> tuple[str, str]:
+        """A command is run in the network of node 1, 2, … with this in front."""
+        return ("nsenter", f"--net=/run/netns/{self.namespace(index)}")
+
+    def cut(self, index: int) -> None:
+        """The node and its pods are unreachable, as after a loss of power: whoever asks gets no answer at all."""
+        run("ip", "link", "set", self._link(index), "down")
+
+    def mend(self, index: int) -> None:
+        run("ip", "link", "set", self._link(index), "up")
+
     def remove(self) -> None:
         """All of it; routes go with the bridge."""
         for namespace in Path("/run/netns").glob(f"{self.bridge}-n*"):

@@ -43,7 +43,7 @@ class Node:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.network.create_node(self.index)
         cgroups.create(self._cgroup)
-        enter = ["nsenter", f"--net=/run/netns/{self.network.namespace(self.index)}"]
+        enter = self.network.enter(self.index)
         self.containers.start(enter, self.network.pods(self.index))
         for image in images:
             self.containers.load(image)
@@ -93,6 +93,7 @@ class Node:
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(pair.certificate),
             "tlsPrivateKeyFile": str(pair.key),
+            "nodeLeaseDurationSeconds": 8,  # renewed every 2 s: a node that is gone is soon seen to be
             "clusterDomain": "cluster.local",
             "clusterDNS": [self.network.dns],
             "resolvConf": str(resolv),

@@ -21,6 +21,7 @@ _NEEDED = {
     "conntrack": "conntrack",
     "socat": "socat",
     "mmdebstrap": "mmdebstrap",
+    "curl": "curl",
 }
 _CNI = "containernetworking-plugins"
 _PROBE = "serin-k-probe"

@@ -1,5 +1,6 @@
 """Serin on a local cluster: the chart and the image of this working tree, and the canary of the course notes."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +22,19 @@ _VALUES = {"controller.image.pullPolicy": "Never", "controller.service.type": "N
 
 
 class Release:
-    """What helm and kubectl do on one cluster."""
+    """What helm and kubectl do with one release of the chart on one cluster."""
 
-    def __init__(self, cluster: Cluster, programs: Mapping[str, Path]) -> None:
+    def __init__(
+        self, cluster: Cluster, programs: Mapping[str, Path], *, name: str = NAME, namespace: str = NAMESPACE
+    ) -> None:
         self.cluster = cluster
+        self.name = name
+        self.namespace = namespace
         self._programs = programs
+
+    def beside(self, name: str, namespace: str) -> "Release":
+        """Another release on the same cluster."""
+        return Release(self.cluster, self._programs, name=name, namespace=namespace)
 
     def load_image(self, say: Say) -> Path:
         """Build the image and put it on the nodes when it has changed."""
@@ -37,18 +46,18 @@ class Release:
             loaded.write_text(archive.name)
         return archive
 
-    def install(self, say: Say, values: Mapping[str, str] | None = None) -> None:
-        """Install or upgrade, and wait until it is ready."""
+    def install(self, say: Say, values: Mapping[str, object] | None = None) -> None:
+        """Install or upgrade, and wait until it is ready. Values are texts, as with --set, or of their own type."""
         archive = self.load_image(say)
         say("helm upgrade --install")
         registry, _, reference = image.NAME.rpartition("/")
         name, _, tag = reference.partition(":")
         own = {"controller.image.registry": registry, "controller.image.image": name, "controller.image.tag": tag}
         own["controller.podAnnotations.image"] = archive.stem  # the tag is always the same: this replaces the pods
-        settings = [f"--set={key}={value}" for key, value in {**_VALUES, **own, **(values or {})}.items()]
-        where = ["--namespace", NAMESPACE, "--create-namespace"]
+        settings = [_setting(key, value) for key, value in {**_VALUES, **own, **(values or {})}.items()]
+        where = ["--namespace", self.namespace, "--create-namespace"]
         try:
-            self.helm("upgrade", "--install", NAME, str(CHART), *where, "--wait", "--timeout", _TIMEOUT, *settings)
+            self.helm("upgrade", "--install", self.name, str(CHART), *where, "--wait", "--timeout", _TIMEOUT, *settings)
         except LocalKubeError as error:
             raise LocalKubeError(f"{error}\n{self.diagnosis()}") from error
 
@@ -57,14 +66,14 @@ class Release:
         asked = (
             ["get", "pods", "--output=wide"],
             ["get", "events", "--sort-by=.lastTimestamp"],
-            ["logs", f"--selector=app.kubernetes.io/instance={NAME}", "--all-containers", "--prefix", "--tail=25"],
+            ["logs", f"--selector=app.kubernetes.io/instance={self.name}", "--all-containers", "--prefix", "--tail=25"],
         )
-        return "\n".join(self.kubectl("--namespace", NAMESPACE, *each) for each in asked)
+        return "\n".join(self.kubectl("--namespace", self.namespace, *each) for each in asked)
 
     def uninstall(self) -> None:
         """And wait until its objects are gone; the namespace stays, as with any helm release."""
-        where = ["--namespace", NAMESPACE, "--wait", "--timeout", _TIMEOUT]
-        self.helm("uninstall", NAME, *where)
+        where = ["--namespace", self.namespace, "--wait", "--timeout", _TIMEOUT]
+        self.helm("uninstall", self.name, *where)
 
     def apply_demo(self) -> None:
         """The canary Ingress with its backends, ready; their image is loaded already."""
@@ -72,28 +81,34 @@ class Release:
         for name in ("nginx-v1", "nginx-v2"):
             self.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={_TIMEOUT}")
 
+    def delete_demo(self) -> None:
+        """Not awaited."""
+        self.kubectl("delete", "-f", str(DEMO), "--wait=false")
+
     def scale(self, replicas: int) -> None:
         """Change the number of pods; not awaited."""
-        self.kubectl("--namespace", NAMESPACE, "scale", "deployment", "--all", f"--replicas={replicas}")
+        self.kubectl("--namespace", self.namespace, "scale", "deployment", "--all", f"--replicas={replicas}")
 
     def service(self) -> Mapping[str, Any]:
         """The Service that traffic comes by."""
-        path = f"/api/v1/namespaces/{NAMESPACE}/services"
+        path = f"/api/v1/namespaces/{self.namespace}/services"
         listed = self.cluster.plane.admin.request("GET", path)["items"]
-        [found] = [each for each in listed if "http" in {port.get("name") for port in each["spec"]["ports"]}]
+        own = [each for each in listed if each["metadata"]["labels"]["app.kubernetes.io/instance"] == self.name]
+        [found] = [each for each in own if "http" in {port.get("name") for port in each["spec"]["ports"]}]
         return dict(found)
 
-    def address(self) -> str:
+    def address(self, port: int = 80) -> str:
         """`ADDRESS:PORT` of the Service, from this machine."""
-        return f"{self.service()['spec']['clusterIP']}:80"
+        return f"{self.service()['spec']['clusterIP']}:{port}"
 
-    def node_address(self) -> str:
-        """`ADDRESS:PORT` of the Service's NodePort."""
+    def node_address(self, index: int = 1) -> str:
+        """`ADDRESS:PORT` of the Service's NodePort on node 1, 2, …"""
         ports = {port["name"]: port["nodePort"] for port in self.service()["spec"]["ports"]}
-        return f"{self.cluster.nodes[0].address}:{ports['http']}"
+        return f"{self.cluster.network.node(index)}:{ports['http']}"
 
-    def kubectl(self, *args: str) -> str:
-        return run(self._programs["kubectl"], "--kubeconfig", self.cluster.plane.kubeconfig, *args)
+    def kubectl(self, *args: str, text: str | None = None) -> str:
+        """Its stdout; `text` is its stdin."""
+        return run(self._programs["kubectl"], "--kubeconfig", self.cluster.plane.kubeconfig, *args, text=text)
 
     def helm(self, *args: str) -> str:
         """With folders of its own: nobody's repositories or plugins count."""
@@ -102,3 +117,7 @@ class Release:
         environment = {**os.environ, **{name: str(own / name) for name in names}}
         kubeconfig = f"--kubeconfig={self.cluster.plane.kubeconfig}"
         return run(self._programs["helm"], kubeconfig, *args, environment=environment)
+
+
+def _setting(key: str, value: object) -> str:
+    return f"--set={key}={value}" if isinstance(value, str) else f"--set-json={key}={json.dumps(value)}"

@@ -15,6 +15,8 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("patient", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
 settings.load_profile("patient")
 
+pytest_plugins = ["harness.e2e.report"]
+
 HERE = pathlib.Path(__file__).parent
 _PLANE = re.compile(r"\[(proxy|nginx|stock)\b")
 
@@ -68,12 +70,14 @@ def pytest_make_collect_report() -> Iterator[None]:
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file run in one process, one after the other, as they share what the file starts.
 
-    Those that run over several data planes are as many groups.
+    Those that run over several data planes are as many groups; all on a cluster share it, whatever their file.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         plane = _PLANE.search(test)
+        if file.startswith("tests/e2e/"):
+            file = "tests/e2e"
         return file if plane is None else f"{file} {plane[1]}"
 
 
