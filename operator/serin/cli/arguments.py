@@ -4,11 +4,12 @@ Only names, types, defaults and help are here; what a command does is in the mod
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from serin import __version__
-from serin.cli import controller_flags, flags, values
+from serin.cli import controller_flags, flags, pod, values
 from serin.cli.canary import grammar as canary_grammar
 from serin.cli.parser import Parser, add_command
 
@@ -34,11 +35,13 @@ EXAMPLES = {
         serin explain examples/ --url http://region-pattern.example.com/ -H 'Region: cd'
         serin explain app.yaml --url https://shop.example.com/cart -H 'Cookie: beta=always' --json
         serin explain --kubeconfig ~/.kube/config --url http://canary.example.com/
+        kubectl -n serin exec deploy/serin-controller -c controller -- serin explain --url http://canary.example.com/
     """,
     "lint": """
         serin lint examples/                         exit 1 if anything asked for does not happen
         serin lint app.yaml --json
         serin lint --kubeconfig ~/.kube/config       what is wrong on a cluster
+        kubectl -n serin exec deploy/serin-controller -c controller -- serin lint
         serin lint --explain canary-without-main     what a code means, with an example
         serin lint --from ingress-nginx --kubeconfig ~/.kube/config --format markdown
     """,
@@ -59,8 +62,19 @@ EXAMPLES = {
 
 def parse(line: Sequence[str] | None = None) -> argparse.Namespace:
     """What a command line says; ends the process with code 2 when it cannot be read."""
+    words = list(sys.argv[1:] if line is None else line)
+    arguments = _parsed(words)
+    flags = pod.controller_flags() if pod.is_asked(arguments) else None
+    if flags is None:
+        return arguments
+    arguments = _parsed([words[0], *pod.fitting(flags, arguments.parser.flags), *words[1:]])
+    arguments.in_pod = True
+    return arguments
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
     arguments: argparse.Namespace
-    arguments, unknown = build_parser().parse_known_args(line)
+    arguments, unknown = build_parser().parse_known_args(words)
     if unknown:
         arguments.parser.refuse(unknown)
     return arguments

@@ -64,7 +64,7 @@ def _former(arguments: argparse.Namespace) -> tuple[str, tuple[str, ...]] | None
 
 def _take_over(arguments: argparse.Namespace, given: argparse.Namespace) -> None:
     """What ingress-nginx's flags say of objects, where our own command line says nothing."""
-    ours = parse(["lint"])
+    ours = parse(["lint", "."])
     for name in _SELECTION:
         if getattr(arguments, name) == getattr(ours, name):
             setattr(arguments, name, getattr(given, name))

@@ -27,7 +27,7 @@ class Looked:
 
 def look(arguments: argparse.Namespace) -> Looked:
     """UsageError when a path is not there, or when neither paths nor a cluster are named, or both."""
-    cluster = arguments.kubeconfig is not None or arguments.apiserver_host
+    cluster = arguments.kubeconfig is not None or arguments.apiserver_host or getattr(arguments, "in_pod", False)
     if cluster and arguments.paths:
         raise UsageError("PATH and --kubeconfig exclude each other; expected files or a cluster")
     if cluster:
@@ -35,7 +35,9 @@ def look(arguments: argparse.Namespace) -> Looked:
         looked: Looked = online.look(arguments)
         return looked
     if not arguments.paths:
-        raise UsageError("expected files or folders as PATH, or a cluster by --kubeconfig FILE")
+        raise UsageError(
+            "expected files or folders as PATH, or a cluster by --kubeconfig FILE (neither in a controller's pod)"
+        )
     return _look_at_files(arguments)
 
 

@@ -19,6 +19,11 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **more)
         self.switches: set[str] = set()
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All that it takes, as they are written."""
+        return tuple(self._option_string_actions)
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n`{self.prog} --help` has the flags and examples\n")
 

@@ -18,7 +18,7 @@ RUN_DIR = "/run/serin"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    others = bool(arguments.paths or arguments.kubeconfig or arguments.apiserver_host)
+    others = bool(arguments.paths or arguments.kubeconfig or arguments.apiserver_host) or hasattr(arguments, "in_pod")
     if arguments.run_dir is not None and others:
         raise UsageError("--run-dir excludes PATH and --kubeconfig; expected one of them")
     if arguments.run_dir is None and not others:
