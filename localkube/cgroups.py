@@ -1,6 +1,9 @@
 """A control group of its own for each node, in either version of the kernel's interface."""
 
 import contextlib
+import os
+import signal
+import time
 from pathlib import Path
 
 _MOUNT = Path("/sys/fs/cgroup")
@@ -20,6 +23,18 @@ def create(name: str) -> None:
                 (made / setting).write_text((top / setting).read_text())
 
 
+def kill(name: str, seconds: float = 10.0) -> None:
+    """Every process in it and below; comes back when they are gone, or when the time is up."""
+    end = time.monotonic() + seconds
+    while running := _processes(name):
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if time.monotonic() > end:
+            return
+        time.sleep(0.02)
+
+
 def remove(name: str) -> None:
     """With all below it; one that still holds a process stays."""
     for top in _tops():
@@ -28,6 +43,15 @@ def remove(name: str) -> None:
                 folder.rmdir()
         with contextlib.suppress(OSError):
             (top / name).rmdir()
+
+
+def _processes(name: str) -> set[int]:
+    found: set[int] = set()
+    for top in _tops():
+        for path in [top / name, *(top / name).rglob("*/")]:
+            with contextlib.suppress(OSError):  # a group that goes meanwhile
+                found.update(map(int, (path / "cgroup.procs").read_text().split()))
+    return found
 
 
 def _tops() -> list[Path]:

@@ -14,7 +14,6 @@ from localkube.errors import LocalKubeError
 
 PAUSE = "docker.io/serin/pause:local"
 _READY_WITHIN = 30.0
-_END_WITHIN = 10.0
 _CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin")
 _CONFIG = """\
 version = 2
@@ -80,7 +79,7 @@ class Containers:
         log = self.folder / "log" / "containerd.log"
         started = processes.start(command, record=self.folder / "pids" / "containerd.json", log=log, lasting=True)
         end = time.monotonic() + _READY_WITHIN
-        while not self._ctr_tried("version"):
+        while not self._answers():
             if not started.running or time.monotonic() > end:
                 raise LocalKubeError(f"containerd did not come up: {log.read_text(errors='replace')[-1000:]}")
             time.sleep(0.05)
@@ -90,26 +89,13 @@ class Containers:
         self._ctr("images", "import", str(archive))
 
     def close(self) -> None:
-        """Kill and remove every container, then containerd, its mounts and namespaces."""
-        networks = self._kill_containers() if self._ctr_tried("version") else set()
+        """End containerd and its shims; containers' processes have ended before. Pods' networks go, too."""
+        networks = self._networks()
         if started := processes.recorded(self.folder / "pids" / "containerd.json"):
             started.stop()
         self._end_orphans()
         for network in networks:
             tried("ip", "netns", "delete", network)
-
-    def _kill_containers(self) -> set[str]:
-        networks = {name for container in self._list("containers") for name in self._networks(container)}
-        for task in self._list("tasks"):
-            self._ctr_tried("tasks", "kill", "--all", "--signal", "SIGKILL", task)
-        end = time.monotonic() + _END_WITHIN
-        while "RUNNING" in self._ctr("tasks", "list") and time.monotonic() < end:
-            time.sleep(0.05)
-        for task in self._list("tasks"):
-            self._ctr_tried("tasks", "delete", "--force", task)
-        for container in self._list("containers"):
-            self._ctr_tried("containers", "delete", container)
-        return networks
 
     def _end_orphans(self) -> None:
         """Shims name their containerd's socket, which is nobody else's."""
@@ -121,20 +107,20 @@ class Containers:
             except (FileNotFoundError, ProcessLookupError):
                 continue
 
-    def _networks(self, container: str) -> list[str]:
-        spec = json.loads(self._ctr("containers", "info", container)).get("Spec", {})
-        listed = spec.get("linux", {}).get("namespaces", [])
-        paths = [Path(each.get("path", "")) for each in listed if each.get("type") == "network"]
-        return [path.name for path in paths if path.name.startswith("cni-")]
-
-    def _list(self, what: str) -> list[str]:
-        return self._ctr(what, "list", "--quiet").split()
+    def _networks(self) -> set[str]:
+        """Names of the pods' network namespaces, from what containerd told runc."""
+        found: set[str] = set()
+        for path in (self.state / "containerd").glob("io.containerd.runtime.v2.task/k8s.io/*/config.json"):
+            spaces = json.loads(path.read_text()).get("linux", {}).get("namespaces", [])
+            names = (Path(each.get("path", "")).name for each in spaces if each.get("type") == "network")
+            found.update(name for name in names if name.startswith("cni-"))
+        return found
 
     def _ctr(self, *args: str) -> str:
         return run("ctr", "--address", self.socket, "--namespace", "k8s.io", *args)
 
-    def _ctr_tried(self, *args: str) -> bool:
-        return self.socket.exists() and tried("ctr", "--address", self.socket, "--namespace", "k8s.io", *args)
+    def _answers(self) -> bool:
+        return self.socket.exists() and tried("ctr", "--address", self.socket, "--namespace", "k8s.io", "version")
 
     def _cni(self, pods: str) -> dict[str, object]:
         """A bridge within the node, addresses from the node's range, host ports."""

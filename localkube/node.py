@@ -55,6 +55,7 @@ class Node:
         for name in ("kubelet", "kube-proxy"):
             if started := processes.recorded(self.folder / "pids" / f"{name}.json"):
                 started.stop()
+        cgroups.kill(self._cgroup)
         self.containers.close()
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for place in sorted(mounts, reverse=True):
