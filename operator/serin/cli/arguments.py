@@ -56,6 +56,7 @@ EXAMPLES = {
         serin echo --name v1 --port 8081             answers with what it received, as JSON
         serin echo --name v2 --port 8082 --bind 127.0.0.2
         serin echo --name bad --port 8083 --errors 5%    every 20th answer is 500
+        serin echo --name dashboard --port 8443 --tls    curl -k https://127.0.0.1:8443/
     """,
 }
 
@@ -238,3 +239,4 @@ def _echo(parser: Parser) -> None:
         metavar="E",
         help="share of answers that are 500, evenly spread, as 0.05 or 5%% (default: 0)",
     )
+    parser.add_argument("--tls", action="store_true", help="HTTPS, with a certificate made at the start")

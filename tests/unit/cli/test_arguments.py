@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from serin import echo
 from serin.cli import main
 from serin.cli.arguments import EXAMPLES, build_parser
 from serin.cli.data_plane import settings
@@ -103,6 +104,13 @@ def test_a_path_that_is_not_there_is_one_clear_line(command: str, capsys: pytest
 def test_two_ports_of_one_number_are_refused(flags: str, tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", str(tmp_path), *flags.split()]) == 2
     assert "expected a port for each" in capsys.readouterr().err
+
+
+def test_what_echo_is_told_reaches_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[echo.Backend] = []
+    monkeypatch.setattr(echo, "serve_many", made.extend)
+    assert main(["echo", "--name", "v", "--port", "8443", "--bind", "127.0.0.2", "--tls", "--errors", "5%"]) == 0
+    assert made == [echo.Backend("v", "127.0.0.2", 8443, tls=True, errors=0.05)]
 
 
 def test_a_port_that_echo_cannot_have_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
