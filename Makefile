@@ -86,7 +86,7 @@ cluster-down: setup
 
 # All scenarios on a cluster with two nodes, over both data planes side by side; the report is build/e2e-report.md.
 e2e: setup
-	@$(BIN)/python -m localkube build --nodes >/dev/null
+	@$(BIN)/python -m localkube prepare
 	$(BIN)/pytest tests/e2e --planes=proxy,nginx -n 2 --dist loadscope --no-loadscope-reorder
 
 soak: setup

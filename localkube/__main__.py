@@ -5,9 +5,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from localkube import build, cluster, image
+from localkube import build, cluster, image, packages
 from localkube.controlplane import ControlPlane, Settings
 from localkube.errors import LocalKubeError
 from localkube.release import DEMO_HOST, Release
@@ -27,6 +28,15 @@ def build_programs(options: argparse.Namespace) -> None:
     """Find or build the programs and say where they are."""
     for name, path in build.programs(build.NODES if options.nodes else build.API_SERVER, say).items():
         print(f"{name:24} {path}")
+
+
+def prepare(_: argparse.Namespace) -> None:
+    """Programs, packages and image of a cluster: the Go compiler and the image's downloads keep each other company."""
+    packages.install_missing(say)
+    with ThreadPoolExecutor() as beside:
+        made = beside.submit(image.build, say)
+        build.programs(build.NODES, say)
+        made.result()
 
 
 def up(options: argparse.Namespace) -> None:
@@ -115,6 +125,7 @@ def main() -> int:
 
     asked = command("build", build_programs, "find the programs of a Kubernetes, or build them from Go modules")
     asked.add_argument("--nodes", action="store_true", help="also those of nodes")
+    command("prepare", prepare, "make all that a cluster needs (root)")
     for name, does, text in (
         ("up", up, "start an API server on loopback that stays"),
         ("down", down, "end what `up` started"),
