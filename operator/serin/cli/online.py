@@ -12,6 +12,7 @@ from serin.cli.selection import options
 from serin.cluster.api import Api, ApiError, ApiUnreachableError
 from serin.cluster.connection import read_connection
 from serin.cluster.scope import Scope
+from serin.compile.passed_over import of_nobody
 from serin.control import once
 from serin.telemetry import log
 
@@ -24,7 +25,8 @@ def look(arguments: argparse.Namespace) -> Looked:
     for ref, why in sorted(found.unreadable.items()):
         print(f"{ref} cannot be read and counts as absent: {why}", file=sys.stderr)
     compiled = found.compiled
-    return Looked(compiled, tuple(sorted({*found.problems, *compiled.problems})))
+    nobodys = of_nobody(compiled.memo.snapshot)
+    return Looked(compiled, tuple(sorted({*found.problems, *compiled.problems, *nobodys})))
 
 
 def workloads(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], ...]:

@@ -82,3 +82,17 @@ def test_explain_in_words(good: pathlib.Path, capsys: pytest.CaptureFixture[str]
 def test_a_url_that_is_none_is_one_clear_line(good: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", str(good), "--url", "shop"]) == 2
     assert capsys.readouterr().err.startswith("serin explain: ")
+
+
+def test_explain_of_a_404_names_what_else_there_is_for_the_host(
+    good: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ingress("other", "other.example", "main")
+    other["spec"]["ingressClassName"] = "ngnix"
+    put(good / "other.yaml", other)
+    found = as_json(capsys, "explain", str(good), "--url", "http://other.example/")
+    assert (found["status"], len(found["lost"])) == (404, 1)
+    assert found["lost"][0].startswith("Ingress drills/other is not served: there is no IngressClass ngnix")
+    found = as_json(capsys, "explain", str(good), "--url", "http://shopp.example/")
+    assert found["lost"] == ["there is a rule for shop.example, which is nearly the same"]
+    assert as_json(capsys, "explain", str(good), "--url", f"http://{HOST}/")["lost"] == []

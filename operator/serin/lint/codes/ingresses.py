@@ -8,7 +8,7 @@ CODES = (
     Code(
         "class-unknown",
         "a class that nobody has",
-        "There is no IngressClass of this name among the files; the Ingress is not served.",
+        "There is no IngressClass of this name among the files, or on the cluster; the Ingress is not served.",
         "Write the class that Serin serves (`nginx`, or what `--ingress-class` says).",
         ingress().replace("ingressClassName: nginx", "ingressClassName: ngnix"),
         alike=True,
