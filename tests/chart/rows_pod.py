@@ -86,10 +86,11 @@ ROWS = [
         "0",
         {"controller.preStopSeconds": 0},
     ),
-    Row("controller.preStopSeconds", 20, of("data-plane", "lifecycle"), {"preStop": {"sleep": {"seconds": 20}}}),
+    Row("controller.preStopSeconds", 20, flag("data-plane", "shutdown-delay"), "20"),
     Row("controller.preStopSeconds", 20, of("controller", "lifecycle"), {"preStop": {"sleep": {"seconds": 20}}}),
     Row("controller.preStopSeconds", 20, flag("data-plane", "shutdown-grace"), "270"),
-    Row("controller.preStopSeconds", 0, of("data-plane", "lifecycle"), None),
+    Row("controller.preStopSeconds", 0, flag("data-plane", "shutdown-delay"), None),
+    Row("controller.lifecycle", {"preStop": {"sleep": {"seconds": 3}}}, flag("data-plane", "shutdown-delay"), None),
     Row(
         "controller.lifecycle",
         {"preStop": {"exec": {"command": ["x"]}}},

@@ -202,7 +202,8 @@ def test_a_copy_of_that_chart_s_values_is_taken_with_few_words(chart: Chart, tmp
 def test_what_would_be_wrong_here_is_put_right(chart: Chart) -> None:
     data_plane = chart.render({**QUIET, **NAMED}).container("data-plane")
     assert data_plane["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert "sleep" in data_plane["lifecycle"]["preStop"]
+    assert "lifecycle" not in data_plane
+    assert "--shutdown-delay=10" in data_plane["args"]
 
 
 def test_what_is_empty_may_be_taken_away(chart: Chart) -> None:

@@ -148,8 +148,9 @@ def test_endings_come_in_order(chart: Chart) -> None:
     """Serve on while others still send; then drain; then, with time left, be killed."""
     for values in ({}, {"controller.terminationGracePeriodSeconds": 60, "controller.preStopSeconds": 5}):
         release = chart.render(values)
-        grace = parse(["data-plane", *release.container("data-plane")["args"]]).shutdown_grace
-        before = release.container("data-plane")["lifecycle"]["preStop"]["sleep"]["seconds"]
+        told = parse(["data-plane", *release.container("data-plane")["args"]])
+        before, grace = told.shutdown_delay, told.shutdown_grace
+        assert "lifecycle" not in release.container("data-plane"), "SIGTERM is to come at once: /readyz says so"
         assert release.container("controller")["lifecycle"]["preStop"]["sleep"]["seconds"] == before
         assert before + grace + 10 == release.pod["terminationGracePeriodSeconds"]
 
@@ -159,7 +160,7 @@ def test_the_default_grace_is_that_of_ingress_nginx(release: Release) -> None:
 
 
 def test_old_kubernetes_sleeps_by_a_command(chart: Chart) -> None:
-    lifecycle = chart.render(kube="1.29.0").container("data-plane")["lifecycle"]
+    lifecycle = chart.render(kube="1.29.0").container("controller")["lifecycle"]
     assert lifecycle == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
 
 

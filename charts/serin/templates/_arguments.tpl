@@ -119,6 +119,10 @@ add-headers: {{ include "serin.fullname" $ }}-custom-add-headers
 - --workers=$(CPU_LIMIT)
 {{- end }}
 - --access-log={{ $d.accessLog }}
+{{- /* Not by a preStop hook, of which the data plane knows nothing: load balancers are to see that it ends. */}}
+{{- if and $c.preStopSeconds (not (include "serin.ownLifecycle" .)) }}
+- --shutdown-delay={{ int $c.preStopSeconds }}
+{{- end }}
 - --shutdown-grace={{ include "serin.shutdownGrace" . }}
 {{- include "serin.extraArguments" $d.extraArgs }}
 {{- end -}}
@@ -130,7 +134,12 @@ add-headers: {{ include "serin.fullname" $ }}-custom-add-headers
 {{- end -}}
 {{- end -}}
 
-{{/* Seconds from SIGTERM until what is left is cut; the kernel must not be the one to do it. */}}
+{{/* Whether the user's lifecycle of the data plane counts; ingress-nginx's own does what preStopSeconds does here. */}}
+{{- define "serin.ownLifecycle" -}}
+{{- with .Values.controller.lifecycle }}{{ if not (contains "/wait-shutdown" (toJson .)) }}true{{ end }}{{ end -}}
+{{- end -}}
+
+{{/* Seconds from the end of the delay until what is left is cut; the kernel must not be the one to do it. */}}
 {{- define "serin.shutdownGrace" -}}
 {{- $c := .Values.controller -}}
 {{- $set := .Values.dataPlane.shutdownGraceSeconds -}}

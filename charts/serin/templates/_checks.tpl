@@ -64,6 +64,7 @@ controller:
   shutdown-grace-period: dataPlane.shutdownGraceSeconds
   kubeconfig: nothing, the pod's token is used
 dataPlane:
+  shutdown-delay: controller.preStopSeconds
   run-dir: nothing, it is always /run/serin
   plane: dataPlane.plane
   nginx-lua: dataPlane.nginxLua

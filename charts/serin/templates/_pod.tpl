@@ -21,7 +21,7 @@ capabilities:
 {{- with $i.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* Serve on while others still send traffic here; SIGTERM, which closes the ports, comes after it. */}}
+{{/* The controller goes on while the data plane serves on (--shutdown-delay, which begins with SIGTERM). */}}
 {{- define "serin.preStop" -}}
 {{- with int .Values.controller.preStopSeconds }}
 lifecycle:
@@ -255,11 +255,9 @@ ports:
   {{- toYaml $probe | nindent 2 }}
 {{- end }}
 {{- end }}
-{{- if and $c.lifecycle (not (contains "/wait-shutdown" (toJson $c.lifecycle))) }}
+{{- if include "serin.ownLifecycle" . }}
 lifecycle:
   {{- toYaml $c.lifecycle | nindent 2 }}
-{{- else }}
-{{- include "serin.preStop" . }}
 {{- end }}
 securityContext:
   {{- $low := or (lt (int $c.containerPort.http) 1024) (lt (int $c.containerPort.https) 1024) }}

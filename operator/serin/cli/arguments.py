@@ -137,6 +137,13 @@ def _data_plane(parser: Parser) -> None:
     parser.add_argument(
         "--standalone", action="store_true", help="service names may resolve to loopback addresses, as in `serin serve`"
     )
+    parser.add_argument(
+        "--shutdown-delay",
+        type=values.seconds,
+        default=0.0,
+        metavar="S",
+        help="seconds that connections are still taken after SIGTERM, while /readyz says 503 (default: 0)",
+    )
 
 
 def _supervise(parser: Parser) -> None:

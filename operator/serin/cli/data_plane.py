@@ -30,6 +30,7 @@ def settings(arguments: argparse.Namespace) -> DataPlaneSettings:
         standalone=arguments.standalone,
         access_log=LogFormat(arguments.access_log),
         shutdown_grace=arguments.shutdown_grace,
+        shutdown_delay=arguments.shutdown_delay,
     )
 
 

@@ -1,7 +1,7 @@
 """The data plane's first process: holds ports and the plane, serves nothing but the probes.
 
-Waits for a plan, starts what serves it, ends it in order. SIGTERM and SIGINT drain (a second one cuts), SIGHUP replaces
-the serving processes, SIGUSR1 opens the access log anew. Which plane it is, is not known here.
+Waits for a plan, starts what serves it, ends it in order. SIGTERM and SIGINT drain, perhaps after a delay (a second one
+cuts), SIGHUP replaces the serving processes, SIGUSR1 opens the access log anew. Which plane it is, is not known here.
 """
 
 import asyncio
@@ -73,7 +73,9 @@ class Parent:
         self._plans = 0
         self._newest_since = 0.0
         self._planned = asyncio.Event()
+        self._leaving = False
         self._draining = False
+        self._cut = asyncio.Event()
         self._ever_ready = False
         self._reasons: tuple[str, ...] = ("starting",)
         self._figures = Figures(settings.run_dir)
@@ -89,7 +91,7 @@ class Parent:
     async def run(self, probes: tuple[socket.socket, ...], stop: asyncio.Event) -> int:
         watch = GenerationWatch(self._settings.run_dir, self._new_generation)
         runner = await serve(make_app(self.view, self._metrics), probes)
-        with signals(stop, cut=self._plane.kill, restart=self._restart, reopen=self._plane.reopen_logs):
+        with signals(stop, cut=self._kill, restart=self._restart, reopen=self._plane.reopen_logs):
             try:
                 self._tell_ports(probes[0].getsockname()[1])
                 if not self._generation:
@@ -99,6 +101,7 @@ class Parent:
                     self._task(self._resolver.run())
                     self._plane.start(self._judge)
                 await stop.wait()
+                await self._leave()
             finally:
                 code = await self._end()
                 watch.close()
@@ -112,6 +115,7 @@ class Parent:
             workers=self._plane.places,
             generation=self._generation,
             since=self._loop.time() - self._newest_since,
+            leaving=self._leaving,
             draining=self._draining,
             ever_ready=self._ever_ready,
             subject=self._plane.subject,
@@ -140,13 +144,28 @@ class Parent:
         if not found:
             self._ever_ready = True
             log.event(_log, log.READY, generation=self._generation, workers=self._settings.workers)
-        elif self._ever_ready and not self._draining:
+        elif self._ever_ready and not (self._leaving or self._draining):
             log.event(_log, log.NOT_READY, level=logging.WARNING, reasons="; ".join(found))
         self._reasons = found
 
     def _restart(self) -> None:
         log.event(_log, log.RESTARTING, workers=self._settings.workers)
         self._task(self._plane.restart())
+
+    def _kill(self) -> None:
+        self._cut.set()
+        self._plane.kill()
+
+    async def _leave(self) -> None:
+        """Serve on for the delay, not ready: a port that closes before load balancers know costs their requests."""
+        delay = self._settings.shutdown_delay
+        if not delay or not self._planned.is_set():
+            return
+        self._leaving = True
+        self._judge()
+        log.event(_log, log.LEAVING, seconds=delay)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._cut.wait(), delay)
 
     async def _end(self) -> int:
         self._draining = True

@@ -30,12 +30,14 @@ class View:
     """The data plane at one moment. `workers` has None for a place whose process is being replaced.
 
     `generation` is the newest plan's, empty when there is none yet; `since` how many seconds it has been the newest.
-    `subject` is what serves: `worker`, of which there may be many, or `nginx`.
+    `leaving`: it serves on until whoever sends traffic has noticed. `subject` is what serves: `worker`, of which there
+    may be many, or `nginx`.
     """
 
     workers: tuple[WorkerView | None, ...]
     generation: str
     since: float
+    leaving: bool = False
     draining: bool = False
     ever_ready: bool = False
     subject: str = "worker"
@@ -54,6 +56,8 @@ def reasons(view: View) -> tuple[str, ...]:
     """
     if view.draining:
         return ("draining: no new connections are taken",)
+    if view.leaving:
+        return ("ending: connections are taken until load balancers have noticed",)
     if not view.generation:
         return ("no plan yet: plan/generation is not there",)
     found = []

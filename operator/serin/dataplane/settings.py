@@ -47,6 +47,8 @@ class DataPlaneSettings:
     log_level: str = "info"
     shutdown_grace: float = 240.0
     """How long requests in flight may take after SIGTERM (worker-shutdown-timeout); what is left then is cut."""
+    shutdown_delay: float = 0.0
+    """How long connections are still taken after SIGTERM, while /readyz says 503: until load balancers have noticed."""
     visible_http_port: int = 80
     visible_https_port: int = 443
     """What clients see before the Service or hostPort; goes into X-Forwarded-Port."""

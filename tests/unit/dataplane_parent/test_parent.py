@@ -202,6 +202,43 @@ async def test_sigterm_answers_what_is_in_flight(dataplane: DataPlane) -> None:
     assert sorted(dataplane.rows_released()) == [0, 1]
 
 
+async def test_it_serves_on_for_the_delay_and_is_not_ready(make_dataplane: MakeDataPlane) -> None:
+    plane = make_dataplane(shutdown_delay=1.0)
+    plane.publish(1)
+    plane.start()
+    await plane.ready()
+    told = time.monotonic()
+    plane.send(signal.SIGTERM)
+    await plane.has("leaving")
+    assert (await plane.get("/readyz", "healthz"))[0] == 503
+    assert (await plane.get("/healthz", "healthz"))[0] == 200
+    while not plane.happened("draining") and time.monotonic() < told + 0.5:
+        assert (await plane.get())[0] == 200
+    assert await plane.end() == 0
+    assert time.monotonic() - told >= 1.0
+
+
+async def test_a_second_sigterm_ends_the_delay(make_dataplane: MakeDataPlane) -> None:
+    plane = make_dataplane(shutdown_delay=60.0)
+    plane.publish(1)
+    plane.start()
+    await plane.ready()
+    plane.send(signal.SIGTERM)
+    await plane.has("leaving")
+    another = time.monotonic() + SAME_SIGNAL
+    await until(lambda: time.monotonic() > another)
+    plane.send(signal.SIGTERM)
+    assert await plane.end() == 1
+
+
+async def test_without_a_plan_there_is_no_delay(make_dataplane: MakeDataPlane) -> None:
+    plane = make_dataplane(shutdown_delay=60.0)
+    plane.start()
+    await plane.has("waiting-for-plan")
+    plane.send(signal.SIGTERM)
+    assert await plane.end() == 0
+
+
 async def test_the_deadline_cuts_what_is_left(make_dataplane: MakeDataPlane) -> None:
     plane = make_dataplane(shutdown_grace=0.0)
     plane.publish(1)

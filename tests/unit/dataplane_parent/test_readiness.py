@@ -46,6 +46,12 @@ def test_a_plan_that_cannot_be_taken_takes_no_replica_out() -> None:
     assert warnings(view) == ("worker 1 (process 12) could not take plan 7 and keeps plan 6",)
 
 
+def test_one_that_is_leaving_serves_on_and_is_not_ready() -> None:
+    view = replace(READY, leaving=True)
+    assert reasons(view) == ("ending: connections are taken until load balancers have noticed",)
+    assert alive(view)
+
+
 def test_draining_is_not_ready_but_alive() -> None:
     view = replace(READY, draining=True)
     assert reasons(view) == ("draining: no new connections are taken",)
