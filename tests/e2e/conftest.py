@@ -7,11 +7,14 @@ it needs installed (`site.install`), and leaves nothing in the way of others but
 from collections.abc import Callable, Iterator
 
 import pytest
+from harness.e2e.notes import stage
 from harness.e2e.report import Report
 from harness.e2e.site import Site
 from localkube import build, cluster, packages
 from localkube.errors import LocalKubeError
 from localkube.release import Release
+
+__all__ = ["stage"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""Certificate authorities of a test run and the certificates of clients that they signed, by name."""
+"""Certificate authorities of a test run and the certificates of clients and hosts that they signed, by name."""
 
 import datetime as dt
 import functools
@@ -51,3 +51,16 @@ def certificate_of(name: str) -> bytes:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return made.public_bytes(serialization.Encoding.PEM) + private
+
+
+def certificate_for(name: str, host: str) -> tuple[bytes, bytes]:
+    """A host's certificate signed by that authority, and its key, PEM; another one each time."""
+    signing, signing_key = _authority(name)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _builder(_named(host), signing.subject, key.public_key())
+    made = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    signed = made.sign(signing_key, hashes.SHA256())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return signed.public_bytes(serialization.Encoding.PEM), private
