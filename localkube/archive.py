@@ -15,6 +15,7 @@ from pathlib import Path
 
 _CHUNK = 1 << 20
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NEVER = "1970-01-01T00:00:00Z"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -28,6 +29,8 @@ class Image:
     user: str = ""
     environment: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    made_by: Sequence[str] = ()
+    """What each layer is, for `docker history` and the like; as many as layers, or none."""
 
 
 def write_layer(path: Path, files: Mapping[str, Path]) -> Path:
@@ -55,11 +58,12 @@ def write_image(path: Path, image: Image) -> Path:
         "config": {
             "Entrypoint": list(image.entrypoint),
             "User": image.user,
-            "Env": [_PATH, *image.environment],
+            "Env": [*([] if _has_path(image) else [_PATH]), *image.environment],
             "WorkingDir": "/",
             "Labels": dict(image.labels),
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+        "history": [{"created": _NEVER, "created_by": told} for told in image.made_by],
     }
     told = json.dumps(config, sort_keys=True).encode()
     config_name = f"{hashlib.sha256(told).hexdigest()}.json"
@@ -73,6 +77,10 @@ def write_image(path: Path, image: Image) -> Path:
             archive.add(layer, member, filter=_plain)
         _add(archive, "manifest.json", json.dumps(manifest).encode())
     return fresh.replace(path)
+
+
+def _has_path(image: Image) -> bool:
+    return any(each.startswith("PATH=") for each in image.environment)
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
