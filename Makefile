@@ -15,10 +15,7 @@ setup: $(STAMP)
 
 # Everything is installed into .venv; done again when what is built or needed has changed.
 $(STAMP): $(BUILT)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'setup: Python 3.11 or newer is needed: make PYTHON=python3.12'; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'setup: this Python cannot make virtual environments: install python3-venv'; exit 1; }
-	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo 'setup: a C compiler is needed: install gcc'; exit 1; }
-	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || { echo 'setup: Python.h is missing: install python3-dev'; exit 1; }
+	@sh localkube/prerequisites.sh $(PYTHON)
 	@test -x $(BIN)/python || { echo 'setup: making $(VENV)'; $(PYTHON) -m venv $(VENV); }
 	@echo 'setup: installing dependencies, building the C routine (half a minute the first time)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || { echo 'setup: failed; `make clean` starts anew'; exit 1; }
