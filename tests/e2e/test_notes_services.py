@@ -1,0 +1,63 @@
+"""The course notes' Services: without endpoints, headless, by another name that DNS knows."""
+
+import time
+
+import pytest
+from harness.e2e.backends import Manifest, backend, ingress, service
+from harness.e2e.notes import Stage
+from harness.e2e.replicas import everywhere, often, pods
+from harness.e2e.report import Report
+from harness.e2e.site import Site
+
+
+def external(name: str) -> Manifest:
+    """A Service of type ExternalName."""
+    spec = {"type": "ExternalName", "externalName": name, "ports": [{"port": 80}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "external"}, "spec": spec}
+
+
+@pytest.fixture(scope="module")
+def shop(site: Site, stage: Stage, namespace: str) -> str:
+    """Namespace of `late`, which has no pod yet, `headless` with two, and `external`."""
+    site.install()
+    site.apply(
+        *backend("late", replicas=0),
+        backend("headless", replicas=2)[0],
+        service("headless", clusterIP="None"),
+        external(f"tea.{stage.namespace}.svc.cluster.local"),
+        *(ingress(name, f"{name}.example.com", name) for name in ("late", "headless", "external")),
+        namespace=namespace,
+    )
+    site.ready("deployment/headless", namespace)
+    return namespace
+
+
+def test_without_endpoints(site: Site, shop: str, report: Report) -> None:
+    """A Service without endpoints is 503, and serves as soon as a pod is ready"""
+    url = "http://late.example.com/"
+    everywhere(site, url, "503")
+    site.kubectl("-n", shop, "scale", "deployment/late", "--replicas=1")
+    site.ready("deployment/late", shop)
+    ready = time.monotonic()
+    served = everywhere(site, url, "late")
+    report(f"200 in both replicas {served - ready:.1f} s after the pod was ready")
+    site.kubectl("-n", shop, "scale", "deployment/late", "--replicas=0")
+    everywhere(site, url, "503")
+
+
+def test_headless(site: Site, shop: str, report: Report) -> None:
+    """A headless Service: all of its pods"""
+    url = "http://headless.example.com/"
+    everywhere(site, url, "headless")
+    found = {pod["status"]["podIP"] for pod in site.pods("app=headless", shop)}
+    site.wait(lambda: set(pods(often(site, url, 20))) == found, "both pods in use")
+    report(f"{dict(pods(often(site, url, 20)))}")
+
+
+def test_external_name(site: Site, stage: Stage, shop: str, report: Report) -> None:
+    """ExternalName: the name of another namespace's Service, asked of the cluster's DNS, and then another name"""
+    url = "http://external.example.com/"
+    everywhere(site, url, "tea")
+    site.apply(external(f"coffee.{stage.namespace}.svc.cluster.local"), namespace=shop)
+    changed = time.monotonic()
+    report(f"tea, then coffee {everywhere(site, url, 'coffee') - changed:.1f} s after the change")
