@@ -1,5 +1,5 @@
 /* Which endpoint of a pool. Each way chooses among those not tried yet; when the choice falls on an ejected endpoint and at
- * least half of the pool is not ejected, it is made again among those. */
+ * least half of the pool is not ejected, it is made again among those; but for the one request that tries it again. */
 #include "internal.h"
 
 #define MAX_SUBSET 64u
@@ -186,7 +186,7 @@ uint32_t srn_pick_endpoint(srn_pick *p, const srn_how *how) {
     uint32_t i = choose(p, how);
     if (i == SRN_NONE || atomic_load_explicit(&p->w->state->ejected_latest, memory_order_relaxed) <= p->now_us)
         return i;
-    if (!srn_is_ejected(p->w, &p->list[i], p->now_us) || !may_shun(p))
+    if (!srn_is_ejected(p->w, &p->list[i], p->now_us) || !may_shun(p) || srn_may_try(p->w, &p->list[i], p->now_us))
         return i;
     p->shun = true;
     return choose(p, how);

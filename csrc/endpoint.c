@@ -6,6 +6,7 @@
 
 #define EJECT_AFTER 3u
 #define EJECT_US 10000000u
+#define TRIAL_US 60000000u /* an endpoint that nobody asked for so long after its ejection is like any other */
 #define HALF_LIFE_MS 6931u /* 10 s of ingress-nginx's exponential decay, as half-life */
 
 static srn_endpoint_cell *cell_of(const srn_worker *w, uint64_t ident, uint32_t cell) {
@@ -59,21 +60,41 @@ void srn_leave(srn_worker *w, uint64_t ident, uint32_t cell) {
         atomic_store_explicit(at, word - 1, memory_order_relaxed);
 }
 
+/* From the last failure until an answer, also when its time is over and it is to be tried. */
 bool srn_is_ejected(const srn_worker *w, const srn_endpoint *e, uint64_t now_us) {
     const srn_endpoint_cell *c = cell_of(w, e->ident, e->cell);
-    return c != NULL && atomic_load_explicit(&c->ejected_until, memory_order_relaxed) > now_us;
+    uint64_t until = c == NULL ? 0 : atomic_load_explicit(&c->ejected_until, memory_order_relaxed);
+    return until != 0 && until + TRIAL_US > now_us;
+}
+
+/* Moves the time after which no endpoint is ejected. */
+static void put_off(srn_worker *w, uint64_t until) {
+    uint64_t latest = atomic_load_explicit(&w->state->ejected_latest, memory_order_relaxed);
+    while (latest < until + TRIAL_US &&
+           !atomic_compare_exchange_weak_explicit(&w->state->ejected_latest, &latest, until + TRIAL_US, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
+}
+
+/* Of an ejected endpoint whose time is over: one caller may ask it, for all others its time begins anew, until it answers.
+ * Otherwise each request would find out for itself, by the whole connect time-out, that it is still away. */
+bool srn_may_try(srn_worker *w, const srn_endpoint *e, uint64_t now_us) {
+    srn_endpoint_cell *c = cell_of(w, e->ident, e->cell);
+    uint64_t until = c == NULL ? 0 : atomic_load_explicit(&c->ejected_until, memory_order_relaxed);
+    if (until == 0 || until > now_us ||
+        !atomic_compare_exchange_strong_explicit(&c->ejected_until, &until, now_us + EJECT_US, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return false;
+    put_off(w, now_us + EJECT_US);
+    return true;
 }
 
 void srn_note_failure(srn_worker *w, uint64_t ident, uint32_t cell, uint64_t now_us) {
     srn_endpoint_cell *c = own_cell(w, ident, cell);
     if (c == NULL || atomic_fetch_add_explicit(&c->failures, 1, memory_order_relaxed) + 1 < EJECT_AFTER)
         return;
-    uint64_t until = now_us + EJECT_US;
-    atomic_store_explicit(&c->ejected_until, until, memory_order_relaxed);
-    uint64_t latest = atomic_load_explicit(&w->state->ejected_latest, memory_order_relaxed);
-    while (latest < until && !atomic_compare_exchange_weak_explicit(&w->state->ejected_latest, &latest, until,
-                                                                    memory_order_relaxed, memory_order_relaxed))
-        ;
+    atomic_store_explicit(&c->ejected_until, now_us + EJECT_US, memory_order_relaxed);
+    put_off(w, now_us + EJECT_US);
 }
 
 /* Weight of the past after `ms`, in 1/65536: halved for each half-life, straight in between. */
@@ -111,8 +132,10 @@ void srn_note_answer(srn_worker *w, uint64_t ident, uint32_t cell, uint64_t took
     srn_endpoint_cell *c = pace ? own_cell(w, ident, cell) : cell_of(w, ident, cell);
     if (c == NULL)
         return;
-    if (atomic_load_explicit(&c->failures, memory_order_relaxed) != 0)
+    if (atomic_load_explicit(&c->failures, memory_order_relaxed) != 0) {
         atomic_store_explicit(&c->failures, 0, memory_order_relaxed);
+        atomic_store_explicit(&c->ejected_until, 0, memory_order_relaxed);
+    }
     if (pace) {
         uint64_t word = atomic_load_explicit(&c->pace, memory_order_relaxed);
         /* one try: of two answers at the same instant one may stay out of the mean */

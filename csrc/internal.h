@@ -169,6 +169,7 @@ void srn_count_trial(srn_worker *w, const srn_choice *c, int status, uint64_t to
 /* endpoint.c */
 uint64_t srn_in_flight(const srn_worker *w, const srn_endpoint *e);
 bool srn_is_ejected(const srn_worker *w, const srn_endpoint *e, uint64_t now_us);
+bool srn_may_try(srn_worker *w, const srn_endpoint *e, uint64_t now_us);
 uint64_t srn_pace(const srn_worker *w, const srn_endpoint *e, uint64_t now_us);
 void srn_enter(srn_worker *w, uint64_t ident, uint32_t cell);
 void srn_leave(srn_worker *w, uint64_t ident, uint32_t cell);

@@ -1,6 +1,7 @@
 """Which endpoint, told by what users see: even shares, few moved keys, failing endpoints left alone."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from harness.shared_memory import Rig, make_pool, make_split
@@ -155,7 +156,77 @@ def test_ejection_never_leaves_less_than_half(rig: Rig) -> None:
         fail(h, endpoint.address, 3)
     assert set(addresses(h, 20)) == {e.address for e in pool.endpoints[2:]}
     fail(h, pool.endpoints[2].address, 3)
-    assert len(addresses(h, 20)) == 4
+    assert {taken(h.decide()).address for _ in range(8)} == {e.address for e in pool.endpoints}
+
+
+class Moments:
+    """Requests to a pool at moments of the test's choosing, in seconds, each answered or not as it is told."""
+
+    def __init__(self, rig: Rig, pool: Pool) -> None:
+        split = rig.put(make_split(int(pool.spec.id[-4:], 16), [(pool, 0)]), pool)
+        self._worker, number = rig.worker().pointer, int(split.id, 16)
+        slot, shape = lib.srn_find_split(self._worker, number), shape_of((int(split.shape[0], 16),))
+        self._ref = ffi.new("srn_ref *", (self._worker, number, slot, shape))
+
+    def ask(self, now: float) -> Any:
+        choice = ffi.new("srn_choice *")
+        assert lib.srn_decide_keyed(self._ref, -1, 0, 0, 0, 0, int(now * 1e6), choice) == 0
+        return choice
+
+    def end(self, choice: Any, now: float, *, failed: bool) -> None:
+        lib.srn_done(self._worker, choice, 504 if failed else 200, failed, int(now * 1e6))
+
+    def asked(self, now: float, endpoint: int) -> list[Any]:
+        """Of as many requests as there are endpoints, three times over, those to this one; others are answered."""
+        found = [self.ask(now) for _ in range(3 * COUNT)]
+        for choice in found:
+            if choice.endpoint != endpoint:
+                self.end(choice, now, failed=False)
+        return [choice for choice in found if choice.endpoint == endpoint]
+
+    def eject(self, now: float) -> int:
+        """The endpoint that is asked next, whose requests all fail."""
+        bad = int(self.ask(now).endpoint)
+        for choice in self.asked(now, bad):
+            self.end(choice, now, failed=True)
+        return bad
+
+
+def test_one_request_tries_an_ejected_endpoint_again(rig: Rig) -> None:
+    moments = Moments(rig, make_pool(1, COUNT))
+    bad = moments.eject(now=100)
+    assert not moments.asked(109.9, bad)
+    [trial] = moments.asked(110.1, bad)
+    assert not moments.asked(115, bad)
+    moments.end(trial, 115.1, failed=True)
+    assert not moments.asked(125, bad)
+    [trial] = moments.asked(125.2, bad)
+    moments.end(trial, 125.3, failed=False)
+    assert len(moments.asked(125.4, bad)) == 3
+
+
+def test_any_answer_ends_an_ejection(rig: Rig) -> None:
+    """That of a request that was begun before it, too."""
+    moments = Moments(rig, make_pool(1, COUNT))
+    early = {choice.endpoint: choice for choice in (moments.ask(99) for _ in range(COUNT))}
+    bad = moments.eject(now=100)
+    assert not moments.asked(101, bad)
+    moments.end(early[bad], 102, failed=False)
+    assert len(moments.asked(103, bad)) == 3
+
+
+def test_a_trial_that_does_not_end_is_followed_by_another(rig: Rig) -> None:
+    moments = Moments(rig, make_pool(1, COUNT))
+    bad = moments.eject(now=100)
+    assert len(moments.asked(110.1, bad)) == 1
+    assert not moments.asked(120, bad)
+    assert len(moments.asked(120.2, bad)) == 1
+
+
+def test_an_ejection_long_ago_is_forgotten(rig: Rig) -> None:
+    moments = Moments(rig, make_pool(1, COUNT))
+    bad = moments.eject(now=100)
+    assert len(moments.asked(170.1, bad)) == 3
 
 
 @pytest.fixture(params=list(Algorithm))

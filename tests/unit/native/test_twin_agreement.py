@@ -74,7 +74,7 @@ def random_shape(rnd: Random) -> Shape:
 def random_step(rnd: Random, failing: float) -> Step:
     return Step(
         kind=rnd.choices(["decide", "retry", "exhaust", "done", "pools"], [40, 10, 2, 40, 1])[0],
-        wait=rnd.choices([0, 1, 900, 70_000, 2_000_000, 9_999_999], [30, 10, 20, 20, 5, 1])[0],
+        wait=rnd.choices([0, 1, 900, 70_000, 2_000_000, 9_999_999, 65_000_000], [30, 10, 20, 20, 5, 2, 1])[0],
         which=rnd.randrange(30),
         forced=rnd.choice([-1, -1, -1, -1, -1, 0, 1, 5]),
         excluded=rnd.choice([0, 0, 0, 1, 2, 5, 63]),

@@ -1,7 +1,7 @@
 """The choice of an endpoint by reading. `Pool` is what a choice is made from; randomness and counters come in.
 
 Each way chooses among the endpoints that were not tried yet; when the choice falls on an ejected endpoint and at least
-half of the pool is not ejected, it is made again among those.
+half of the pool is not ejected, it is made again among those; but for the one request that tries it again.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def pick(p: Pick, algorithm: AlgorithmCode) -> int | None:
         return chosen
     sound = [i for i, ident in enumerate(p.idents) if not p.state.is_ejected(ident, p.now)]
     left_sound = [i for i in left if i in sound]
-    if not left_sound or 2 * len(sound) < len(p.idents):
+    if not left_sound or 2 * len(sound) < len(p.idents) or p.state.may_try(p.idents[chosen], p.now):
         return chosen
     return _choose(p, algorithm, left_sound)
 

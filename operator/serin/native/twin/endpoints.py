@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 EJECT_AFTER = 3
 EJECT_US = 10_000_000
+TRIAL_US = 60_000_000
 HALF_LIFE_MS = 6931
 WORD32 = 0xFFFFFFFF
 
@@ -35,8 +36,17 @@ class EndpointState:
         self.in_flight[ident] = max(self.waiting(ident) - 1, 0)
 
     def is_ejected(self, ident: int, now: int) -> bool:
+        """From the last of the failures until an answer, also when its time is over and it is to be tried."""
         cell = self.cells.get(ident)
-        return cell is not None and cell.ejected_until > now
+        return cell is not None and cell.ejected_until != 0 and cell.ejected_until + TRIAL_US > now
+
+    def may_try(self, ident: int, now: int) -> bool:
+        """Of an ejected endpoint whose time is over: one caller may ask it, for all others its time begins anew."""
+        cell = self.cells.get(ident)
+        if cell is None or not 0 < cell.ejected_until <= now:
+            return False
+        cell.ejected_until = now + EJECT_US
+        return True
 
     def note_failure(self, ident: int, now: int) -> None:
         cell = self.cells.setdefault(ident, Cell())
@@ -46,7 +56,7 @@ class EndpointState:
 
     def note_answer(self, ident: int, took: int, now: int, *, pace: bool) -> None:
         cell = self.cells.setdefault(ident, Cell())
-        cell.failures = 0
+        cell.failures = cell.ejected_until = 0
         if pace:
             stamp = now // 1000 & WORD32
             sample = min(max(took, 1), WORD32)
