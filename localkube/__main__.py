@@ -1,7 +1,6 @@
 """`python -m localkube`: a Kubernetes for people at this machine; tests and bench/ use the modules."""
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +11,8 @@ from localkube import build, cluster, image, packages
 from localkube.controlplane import ControlPlane, Settings
 from localkube.errors import LocalKubeError
 from localkube.release import DEMO_HOST, Release
+
+ENVIRONMENT = image.ROOT / "build" / "cluster.env"
 
 
 def say(text: str) -> None:
@@ -45,7 +46,7 @@ def up(options: argparse.Namespace) -> None:
     plane = ControlPlane(folder, build.programs(build.API_SERVER, say), Settings(lasting=True))
     if plane.program("kube-apiserver") is None:
         plane.start()
-    print_access(plane.kubeconfig, plane.programs)
+    print(*environment(plane.kubeconfig, plane.programs), sep="\n")
 
 
 def down(options: argparse.Namespace) -> None:
@@ -69,11 +70,14 @@ def cluster_up(options: argparse.Namespace) -> None:
     else:
         running = [cluster.create(options.count, [], say, owned=False)]
     release = Release(running[0], programs)
-    if not options.bare:
-        release.install(say, {"dataPlane.plane": options.plane})
-        release.apply_demo()
-        print_demo(release)
-    print_access(running[0].plane.kubeconfig, programs)
+    kubeconfig = running[0].plane.kubeconfig
+    if options.bare:
+        print(*environment(kubeconfig, programs), sep="\n")
+        return
+    release.install(say, {"dataPlane.plane": options.plane})
+    release.apply_demo()
+    write_environment(environment(kubeconfig, programs, release.address()))
+    print_demo(release)
 
 
 def cluster_down(_: argparse.Namespace) -> None:
@@ -98,19 +102,30 @@ def make_image(options: argparse.Namespace) -> None:
 
 def print_demo(release: Release) -> None:
     """Lines to copy, and what they will show."""
-    print(f"# Serin serves {DEMO_HOST}, from this machine by its Service or by the node:")
-    for place in (release.address(), release.node_address()):
-        for region, version in (("cd", "v2"), ("sz", "v2"), ("bj", "v1"), ("", "v1")):
-            header = f"-H 'Region: {region}' " if region else ""
-            print(f"curl {header}--connect-to ::{place} http://{DEMO_HOST}/    # {version}")
+    print(f"# Serin serves {DEMO_HOST}. To try it:")
+    print(f". {_shown(ENVIRONMENT)}")
+    for region, version in (("cd", "v2"), ("sz", "v2"), ("bj", "v1"), ("", "v1")):
+        header = f"-H 'Region: {region}' " if region else ""
+        print(f'curl {header}--connect-to ::$SERIN http://{DEMO_HOST}/    # "backend": "{version}"')
+    print(f"# the same by a port of the node: SERIN={release.node_address()}")
 
 
-def print_access(kubeconfig: Path, programs: Mapping[str, Path]) -> None:
-    """A line to copy, so that kubectl and `serin controller` find the cluster."""
+def environment(kubeconfig: Path, programs: Mapping[str, Path], serin: str = "") -> list[str]:
+    """Lines for a shell, so that kubectl, helm and `serin controller` find the cluster, and curl Serin."""
     folder = programs["kubectl"].parent
-    print(f"export KUBECONFIG={kubeconfig}")
-    if str(folder) not in os.environ.get("PATH", "").split(os.pathsep):
-        print(f"export PATH={folder}:$PATH")
+    lines = [f"export KUBECONFIG={kubeconfig}", f"export PATH={folder}:$PATH"]
+    return lines + ([f"export SERIN={serin}"] if serin else [])
+
+
+def write_environment(lines: list[str]) -> None:
+    """Into a file of the working tree, to be sourced: README.md names it."""
+    ENVIRONMENT.parent.mkdir(exist_ok=True)
+    ENVIRONMENT.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _shown(path: Path) -> str:
+    """As it is written from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def main() -> int:
