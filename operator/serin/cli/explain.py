@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _others(compiled: Compiled, host: str) -> Iterator[Note]:
     """What else names the host, or one that is nearly called so, where nothing that is served is for that very name."""
     memo = compiled.memo
-    for text, field in passed_over(memo.snapshot, memo.classes, memo.options, host):
-        yield Note(text, field)
-    near = Near(compiled.plan.hosts).find(host)
-    if near and host not in compiled.plan.hosts:
+    others = tuple(passed_over(memo.snapshot, memo.classes, memo.options, host))
+    near = "" if others or host in compiled.plan.hosts else Near(compiled.plan.hosts).find(host)
+    yield from (Note(text, field) for text, field in others)
+    if near:
         yield Note(f"there is a rule for {near}, which is nearly the same")

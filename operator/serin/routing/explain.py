@@ -315,7 +315,7 @@ _CAUSES = {
     Cause.METHOD: "this method is not allowed",
     Cause.BUILT_IN: "a path of the catch-all host that no rule can take",
     Cause.WWW: "this host redirects to another one",
-    Cause.BODY: "the body is larger than the rule allows",
+    Cause.BODY: "the body is larger than the rule allows (proxy-body-size, 1m by default)",
     Cause.CLOSED: "this rule is closed until its object is repaired",
     Cause.SLASH: "the rule's path ends in a slash",
     Cause.APP_ROOT: "app-root takes the path /",
