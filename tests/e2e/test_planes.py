@@ -1,0 +1,77 @@
+"""The modes of the data plane: each answers alike, and helm upgrade changes from one to the other under load."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from harness.e2e.control import readiness
+from harness.e2e.report import Report
+from harness.e2e.site import Site
+from harness.waiting import until
+from localkube.release import DEMO_HOST
+
+RATE, REQUESTS = 30.0, 20
+VERSIONS = {"cd": "v2", "sz": "v2", "bj": "v1", None: "v1"}
+# What a cluster that has this plane is upgraded to; the last one shows how it gets back.
+CHANGES: dict[str, list[dict[str, object]]] = {
+    "proxy": [{"dataPlane.plane": "nginx"}, {}],
+    "nginx": [{"dataPlane.nginxLua": "off"}, {}],
+}
+
+
+@pytest.fixture(scope="module")
+def demo(site: Site) -> Iterator[None]:
+    """The course notes' canary, served."""
+    site.install()
+    site.release.apply_demo()
+    site.wait(lambda: site.curl(f"http://{DEMO_HOST}/").status == 200, "an answer")
+    yield
+    site.release.delete_demo()
+
+
+def mode(site: Site) -> str:
+    """What every replica's data plane says that it is."""
+    seen = set()
+    for pod in site.pods():
+        page = site.curl("http://probe/metrics", place=f"{pod['status']['podIP']}:10254").body
+        lua, nginx = "\nserin_nginx_lua 1" in page, "\nserin_nginx_info{" in page
+        seen.add(("nginx with Lua" if lua else "stock nginx") if nginx else "proxy")
+    return " and ".join(sorted(seen))
+
+
+def shown(site: Site, pod: str) -> str:
+    """What the nginx of a replica was given for the demo, as its own container tells."""
+    command = ["serin", "render", "--run-dir", "/run/serin", "--host", DEMO_HOST]
+    return site.kubectl("-n", site.release.namespace, "exec", pod, "-c", "data-plane", "--", *command)
+
+
+def test_modes_answer_alike(site: Site, demo: None, report: Report) -> None:
+    """helm upgrade from one mode of the data plane to another and back, under load"""
+    before = mode(site)
+    seen = [before]
+    for change in CHANGES[site.plane]:
+        with site.steady(DEMO_HOST, rate=RATE, headers={"Region": "cd"}) as load:
+            site.install(change)
+            load.more(100)
+        now = mode(site)
+        report(f"{seen[-1]} to {now}", **load.figures())
+        assert not load.lost, (load.figures(), load.answers())
+        assert set(load.answers()) == {"200 v2"}
+        for region, version in VERSIONS.items():
+            headers = ("-H", f"Region: {region}") if region else ()
+            answers = Counter(site.curl(f"http://{DEMO_HOST}/", *headers).backend for _ in range(REQUESTS))
+            assert answers == {version: REQUESTS}, region
+        if now != "proxy":
+            for pod in site.pods():
+                name = pod["metadata"]["name"]
+                until(lambda name=name: "as nginx has it" in shown(site, name), "nginx to have it", every=0.5)  # type: ignore[misc]
+                assert ("drawn from plan/pools.bin" in shown(site, name)) == (now == "nginx with Lua")
+                assert readiness(site, pod) == "200 ok"
+        seen.append(now)
+    assert (
+        seen
+        == {
+            "proxy": ["proxy", "nginx with Lua", "proxy"],
+            "nginx": ["nginx with Lua", "stock nginx", "nginx with Lua"],
+        }[site.plane]
+    )
