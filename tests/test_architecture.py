@@ -47,6 +47,13 @@ def test_imports_run_one_way() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_files_are_served_without_what_only_a_cluster_needs() -> None:
+    """The kubernetes package alone would take as long to import as all the rest of `serin serve`."""
+    program = "import sys, serin.cli.serve; print(*sorted({'kopf', 'kubernetes'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "operator", capture_output=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     place = re.compile(r"(?<![\w.{}$])/(?:work/main|work/shared|root|home)/\w")
     found = [

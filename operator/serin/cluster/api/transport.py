@@ -9,10 +9,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from kubernetes.aio.client import ApiClient, Configuration
 
 import serin
 from serin.cluster.api.errors import ApiUnreachableError, refusal
@@ -21,6 +20,9 @@ from serin.cluster.server import Connection
 from serin.cluster.tls import tls_context
 from serin.errors import UsageError
 from serin.telemetry import log
+
+if TYPE_CHECKING:
+    from kubernetes.aio.client import ApiClient
 
 LOOK_AGAIN = 10.0
 """Seconds after which the files that the connection is made of are read again; after a failure at once."""
@@ -89,7 +91,7 @@ class Transport:
 
     async def _request(
         self,
-        client: ApiClient,
+        client: "ApiClient",
         connection: Connection,
         credential: Credential,
         method: str,
@@ -105,7 +107,7 @@ class Transport:
         response: aiohttp.ClientResponse = answer.response
         return response
 
-    async def _ready(self, *, anew: bool) -> tuple[ApiClient, Connection, Credential]:
+    async def _ready(self, *, anew: bool) -> "tuple[ApiClient, Connection, Credential]":
         """The client for what the files say now. `anew`: what was sent last has been refused."""
         async with self._changing:
             connection = self._look() if anew or self._clock() >= self._looked_at + LOOK_AGAIN else self._connection
@@ -144,6 +146,9 @@ class Transport:
             context = tls_context(connection, credential)
         except UsageError as error:
             raise ApiUnreachableError(str(error)) from error
+        # Not before it is needed: half of what `serin serve`, which knows the type of Api alone, would take to start.
+        from kubernetes.aio.client import ApiClient, Configuration
+
         self._retire()
         self._connector = aiohttp.TCPConnector(limit=0, ssl=True if context is None else context)
         configuration = Configuration(
@@ -163,14 +168,14 @@ class Transport:
         task.add_done_callback(self._retired.discard)
 
 
-async def _close_later(client: ApiClient, connector: aiohttp.TCPConnector | None) -> None:
+async def _close_later(client: "ApiClient", connector: aiohttp.TCPConnector | None) -> None:
     try:
         await asyncio.sleep(RETIRED)
     finally:
         await _close(client, connector)
 
 
-async def _close(client: ApiClient | None, connector: aiohttp.TCPConnector | None) -> None:
+async def _close(client: "ApiClient | None", connector: aiohttp.TCPConnector | None) -> None:
     if client is not None:
         await client.close()  # type: ignore[no-untyped-call]
     if connector is not None:
