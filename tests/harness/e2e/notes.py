@@ -9,7 +9,7 @@ import pytest
 from harness.e2e.backends import Manifest, backend, ingress
 from harness.e2e.site import Site
 
-NAMES = ("v1", "v2", "tea", "coffee", "flask")
+NAMES = ("v1", "v2", "tea", "coffee")
 SECURE = "dashboard"
 """Speaks HTTPS itself, behind port 443."""
 
