@@ -7,6 +7,9 @@ BUILT  := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*.py csrc/pr
 BENCHES = $(filter-out bench/plain_proxy.py,$(shell grep -l __main__ bench/*.py))
 SOAK_SECONDS ?= 600
 
+# A third of what a start of Serin takes is compiling, which is done once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo run test check lint format golden bench soak kube cluster cluster-down e2e clean
 .PHONY: chart nginx
 .DEFAULT_GOAL := demo
@@ -34,7 +37,7 @@ SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 test: lint
 	@$(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'
 	@$(BIN)/python -m localnginx >/dev/null || echo 'test: those that need nginx are skipped'
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests
+	$(BIN)/python -P tests/harness/second_look.py $(SIDE_BY_SIDE) tests
 
 check: lint
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not nginx' tests/unit tests/golden tests/cases tests/test_architecture.py

@@ -67,6 +67,43 @@ def pytest_make_collect_report() -> Iterator[None]:
     return report  # type: ignore[return-value]
 
 
+LONG_FIRST = (
+    "tests/e2e/",
+    "tests/cases/test_cases.py",
+    "tests/kube/test_rollout_leaders.py",
+    "tests/drills/test_rollout_serve.py",
+    "tests/drills/test_changes.py",
+    "tests/drills/",
+    "tests/kube/",
+    "tests/soak/",
+    "tests/unit/render_nginx/",
+)
+"""What takes minutes begins first, so that no process is left alone with it at the end."""
+
+
+def rank(nodeid: str) -> int:
+    return next((place for place, start in enumerate(LONG_FIRST) if nodeid.startswith(start)), len(LONG_FIRST))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside others only; in each of the processes alike, as xdist demands."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))
+
+
+COSTLY = {"tests/e2e/": ("site",), "tests/kube/": ("api_server",)}
+"""Folders with what they start once for a run. It ends with their last test: even idle it takes processor time."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    for folder, names in COSTLY.items():
+        if item.nodeid.startswith(folder) and not (nextitem and nextitem.nodeid.startswith(folder)):
+            for name in names:
+                for fixture in item.session._fixturemanager.getfixturedefs(name, item) or ():
+                    fixture.finish(item._request)  # type: ignore[attr-defined]  # a later use would start it again
+
+
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file run in one process, one after the other, as they share what the file starts.
 
