@@ -45,7 +45,7 @@ def shop() -> list[Manifest]:
     return [
         users,
         fan_out("cafe", "cafe.example.com", {"/tea": ("tea", 80), "/coffee": ("coffee", 80)}),
-        fan_out("ports", "ports.example.com", {"/name": ("tea", "http"), "/number": ("tea", 80)}),
+        fan_out("ports", "ports.example.com", {"/name": ("coffee", "http"), "/number": ("coffee", 80)}),
         ingress("wildcard", "*.example.org", "tea"),
         ingress(
             "rewrite",
@@ -80,8 +80,8 @@ def shown(site: Site, stage: Stage) -> Iterator[Site]:
         ("cafe.example.com/coffee/latte", "coffee"),
         ("cafe.example.com/", "404"),
         ("cafe.example.com/teapot", "404"),
-        ("ports.example.com/name"),
-        ("ports.example.com/number"),
+        ("ports.example.com/name", "coffee"),
+        ("ports.example.com/number", "coffee"),
         ("a.example.org/", "tea"),
         ("a.b.example.org/", "404"),
         ("example.org/", "404"),
