@@ -11,7 +11,7 @@ SOAK_SECONDS ?= 600
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo run test check lint format golden bench soak kube cluster cluster-down e2e clean
-.PHONY: chart nginx
+.PHONY: chart nginx image kind kind-down
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -84,13 +84,25 @@ cluster: setup
 cluster-down: setup
 	@$(BIN)/python -m localkube cluster-down
 
+# The same on kind, on machines with Docker, kind, helm and kubectl. make kind PLANE=nginx
+kind: setup
+	@$(BIN)/python -m localkube kind-up --plane $(PLANE)
+
+kind-down: setup
+	@$(BIN)/python -m localkube kind-down
+
+# Serin's image without Docker (root, Debian), its layers and their sizes, its bill of materials beside it. make image OUT=serin.tar
+image: setup
+	@$(BIN)/python -m localkube image $(OUT)
+
 # All scenarios on a cluster with two nodes, over both data planes side by side; the report is build/e2e-report.md.
 e2e: setup
 	@$(BIN)/python -m localkube prepare
 	$(BIN)/pytest tests/e2e --planes=proxy,nginx -n 2 --dist loadscope --no-loadscope-reorder
 
 soak: setup
-	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak tests/kube/test_drill_outages.py
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak tests/kube/test_drill_outages.py \
+		tests/drills/test_annotation_fuzz.py tests/drills/test_rollout_calibration.py tests/drills/test_rollout_calibration_latency.py
 
 clean:
 	rm -rf $(VENV) build dist operator/*.egg-info operator/serin/native/_ffi.* operator/serin/native/libserin*.so

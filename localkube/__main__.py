@@ -1,16 +1,15 @@
 """`python -m localkube`: a Kubernetes for people at this machine; tests and bench/ use the modules."""
 
 import argparse
-import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from localkube import build, cluster, image, packages
+from localkube import build, cluster, image, image_commands, kind, packages, trying
 from localkube.controlplane import ControlPlane, Settings
 from localkube.errors import LocalKubeError
-from localkube.release import DEMO_HOST, Release
+from localkube.release import Release
 
 ENVIRONMENT = image.ROOT / "build" / "cluster.env"
 
@@ -46,7 +45,7 @@ def up(options: argparse.Namespace) -> None:
     plane = ControlPlane(folder, build.programs(build.API_SERVER, say), Settings(lasting=True))
     if plane.program("kube-apiserver") is None:
         plane.start()
-    print(*environment(plane.kubeconfig, plane.programs), sep="\n")
+    print(*trying.environment(plane.kubeconfig, plane.programs), sep="\n")
 
 
 def down(options: argparse.Namespace) -> None:
@@ -72,12 +71,12 @@ def cluster_up(options: argparse.Namespace) -> None:
     release = Release(running[0], programs)
     kubeconfig = running[0].plane.kubeconfig
     if options.bare:
-        print(*environment(kubeconfig, programs), sep="\n")
+        print(*trying.environment(kubeconfig, programs), sep="\n")
         return
     release.install(say, {"dataPlane.plane": options.plane})
     release.apply_demo()
-    write_environment(environment(kubeconfig, programs, release.address()))
-    print_demo(release)
+    trying.write_environment(ENVIRONMENT, trying.environment(kubeconfig, programs, release.address()))
+    trying.print_demo(ENVIRONMENT, f"the same by a port of the node: SERIN={release.node_address()}")
 
 
 def cluster_down(_: argparse.Namespace) -> None:
@@ -90,42 +89,18 @@ def cluster_down(_: argparse.Namespace) -> None:
     say("down" if running else "no cluster was up")
 
 
-def make_image(options: argparse.Namespace) -> None:
-    """Serin's image of this tree as a docker-archive, for `docker load`, `podman load` or `ctr images import`."""
-    archive = image.build(say)
-    if options.out is not None:
-        shutil.copyfile(archive, options.out)
-        archive = options.out
-    say(f"{image.NAME}, {archive.stat().st_size >> 20} MiB")
-    print(archive)
+def kind_up(options: argparse.Namespace) -> None:
+    """The same on kind, where Docker is."""
+    made = kind.up(options.plane, say)
+    environment = trying.environment(made.kubeconfig, made.programs, kind.address())
+    trying.write_environment(ENVIRONMENT, environment)
+    trying.print_demo(ENVIRONMENT)
 
 
-def print_demo(release: Release) -> None:
-    """Lines to copy, and what they will show."""
-    print(f"# Serin serves {DEMO_HOST}. To try it:")
-    print(f". {_shown(ENVIRONMENT)}")
-    for region, version in (("cd", "v2"), ("sz", "v2"), ("bj", "v1"), ("", "v1")):
-        header = f"-H 'Region: {region}' " if region else ""
-        print(f'curl {header}--connect-to ::$SERIN http://{DEMO_HOST}/    # "backend": "{version}"')
-    print(f"# the same by a port of the node: SERIN={release.node_address()}")
-
-
-def environment(kubeconfig: Path, programs: Mapping[str, Path], serin: str = "") -> list[str]:
-    """Lines for a shell, so that kubectl, helm and `serin controller` find the cluster, and curl Serin."""
-    folder = programs["kubectl"].parent
-    lines = [f"export KUBECONFIG={kubeconfig}", f"export PATH={folder}:$PATH"]
-    return lines + ([f"export SERIN={serin}"] if serin else [])
-
-
-def write_environment(lines: list[str]) -> None:
-    """Into a file of the working tree, to be sourced: README.md names it."""
-    ENVIRONMENT.parent.mkdir(exist_ok=True)
-    ENVIRONMENT.write_text("".join(f"{line}\n" for line in lines))
-
-
-def _shown(path: Path) -> str:
-    """As it is written from here."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def kind_down(_: argparse.Namespace) -> None:
+    """kind's cluster and everything in it."""
+    kind.down()
+    say("down")
 
 
 def main() -> int:
@@ -156,8 +131,12 @@ def main() -> int:
     )
     asked.add_argument("--bare", action="store_true", help="without Serin and the demo")
     command("cluster-down", cluster_down, "end what `cluster-up` started")
-    asked = command("image", make_image, "make Serin's image of this tree, without a container engine (root)")
-    asked.add_argument("out", type=Path, nargs="?", metavar="OUT.tar", help="where to (default: it stays in the cache)")
+    asked = command("kind-up", kind_up, "the same on kind, with Docker: image, cluster, Serin, the demo")
+    asked.add_argument(
+        "--plane", choices=("proxy", "nginx"), default="proxy", help="Serin's data plane (default proxy)"
+    )
+    command("kind-down", kind_down, "end what `kind-up` started")
+    image_commands.add(command, say)
     options = parser.parse_args()
     try:
         options.does(options)
