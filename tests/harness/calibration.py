@@ -1,5 +1,6 @@
 """Harmless releases by name, and how many of them the judgement takes back: shared by the short and the long test."""
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,3 +92,10 @@ CASES: dict[str, Harmless] = {
     "as slow as max": Harmless(_latency(20, 1.0), STILL, (latency(None, 0.0966),), warm=True),
     "two checks": Harmless(_latency(20, 2.0), RAMP, (errors(1.5, 0.05), latency(1.0)), warm=True),
 }
+_EACH_TIME = {"few errors", "weights that change", "one user in a hundred", "cycle of 89 kinds", "as slow as allowed"}
+
+
+def at_length(*, warm: bool) -> list[str]:
+    """The cases that 2,000 releases each are made of: with SOAK_SECONDS all, else some, for all take minutes."""
+    names = CASES if "SOAK_SECONDS" in os.environ else _EACH_TIME
+    return [name for name, case in CASES.items() if name in names and case.warm == warm]
