@@ -25,7 +25,7 @@ SHORT = {"proxy-connect-timeout": "1", "proxy-read-timeout": "3"}
 
 
 def host(name: str) -> str:
-    return f"{name}.example.com"
+    return f"{name}.failing.example.com"
 
 
 def spread(name: str) -> dict[str, Any]:
