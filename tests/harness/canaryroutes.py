@@ -35,9 +35,13 @@ class Refused:
     says: str
 
 
+def _read(text: str) -> Any:
+    return yaml.load(text, yaml.CSafeLoader)
+
+
 def definition() -> Object:
     """The CustomResourceDefinition."""
-    return dict(yaml.safe_load(DEFINITION.read_text()))
+    return dict(_read(DEFINITION.read_text()))
 
 
 def schema() -> Object:
@@ -58,24 +62,24 @@ def fields(node: Object | None = None, place: str = "") -> Iterator[tuple[str, O
 
 def status() -> Object:
     """A status with every field set, fitting `valid()["full"]`."""
-    return dict(yaml.safe_load((FOLDER / "status.yaml").read_text()))
+    return dict(_read((FOLDER / "status.yaml").read_text()))
 
 
 def valid() -> dict[str, Object]:
     """By the name of the file, without its ending."""
-    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((FOLDER / "valid").glob("*.yaml"))}
+    return {path.stem: _read(path.read_text()) for path in sorted((FOLDER / "valid").glob("*.yaml"))}
 
 
 def examples() -> list[Object]:
     """The CanaryRoutes that the reference page shows, in order."""
     blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", PAGE.read_text(), re.MULTILINE)
-    found = [yaml.safe_load(block) for block in blocks if block.strip().startswith("apiVersion: serin.dev/")]
+    found = [_read(block) for block in blocks if block.strip().startswith("apiVersion: serin.dev/")]
     return [example for example in found if example["kind"] == "CanaryRoute"]
 
 
 def invalid() -> list[Refused]:
     base = valid()["full"]
-    return [_refused(base, case) for case in yaml.safe_load((FOLDER / "invalid.yaml").read_text())]
+    return [_refused(base, case) for case in _read((FOLDER / "invalid.yaml").read_text())]
 
 
 def install(kube: Kube) -> None:

@@ -108,7 +108,7 @@ class Chart:
 
 
 def read(text: str) -> Release:
-    return Release(text, tuple(found for found in yaml.safe_load_all(text) if found))
+    return Release(text, tuple(found for found in yaml.load_all(text, yaml.CSafeLoader) if found))
 
 
 def with_notes(chart: Chart, folder: Path) -> Chart:
