@@ -30,7 +30,7 @@ LEAVING = 12.0
 """Seconds that each of the last writes (status, Lease) may take; each of them gives up before by itself."""
 CLOSING = 5.0
 """Seconds that each part may take to close."""
-LOOK_AGAIN = 10.0
+LOOK_AGAIN = 5.0
 """Longest pause in seconds between two looks whether the cluster can be used: traffic may wait for it."""
 TELL_AGAIN = 60.0
 """Seconds until what keeps us waiting is told once more, unless it changes."""
