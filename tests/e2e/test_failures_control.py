@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 from harness.e2e.backends import backend, ingress
-from harness.e2e.control import CONTROLLER, api_server_away, kill, processes, readiness, rights_taken, serves
+from harness.e2e.control import (
+    CONTROLLER,
+    api_server_away,
+    kill,
+    processes,
+    reaches_api_server,
+    readiness,
+    rights_taken,
+    serves,
+)
 from harness.e2e.killing import is_ready, restarts
 from harness.e2e.report import Report
 from harness.e2e.site import Site
@@ -20,6 +29,9 @@ from localkube.release import CHART
 HOST = "control.example.com"
 BACKEND = "serin echo"
 RATE, MINUTE = 30.0, 60.0
+SECONDS = 15.0
+"""What "within seconds" is on a machine that is busy: a controller that was started meanwhile looks each 6 s."""
+NO_PLAN = "503 no plan yet: plan/generation is not there"
 EVEN = {
     "maxSkew": 1,
     "topologyKey": "kubernetes.io/hostname",
@@ -81,16 +93,21 @@ def test_api_server_gone_for_a_minute(site: Site, web: str, report: Report) -> N
         load.stop()
         with site.steady(HOST, rate=RATE, place=place) as torn:
             kill(struck, "serin data-plane")
-            began = time.monotonic()
-            until(lambda: readiness(site, struck) == "200 ok", "it to serve its last good plan", every=0.05)
+            killed_at = time.monotonic()
+            until(lambda: readiness(site, struck) == "200 ok", "it to serve its last good plan", seconds=90, every=0.05)
             back = time.monotonic()
             torn.more(max(50, int((away + MINUTE - back) * RATE)), seconds=MINUTE)
         gone_for = time.monotonic() - away
+    began = time.monotonic()
+    site.apply(ingress("after", "after.example.com", "web"), namespace=web)
+    until(lambda: reaches_api_server(site), "kube-proxy to lead to the API server again", seconds=90, every=0.2)
+    led = time.monotonic() - began
     took = seconds_until_served(site, web, "after")
     report(f"gone for {gone_for:.0f} s, a backend and a controller killed", **load.figures())
-    report("a data plane killed, whose pod nobody takes out", back_after=f"{back - began:.1f} s", **torn.figures())
-    report("after its return", change_in_force_after=f"{took:.1f} s")
+    report("a data plane killed, whose pod nobody takes out", back_after=f"{back - killed_at:.1f} s", **torn.figures())
+    report("after its return", kube_proxy_leads_to_it_after=f"{led:.1f} s", change_in_force=f"{took:.1f} s later")
     no_loss(load)
+    assert took < SECONDS
     assert not [each for each in torn.lost if each.sent > back]
     now = {pod["metadata"]["name"]: pod for pod in site.pods()}
     assert set(now) == {witness["metadata"]["name"], struck["metadata"]["name"]}
@@ -100,48 +117,36 @@ def test_api_server_gone_for_a_minute(site: Site, web: str, report: Report) -> N
 
 
 def test_controllers_crash_loop(site: Site, web: str, report: Report) -> None:
-    """Every replica's controller crashes again and again, and has lost its rights"""
-    pods = site.pods()
-    with site.steady(HOST, rate=RATE) as load:
-        with rights_taken(site):
-            for _ in range(3):  # the supervisor waits 1, 2, 4 s
-                for pod in pods:
-                    kill(pod, CONTROLLER)
-                for pod in pods:
-                    site.wait(lambda pod=pod: processes(pod, CONTROLLER), "the controller to be started")  # type: ignore[misc]
-            kill(site.pods("app=web", web)[0], BACKEND)
-            load.more(100)
-            assert [readiness(site, pod) for pod in pods] == ["200 ok"] * 2
-        took = seconds_until_served(site, web, "rights")
-    report(**load.figures(), change_in_force_after=f"{took:.1f} s with rights")
-    no_loss(load)
-    assert [untouched(pod) for pod in site.pods()] == [untouched(pod) for pod in pods]
-
-
-def test_broken_upgrade(site: Site, web: str, report: Report) -> None:
-    """helm upgrade to a release whose controller cannot start, and helm rollback"""
-    release = site.release
-    old = {pod["metadata"]["name"] for pod in site.pods()}
+    """Every replica's controller crashes again and again: an upgrade to a flag that does not exist, rights are gone"""
+    site.ready("deployment/web", web)
+    release, old = site.release, site.pods()
+    names = {pod["metadata"]["name"] for pod in old}
     with site.steady(HOST, rate=RATE) as load:
         site.changed()
         release.helm(
             *("upgrade", release.name, str(CHART), "-n", release.namespace, "--reuse-values"),
             "--set=controller.extraArgs.no-such-flag=yes",
         )
-        [new] = until(lambda: running(site, old), "a pod of the broken release", seconds=60, every=0.2)
-        until(lambda: "command-ended" in log(site, new), "its controller to fail", every=0.2)
-        load.more(150)
-        told = readiness(site, new)
-        assert told == "503 no plan yet: plan/generation is not there"
-        assert {pod["metadata"]["name"] for pod in site.pods() if is_ready(pod)} == old
+        [new] = until(lambda: running(site, names), "a pod of the broken release", seconds=60, every=0.2)
+        with rights_taken(site):
+            for _ in range(2):  # the supervisor waits 1 s, then 2
+                for pod in old:
+                    kill(pod, CONTROLLER)
+                for pod in old:
+                    site.wait(lambda pod=pod: processes(pod, CONTROLLER), "the controller to be started")  # type: ignore[misc]
+            kill(site.pods("app=web", web)[1], BACKEND)
+            until(lambda: readiness(site, new) == NO_PLAN, "the new pod to say that it has no plan", every=0.2)
+            until(lambda: "command-ended" in log(site, new), "its controller to fail", every=0.2)
+            load.more(100)
+            assert [readiness(site, pod) for pod in old] == ["200 ok"] * 2
+            assert {pod["metadata"]["name"] for pod in site.pods() if is_ready(pod)} == names
         began = time.monotonic()
         release.helm("rollback", release.name, "-n", release.namespace, "--wait", "--timeout=60s")
         healed = time.monotonic() - began
-        load.more(50)
-    report(**load.figures(), rolled_back_in=f"{healed:.1f} s")
-    report(f"the new pod: /readyz {told}")
+        took = seconds_until_served(site, web, "healed")
+    report(**load.figures(), rollback=f"{healed:.1f} s", change_in_force_after=f"{took:.1f} s")
     no_loss(load)
-    assert {pod["metadata"]["name"] for pod in site.pods()} == old
+    assert [untouched(pod) for pod in site.pods()] == [untouched(pod) for pod in old]
 
 
 def running(site: Site, old: set[str]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.e2e.curl import curl
 from harness.e2e.site import FIRST, SECOND, Site
 
 Pod = Mapping[str, Any]
@@ -27,6 +28,15 @@ def api_server_away(site: Site) -> Iterator[float]:
         plane.start()
         names = [f"node/n{index}" for index in (FIRST, SECOND)]
         site.kubectl("wait", *names, "--for=condition=Ready", "--timeout=60s")
+
+
+def reaches_api_server(site: Site) -> bool:
+    """Whether pods on either node do: kube-proxy, too, has to notice that an API server is back."""
+    place = f"{site.network.first_service}:443"
+    return all(
+        curl("https://kubernetes/version", "-k", place=place, enter=site.network.enter(index)).status
+        for index in (FIRST, SECOND)
+    )
 
 
 @contextlib.contextmanager
@@ -49,12 +59,14 @@ def rights_taken(site: Site) -> Iterator[None]:
 
 @contextlib.contextmanager
 def webhook_gone(site: Site) -> Iterator[None]:
-    """The webhook's Service leads to no pod in the block; traffic's does."""
+    """The webhook's Service leads to no pod in the block; controllers have crashed, with all connections to them."""
     service = f"service/{site.release.name}-admission"
     where = ("-n", site.release.namespace, "patch", service, "--type=merge", "-p")
     site.kubectl(*where, json.dumps({"spec": {"selector": {"gone": "true"}}}))
     try:
         site.wait(lambda: not _webhook_endpoints(site), "the webhook's Service to have no endpoint")
+        for pod in site.pods():
+            kill(pod, CONTROLLER)
         yield
     finally:
         site.kubectl(*where, json.dumps({"spec": {"selector": {"gone": None}}}))
