@@ -2,13 +2,13 @@
 # The last step over the Debian part of Serin's image, run as root inside its root file system: by image/Dockerfile, and
 # without Docker by localkube/debian.py. What it takes out is in no layer, for the layer is made after it.
 set -eu
+export PYTHONDONTWRITEBYTECODE=1
 name=serin id=101 # the chart's runAsUser and fsGroup; kopf needs a line in passwd
 
 # Packages that other packages name as dependencies and nothing in a container uses: mounting, logging in, passwords,
 # network set-up, Perl and what asks questions at installations, the package manager. dpkg goes by itself; its list of
 # what is installed stays, for scanners and for the SBOM. Names that this release of Debian does not have are passed over.
 unneeded='
-  apt libapt-pkg6.0 libapt-pkg7.0 gpgv sqv debian-archive-keyring adduser
   debconf libdebconfclient0 iproute2 libbpf1 libcap2-bin libcap2 libelf1 libelf1t64 libmnl0 libxtables12 libbsd0
   login login.defs passwd libpam-modules libpam-modules-bin libpam-runtime libpam0g libaudit1 libaudit-common libcap-ng0
   mount util-linux util-linux-extra bsdutils bsdextrautils libfdisk1 libblkid1 libmount1 libsmartcols1 libudev1
@@ -41,10 +41,11 @@ remove_files() {
   rm -rf /etc/apt /etc/dpkg /etc/pam.d /etc/security /etc/perl /etc/cron.* /etc/init.d /etc/logrotate.d /etc/systemd \
     /etc/rc?.d /etc/default /etc/ufw /etc/.pwd.lock /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow-
   find /var/lib/dpkg/info -type f ! -name '*.list' ! -name '*.md5sums' -delete
-  rm -f /usr/bin/py3clean /usr/bin/py3compile /usr/bin/py3versions /usr/sbin/update-passwd
+  rm -f /usr/bin/py3clean /usr/bin/py3compile /usr/bin/py3versions /usr/sbin/update-passwd /usr/sbin/start-stop-daemon*
   rm -f /etc/hostname /etc/resolv.conf 2>/dev/null || : # in a build by Docker these are mounts, and empty in the image
   rm -rf /var/lib/dpkg/*-old /var/lib/dpkg/lock* /var/lib/dpkg/triggers /var/lib/apt /var/lib/pam /var/lib/systemd \
     /var/cache/* /var/log/* /var/backups/* /root/.bashrc /root/.profile /usr/lib/systemd /usr/lib/apt
+  find /etc/alternatives /usr/bin -xtype l -delete
   find /run /tmp -xdev -mindepth 1 -delete 2>/dev/null || :
 }
 

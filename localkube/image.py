@@ -22,7 +22,7 @@ DOCKERFILE = ROOT / "image" / "Dockerfile"
 _INSTALL = ROOT / "image" / "install.py"
 _REQUIREMENTS = ROOT / "image" / "requirements.txt"
 _TOOLS = ROOT / "image" / "build-requirements.txt"
-_SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "operator", "templates", "crds", "csrc")
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "operator", "templates", "crds", "csrc")
 _PASSED_OVER = {"__pycache__", "serin.egg-info"}
 _BUILT = {".so", ".pyc"}
 LAYERS = ("Debian packages", "Python packages that Serin depends on", "Serin")
@@ -66,7 +66,7 @@ def _installed(part: str, made: Path, say: Say, text: str) -> Path:
 
 
 def _source_files() -> Iterator[Path]:
-    for name in _SOURCES:
+    for name in SOURCES:
         path = ROOT / name
         for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
             built = each.suffix in _BUILT or each.name == "_ffi.c" or _PASSED_OVER & set(each.parts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from email.parser import HeaderParser
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense, License
@@ -122,7 +122,7 @@ def _told_licences(told: Message) -> list[str]:
     if expression := told["License-Expression"]:
         return [expression]
     text = (told["License"] or "").strip()
-    if text and "\n" not in text and len(text) <= _LONGEST:
+    if text not in ("", "UNKNOWN") and "\n" not in text and len(text) <= _LONGEST:
         return [text]
     classifiers = told.get_all("Classifier", [])
     return [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License ::")]
