@@ -15,7 +15,7 @@ unneeded='
   libsystemd0 libgcrypt20 libgpg-error0 liblz4-1 e2fsprogs libext2fs2 libext2fs2t64 libss2 logsave
   init-system-helpers sysvinit-utils hostname ncurses-bin libncursesw6 readline-common libreadline8 libreadline8t64
   diffutils sensible-utils usr-is-merged libsemanage2 libsemanage-common libsepol2
-  openssl media-types perl-base mawk libmd0 libzstd1 dpkg
+  libidn2-0 libunistring2 libunistring5 openssl media-types perl-base mawk libmd0 libzstd1 dpkg
 '
 
 remove_packages() {

@@ -59,7 +59,4 @@ def base(folder: Path, say: Say) -> Path:
             fresh.replace(made)
         finally:
             fresh.unlink(missing_ok=True)
-        for other in folder.glob(f"{release}-*.tar"):
-            if other != made:
-                other.unlink(missing_ok=True)
     return made
