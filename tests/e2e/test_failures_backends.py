@@ -18,7 +18,7 @@ from harness.e2e.steady import Steady
 
 KEPT, PLAIN = "kept", "plain"
 REPLICAS = 4
-RATE = 25.0
+RATE, AT_MOST = 20.0, 300.0
 # Seconds that nobody expects to wait, and after which a silent node must be noticed (localkube.cluster: 12).
 SLOW, NOTICED = 1.0, 30.0
 SHORT = {"proxy-connect-timeout": "1", "proxy-read-timeout": "3"}
@@ -73,7 +73,10 @@ def no_loss(load: Steady) -> None:
 
 def test_rolling_update(site: Site, backends: str, report: Report) -> None:
     """Rolling update of backends"""
-    with site.steady(host(KEPT), rate=RATE) as kept, site.steady(host(PLAIN), rate=RATE) as plain:
+    with (
+        site.steady(host(KEPT), rate=RATE, seconds=AT_MOST) as kept,
+        site.steady(host(PLAIN), rate=RATE, seconds=AT_MOST) as plain,
+    ):
         site.kubectl("-n", backends, "rollout", "restart", f"deployment/{KEPT}", f"deployment/{PLAIN}")
         for name in (KEPT, PLAIN):
             site.ready(f"deployment/{name}", backends)
@@ -88,7 +91,7 @@ def test_rolling_update(site: Site, backends: str, report: Report) -> None:
 def test_killed_process(site: Site, backends: str, report: Report) -> None:
     """The process of a backend is killed (SIGKILL), and a pod deleted by force"""
     first, second, *_ = pods(site, backends, PLAIN)
-    with site.steady(host(PLAIN), "/?sleep=50ms", rate=2 * RATE) as load:
+    with site.steady(host(PLAIN), "/?sleep=50ms", rate=2 * RATE, seconds=AT_MOST) as load:
         kill(first, "echo")
         path = f"/api/v1/namespaces/{backends}/pods/{first['metadata']['name']}"
         site.wait(lambda: restarts(site.get(path), "echo") > 0, "the container to be started again")
@@ -125,9 +128,9 @@ def test_lost_node(site: Site, backends: str, report: Report) -> None:
     site.kubectl("-n", backends, "annotate", "ingress", PLAIN, *settings)
     left = replica_on_first_node(site)
     with (
-        site.steady(host(KEPT), rate=RATE, place=left) as usual,
-        site.steady(host(PLAIN), rate=RATE, place=left) as short,
-        site.steady(host(KEPT), rate=RATE) as service,
+        site.steady(host(KEPT), rate=RATE, seconds=AT_MOST, place=left) as usual,
+        site.steady(host(PLAIN), rate=RATE, seconds=AT_MOST, place=left) as short,
+        site.steady(host(KEPT), rate=RATE, seconds=AT_MOST) as service,
     ):
         cut = time.monotonic()
         with node_lost(site):

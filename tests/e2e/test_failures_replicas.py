@@ -18,6 +18,7 @@ from harness.e2e.steady import Steady
 from localkube.client import RequestFailedError
 
 HOST = "replicas.example.com"
+RATE, AT_MOST = 25.0, 400.0
 # Seconds: how long a dead leader keeps others from writing, and how long a WebSocket holds up a pod that ends.
 ELECTION_TTL, GRACE = 8, 4
 VALUES: dict[str, object] = {
@@ -76,44 +77,45 @@ def no_loss(load: Steady) -> None:
 
 
 def test_upgrade(site: Site, web: str, report: Report) -> None:
-    """helm upgrade that replaces the pods, to other values and to the other data plane, with a WebSocket open"""
-    assert web
+    """helm upgrade to the other data plane and other values, and back, while a WebSocket is open"""
     site.install()
-    with site.steady(HOST) as load:
-        site.install(VALUES)
+    with site.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
+        site.install(VALUES | {"dataPlane.plane": OTHER[site.plane]})
         settled(site)
-        load.more(40)
-    report("other values", **load.figures())
+        load.more(20)
+    report(f"{site.plane} to {OTHER[site.plane]}", **load.figures())
     no_loss(load)
     chat = Chat(site.release.address(), {"Host": HOST})
-    site.wait(lambda: chat.heard > 3 or chat.end, "the WebSocket to be open")
     try:
-        with site.steady(HOST) as load:
-            site.kubectl("-n", web, "rollout", "restart", "deployment/web")
-            site.install(VALUES | {"dataPlane.plane": OTHER[site.plane]})
-            settled(site)
-            load.more(40)
-            changed = load.sent
+        site.wait(lambda: chat.heard > 3 or chat.end, "the WebSocket to be open")
+        site.kubectl("-n", web, "scale", "deployment/web", "--replicas=3")
+        site.ready("deployment/web", web)
+        heard = chat.heard
+        site.wait(
+            lambda: chat.heard > heard + 3 or chat.end, "the WebSocket to go on with another endpoint beside its own"
+        )
+        assert not chat.end
+        with site.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
             site.install(VALUES)
             settled(site)
-            load.more(40)
+            load.more(20)
         site.wait(lambda: chat.end, "the WebSocket to end with its replica", seconds=5)
     finally:
         chat.leave()
-    report("other plane and back", **load.figures(), sent_by_then=changed)
+    report("and back", **load.figures())
     report("WebSocket", messages=chat.heard, slowest=f"{chat.longest * 1000:.0f} ms", end=chat.end)
     no_loss(load)
 
 
 def test_deleted_and_scaled(replicas: Site, report: Report) -> None:
     """A replica is deleted; one replica instead of two, and two again"""
-    with replicas.steady(HOST) as load:
+    with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         replicas.kubectl("-n", replicas.release.namespace, "delete", "pod", replicas.pods()[0]["metadata"]["name"])
         settled(replicas)
         load.more(20)
     report("deleted", **load.figures())
     no_loss(load)
-    with replicas.steady(HOST) as load:
+    with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         replicas.release.scale(1)
         settled(replicas, 1)
         load.more(20)
@@ -127,13 +129,13 @@ def test_deleted_and_scaled(replicas: Site, report: Report) -> None:
 def test_killed(replicas: Site, report: Report) -> None:
     """A worker is killed (SIGKILL), then a data plane with all its processes"""
     pod, *_ = replicas.pods()
-    with replicas.steady(HOST, "/?sleep=20ms") as load:
+    with replicas.steady(HOST, "/?sleep=20ms", rate=2 * RATE, seconds=AT_MOST) as load:
         load.more(20)
         kill(pod, "data-plane", WORKER[replicas.plane])
         load.more(80)
     report("a worker", **load.figures())
     assert len(load.lost) <= 5, (load.figures(), load.answers())
-    with replicas.steady(HOST, "/?sleep=20ms") as load:
+    with replicas.steady(HOST, "/?sleep=20ms", rate=2 * RATE, seconds=AT_MOST) as load:
         before = restarts(get_pod(replicas, pod), "data-plane")
         kill(pod, "data-plane")
         replicas.wait(
@@ -171,7 +173,7 @@ def evict(site: Site, pod: dict[str, Any]) -> int:
 
 def test_drained_node(replicas: Site, report: Report) -> None:
     """A node is drained, with a replica and backends on it; its PodDisruptionBudget keeps the other replica"""
-    with replicas.steady(HOST) as load:
+    with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         with drained(replicas, SECOND):
             settled(replicas)
             assert {pod["spec"]["nodeName"] for pod in replicas.pods()} == {"n1"}
@@ -196,7 +198,7 @@ def test_killed_leader(replicas: Site, web: str, report: Report) -> None:
     before = leader(replicas)
     [pod] = [each for each in replicas.pods() if each["metadata"]["name"] == before]
     status = f"/apis/networking.k8s.io/v1/namespaces/{web}/ingresses/late"
-    with replicas.steady(HOST) as load:
+    with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         where = ("-n", replicas.release.namespace)
         replicas.kubectl(*where, "delete", "pod", before, "--force", "--grace-period=0", "--wait=false")
         kill(pod, "controller")
