@@ -16,6 +16,7 @@ from serin.routing.affinity import read_value
 from serin.routing.conditions import Subject
 from serin.routing.cookies import cookie_value
 from serin.routing.decision import Effect, Judgement, Reason, Verdict, judge, judge_matches
+from serin.routing.explain_access import kept_out
 from serin.routing.explain_users import Hash64, Run, keyed
 from serin.routing.explanation import Explanation, Note
 from serin.routing.match import find_host, find_route, matches
@@ -34,6 +35,9 @@ from serin.routing.plan import ClientVerify, Host, Plan, Route, Split
 from serin.routing.search import PatternMaker
 from serin.routing.shares import Shares, answers, percent, present, shares
 
+NOBODY = "127.0.0.1"
+"""The address of a client of whom nothing is known: address lists are told of, and keep it not out."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExplainRequest:
@@ -42,7 +46,7 @@ class ExplainRequest:
     url: str
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
-    client_ip: str = "127.0.0.1"
+    client_ip: str = NOBODY
 
     def values(self, name: str) -> list[bytes]:
         return [value.strip(" \t").encode() for header, value in self.headers if header.lower() == name]
@@ -159,6 +163,13 @@ def _on_host(
     met = before_proxying(route, asked, plan.globals, rewrite_searcher(route, patterns))
     if isinstance(met, Reply):
         return _reply(told, met)
+    refused = kept_out(route.policy, request.client_ip)
+    if refused is not None and request.client_ip != NOBODY:
+        return replace(told, status=403, reason="access", because=(*told.because, refused))
+    if refused is not None:
+        told = replace(
+            told, because=(*told.because, Note("403 unless the client's address may come in", refused.source))
+        )
     auth = route.policy.auth
     if auth is not None and not (request.get(b"authorization") or b"").lower().startswith(b"basic "):
         note = Note("no user name and password came (Authorization: Basic …)", auth.source)
