@@ -119,7 +119,7 @@ def _build(names: Sequence[str], bin_folder: Path, say: Say) -> None:
             " (install Go 1.24 or newer: https://go.dev/dl)"
         )
     bin_folder.mkdir(parents=True, exist_ok=True)
-    with _one_build(bin_folder.parent / "build.lock", say):
+    with one_build(bin_folder.parent / "build.lock", say):
         still = [name for name in names if not _executable(bin_folder / name)]
         if still:
             _go_build(go, still, bin_folder, say)
@@ -158,7 +158,7 @@ def _linker_flags() -> str:
 
 
 @contextmanager
-def _one_build(lock: Path, say: Say) -> Iterator[None]:
+def one_build(lock: Path, say: Say) -> Iterator[None]:
     """Two builds at once would only slow each other down: the second waits, and finds what the first made."""
     with lock.open("w") as held:
         try:

@@ -8,14 +8,16 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from localkube import debian, dockerfile
 from localkube.archive import Image, write_image, write_layer
-from localkube.build import Say, cache_folder
+from localkube.build import Say, cache_folder, one_build
 from localkube.commands import run
 
+_RECENT = 3600.0
 NAME = "docker.io/serin/serin:local"
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = ROOT / "image" / "Dockerfile"
@@ -31,6 +33,12 @@ LAYERS = ("Debian packages", "Python packages that Serin depends on", "Serin")
 def build(say: Say, folder: Path | None = None) -> Path:
     """The archive's path; its file is kept as long as nothing changes."""
     folder = folder or cache_folder().parent / "image"
+    folder.mkdir(parents=True, exist_ok=True)
+    with one_build(folder / "build.lock", say):
+        return _build(folder, say)
+
+
+def _build(folder: Path, say: Say) -> Path:
     layers = [debian.base(folder, say), _dependencies(folder, say), _serin(folder, say)]
     told = dockerfile.read(DOCKERFILE)
     digest = _digest([*(layer.name.encode() for layer in layers), DOCKERFILE.read_bytes()])
@@ -86,6 +94,7 @@ def _digest(parts: Sequence[bytes]) -> str:
 
 
 def _remove_others(kept: Path, pattern: str) -> None:
+    """Not those of the last hour, which a cluster of another checkout may just be loading."""
     for other in kept.parent.glob(pattern):
-        if other != kept:
+        if other != kept and time.time() - other.stat().st_mtime > _RECENT:
             other.unlink(missing_ok=True)
