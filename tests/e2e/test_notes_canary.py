@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from harness.e2e.backends import ingress
+from harness.e2e.backends import PREFIX, Manifest, ingress
 from harness.e2e.notes import Stage, canary
 from harness.e2e.replicas import doors, everywhere, often, shares
 from harness.e2e.report import Report
@@ -35,6 +35,7 @@ CASES = [
     ("order", "Region: always|Cookie: user_from_cd=never", "v2"),
 ]
 REQUESTS = 10
+ALWAYS = ("-H", "Region: always")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,42 @@ def shown(site: Site, stage: Stage) -> Iterator[Site]:
 
 def host(rule: str) -> str:
     return f"{rule}.canary.example.com"
+
+
+@pytest.fixture
+def elsewhere(shown: Site, stage: Stage) -> Iterator[Site]:
+    """Canaries of rules that are not simply a host and a number: each with header Region as its rule."""
+    annotations = {f"{PREFIX}canary": "true", f"{PREFIX}canary-by-header": "Region"}
+    mains = [
+        by_port("named", "named.canary.example.com", "v1", "http"),
+        by_port("wild", "*.canary.example.net", "v1", 80),
+        default("default", "v1"),
+    ]
+    canaries = [
+        by_port("named-canary", "named.canary.example.com", "v2", "http"),
+        by_port("wild-canary", "*.canary.example.net", "v2", 80),
+        default("default-canary", "v2"),
+    ]
+    for each in canaries:
+        each["metadata"]["annotations"] = annotations
+    with stage.showing(*mains, *canaries):
+        everywhere(shown, "http://nobody.example.net/", "v2", *ALWAYS)
+        yield shown
+    everywhere(shown, "http://nobody.example.net/", "404")
+
+
+def by_port(name: str, host: str, service: str, port: str | int) -> Manifest:
+    made = ingress(name, host, service)
+    path = made["spec"]["rules"][0]["http"]["paths"][0]
+    path["backend"]["service"]["port"] = {"number" if isinstance(port, int) else "name": port}
+    return made
+
+
+def default(name: str, service: str) -> Manifest:
+    """With nothing but a default backend."""
+    made = ingress(name, "", service)
+    made["spec"]["defaultBackend"] = made["spec"].pop("rules")[0]["http"]["paths"][0]["backend"]
+    return made
 
 
 @pytest.mark.parametrize(("rule", "told", "version"), CASES)
@@ -73,3 +110,12 @@ def test_a_weight_of_10_is_a_tenth(shown: Site, report: Report) -> None:
     assert seen["v1"] + seen["v2"] == 200, seen
     # One in each ten of a replica: a stretch of its requests that begins and ends within tens has 1.8 more or less.
     assert 20 - 3 <= seen["v2"] <= 20 + 3
+
+
+def test_where_a_canary_can_stand(elsewhere: Site, report: Report) -> None:
+    """Canaries of a port by name, of a wildcard host, of a default backend"""
+    for name in ("named.canary.example.com", "any.canary.example.net", "nobody.example.net"):
+        url = f"http://{name}/"
+        seen = [shares(often(elsewhere, url, REQUESTS, *options)) for options in ((), ALWAYS)]
+        report(f"{name}: {dict(seen[0])} without, {dict(seen[1])} with Region: always")
+        assert seen == [{"v1": REQUESTS}, {"v2": REQUESTS}]

@@ -1,11 +1,11 @@
-"""The course notes' Services: without endpoints, headless, by another name that DNS knows."""
+"""The course notes' Services: without endpoints, headless, with affinity, by another name that DNS knows."""
 
 import time
 
 import pytest
 from harness.e2e.backends import Manifest, backend, ingress, service
 from harness.e2e.notes import Stage
-from harness.e2e.replicas import everywhere, often, pods
+from harness.e2e.replicas import doors, everywhere, often, pods
 from harness.e2e.report import Report
 from harness.e2e.site import Site
 
@@ -26,6 +26,7 @@ def shop(site: Site, stage: Stage, namespace: str) -> str:
         service("headless", clusterIP="None"),
         external(f"tea.{stage.namespace}.svc.cluster.local"),
         *(ingress(name, f"{name}.example.com", name) for name in ("late", "headless", "external")),
+        ingress("sticky", "sticky.example.com", "headless", annotations={"affinity": "cookie"}),
         namespace=namespace,
     )
     site.ready("deployment/headless", namespace)
@@ -52,6 +53,19 @@ def test_headless(site: Site, shop: str, report: Report) -> None:
     found = {pod["status"]["podIP"] for pod in site.pods("app=headless", shop)}
     site.wait(lambda: set(pods(often(site, url, 20))) == found, "both pods in use")
     report(f"{dict(pods(often(site, url, 20)))}")
+
+
+def test_a_cookie_keeps_the_pod(site: Site, shop: str, report: Report) -> None:
+    """Affinity: the cookie of one replica leads to the same pod in both"""
+    url = "http://sticky.example.com/"
+    everywhere(site, url, "headless")
+    site.wait(lambda: len(pods(often(site, url, 20))) == 2, "both pods in use without a cookie")
+    first, second = doors(site)
+    given = site.curl(url, place=first)
+    cookie = ("-H", f"Cookie: {given.headers['set-cookie'].partition(';')[0]}")
+    kept = pods(often(site, url, 10, *cookie, place=first)) + pods(often(site, url, 10, *cookie, place=second))
+    assert kept == {given.echo["pod"]: 20}
+    report("20 of 20 with it")
 
 
 def test_external_name(site: Site, stage: Stage, shop: str, report: Report) -> None:

@@ -79,7 +79,7 @@ class Release:
 def shop(site: Site, namespace: str) -> str:
     site.install()
     site.apply(
-        *backend(HOME, replicas=2),
+        *backend(HOME),
         *backend("good"),
         *backend("bad", args=["--errors", "5%"]),
         *(ingress(name, f"{name}.example.com", HOME) for name in ("good", "bad")),
