@@ -54,8 +54,8 @@ def pod(site: Site, restricted: None) -> Pod:
 def test_restricted_namespaces_take_it(site: Site, pod: Pod, report: Report) -> None:
     """A namespace that enforces Pod Security `restricted` takes the pods, without a warning"""
     deployment = site.kubectl("-n", site.release.namespace, "get", "deployment/serin-controller", "-o", "json")
-    asked = ["--kubeconfig", str(site.release.cluster.plane.kubeconfig), "apply", "--dry-run=server", "-f", "-"]
-    program = site.release.cluster.plane.programs["kubectl"]
+    asked = ["--kubeconfig", str(site.release.kubeconfig), "apply", "--dry-run=server", "-f", "-"]
+    program = site.release.programs["kubectl"]
     done = subprocess.run([program, *asked], input=deployment, capture_output=True, text=True, check=True)
     assert "PodSecurity" not in done.stderr
     report(pods=len(site.pods()), warnings=0)
