@@ -36,7 +36,7 @@ class Harmless:
     traffic: Callable[[random.Random], Traffic]
     steps: Sequence[tuple[float, float]] = STILL
     checks: tuple[CanaryCheck, ...] = (errors(1.0),)
-    split: str = "Request"
+    by_user: bool = False
     warm: bool = False
 
     def taken_back(self, runs: int, seed: int) -> int:
@@ -45,7 +45,7 @@ class Harmless:
         for run in range(runs):
             rng = random.Random(seed * 1_000_003 + run)
             warm = warmed(rng, 0.1) if self.warm else None
-            found += judged(plan, looks(rng, self.steps, self.traffic(rng)), warm, self.split) is not None
+            found += judged(plan, looks(rng, self.steps, self.traffic(rng)), warm, by_user=self.by_user) is not None
         return found
 
 
@@ -82,8 +82,8 @@ CASES: dict[str, Harmless] = {
     "as bad as max": Harmless(_rates(10, 0.05, 0.05), RAMP, (errors(None, 0.05),)),
     "watched at 100 %": Harmless(_rates(10, 0.01, 0.01), ((0.2, 300.0), (1.0, 600.0))),
     "all at once": Harmless(_rates(10, 0.01, 0.01), ((1.0, 600.0),), warm=True),
-    "users who break everything": Harmless(lambda rng: by_users(rng, 10, 40), RAMP, split="Cookie"),
-    "one user in a hundred": Harmless(lambda rng: by_users(rng, 10, 400, each=0.01), split="ClientIP"),
+    "users who break everything": Harmless(lambda rng: by_users(rng, 10, 40), RAMP, by_user=True),
+    "one user in a hundred": Harmless(lambda rng: by_users(rng, 10, 400, each=0.01), by_user=True),
     "cycle of 10 kinds": Harmless(_cycle(10), RAMP),
     "cycle of 34 kinds": Harmless(_cycle(34), RAMP),
     "cycle of 89 kinds": Harmless(_cycle(89), STILL),

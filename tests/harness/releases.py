@@ -135,7 +135,8 @@ def judged(
     plan: CanaryRollout,
     released: Sequence[Sequence[Look]],
     warm: Observed | None = None,
-    split_type: str = "Request",
+    *,
+    by_user: bool = False,
 ) -> Verdict | None:
     """When the release is found to be worse; None: never."""
     checks: tuple[CheckStatus, ...] = ()
@@ -160,7 +161,7 @@ def judged(
                 frozenset((user, 503) for user in look.candidate.users),
                 frozenset((user, 503) for user in look.baseline.users),
             )
-            checks = judge(plan, split_type, run, checks, seen, {}, look.at)
+            checks = judge(plan, run, checks, seen, {}, look.at, by_user=by_user)
             if worst(checks) == "Fail":
                 return Verdict(look.at, before + look.candidate.good + look.candidate.bad)
         before += step[-1].candidate.good + step[-1].candidate.bad

@@ -98,20 +98,20 @@ def _chance(rollout: CanaryRollout) -> float:
 
 def judge(
     rollout: CanaryRollout,
-    split_type: str,
     run: RunStatus,
     checks: tuple[CheckStatus, ...],
     seen: Observed,
     outside: Mapping[str, OutsideResult],
     now: float,
+    *,
+    by_user: bool,
 ) -> tuple[CheckStatus, ...]:
     """One status for each check of the rollout, in its order. `seen`: of the trial of this moment; `now` as in status.
 
-    `split_type`: Request, or Cookie, Header or ClientIP, where a user stays with a version and answers of one user
-    resemble each other.
+    `by_user`: a user stays with a version (`splitBy` is not Request), and answers of one user resemble each other.
     """
     known = {status.name: status for status in checks}
-    step = _Step(rollout, run, seen, split_type != "Request")
+    step = _Step(rollout, run, seen, by_user)
     found = []
     for check in rollout.checks:
         before = known.get(check.name, CheckStatus(check.name))

@@ -13,7 +13,7 @@ from serin.rollout.standing import current_run, standing
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """A serin.rollout.situation.Judgement. The view has a run, and the status of this moment."""
+    """A serin.rollout.situation.Judges. The view has a run, and the status of this moment."""
 
     def freeze(
         self, view: CanaryRoute, checks: tuple[CheckStatus, ...], facts: Facts
@@ -32,8 +32,8 @@ class Judging:
         run = current_run(view)
         assert view.rollout is not None
         assert run is not None
-        split_type = view.split_by.type if view.split_by is not None else "Request"
-        return judgement.judge(view.rollout, split_type, run, checks, _observed(view, facts), outside, now)
+        by_user = view.split_by is not None and view.split_by.type != "Request"
+        return judgement.judge(view.rollout, run, checks, _observed(view, facts), outside, now, by_user=by_user)
 
 
 def _observed(view: CanaryRoute, facts: Facts) -> Observed:

@@ -11,7 +11,7 @@ from serin.rollout.facts import Facts, OutsideResult
 from serin.rollout.judging import Judging
 
 
-class Judgement(Protocol):
+class Judges(Protocol):
     """The statistics, as the state machine sees them. `view` has the present status, and so names the trial."""
 
     def freeze(
@@ -47,7 +47,7 @@ class Situation:
     serving: tuple[int, int] = (1, 1)
     problems: tuple[Problem, ...] = ()
     written_at: float = 0.0
-    judgement: Judgement = field(default_factory=Judging)
+    judgement: Judges = field(default_factory=Judging)
 
 
 @dataclass(frozen=True, slots=True)

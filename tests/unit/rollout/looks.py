@@ -26,11 +26,11 @@ def look(
     found: Observed,
     run: RunStatus = RUN,
     before: CheckStatus | None = None,
-    split: str = "Request",
+    by_user: bool = False,
     others: tuple[CanaryCheck, ...] = (),
 ) -> CheckStatus:
     plan = rollout(check, *others)
-    return judge(plan, split, run, () if before is None else (before,), found, {}, 1100.0)[0]
+    return judge(plan, run, () if before is None else (before,), found, {}, 1100.0, by_user=by_user)[0]
 
 
 def timed(fast: int, slow: int) -> VersionCounts:

@@ -23,7 +23,7 @@ def test_a_harmless_release_is_seldom_taken_back(name: str) -> None:
 def test_users_who_are_not_told_apart_look_like_a_bad_release() -> None:
     """Why bad answers are counted once per user: as single requests, the same releases are taken back."""
     told_apart = CASES["one user in a hundred"]
-    assert replace(told_apart, split="Request").taken_back(60, seed=7) > 2 * most_allowed(0.05, 60) * 60
+    assert replace(told_apart, by_user=False).taken_back(60, seed=7) > 2 * most_allowed(0.05, 60) * 60
 
 
 def test_a_stricter_false_alarm_is_kept_too() -> None:

@@ -148,10 +148,10 @@ def test_at_0_percent_where_nothing_can_come() -> None:
     assert "nothing sends requests to v2" in found.message
 
 
-def after_half(check: CanaryCheck, split: str = "Request") -> CheckStatus:
+def after_half(check: CanaryCheck) -> CheckStatus:
     """As a step of 100 % begins, after one of 50 % in which 1 % of 5,000 failed on both sides."""
     plan, found = rollout(check), seen(answers(4950, 50), answers(4950, 50), 0.5)
-    checks = judge(plan, split, replace(RUN, steps=3, weight=50_000), (), found, {}, 1100.0)
+    checks = judge(plan, replace(RUN, steps=3, weight=50_000), (), found, {}, 1100.0, by_user=False)
     assert worst(checks) == "Pass"
     return renewed(plan, checks)[0]
 
@@ -171,7 +171,7 @@ def test_at_100_percent_after_a_preview_the_warm_up_says_what_is_usual() -> None
     plan = rollout(errors(1.5))
     checks = freeze(plan, (), Observed(0.0, baseline=answers(2985, 15)))
     assert checks is not None
-    checks = judge(plan, "Request", PREVIEW, checks, Observed(0.0, reachable=True), {}, 1100.0)
+    checks = judge(plan, PREVIEW, checks, Observed(0.0, reachable=True), {}, 1100.0, by_user=False)
     before = freeze(plan, checks, Observed(1.0))
     assert before is not None
     assert look(errors(1.5), Observed(1.0, answers(995, 5)), FULL, before[0]).verdict == "Pass"
@@ -203,26 +203,26 @@ def test_at_100_percent_without_anything_before() -> None:
 
 def test_a_user_is_bad_once() -> None:
     found = replace(seen(answers(900, 100), answers(3000, 10)), bad_users=users(1), baseline_bad_users=users(2, 3, 4))
-    assert look(errors(1.5), found, split="Cookie").verdict == "Pass"
+    assert look(errors(1.5), found, by_user=True).verdict == "Pass"
     assert look(errors(1.5), found).verdict == "Fail"
 
 
 def test_many_bad_users_fail() -> None:
     found = replace(seen(answers(900, 100), answers(3000, 10)), bad_users=users(*range(40)))
-    assert look(errors(1.5), found, split="ClientIP").verdict == "Fail"
+    assert look(errors(1.5), found, by_user=True).verdict == "Fail"
 
 
 def test_a_user_with_two_kinds_of_failures_is_one_user() -> None:
     both = frozenset({(1, 500), (1, 503), (2, 404)})
-    found = look(errors(1.5), replace(seen(answers(900, 100), answers(3000, 10)), bad_users=both), split="Header")
+    found = look(errors(1.5), replace(seen(answers(900, 100), answers(3000, 10)), bad_users=both), by_user=True)
     assert found.bad == 1
 
 
 def test_without_room_for_more_users_the_evidence_stands_still() -> None:
     full = replace(seen(answers(900, 20), answers(3000, 60)), bad_users=users(1), full=True)
-    first = look(errors(1.5), full, split="Cookie")
+    first = look(errors(1.5), full, by_user=True)
     more = replace(full, candidate=answers(9000, 180), baseline=answers(27000, 540))
-    later = look(errors(1.5), more, before=first, split="Cookie")
+    later = look(errors(1.5), more, before=first, by_user=True)
     assert later.evidence == first.evidence
     assert (later.verdict, "stands still" in later.message) == ("Pass", True)
 
@@ -230,8 +230,8 @@ def test_without_room_for_more_users_the_evidence_stands_still() -> None:
 def test_evidence_that_stands_still_lets_no_broken_version_pass() -> None:
     """Whoever makes up thousands of keys can have it stand still; nothing is taken back by it either."""
     full = replace(seen(answers(900, 20), answers(3000, 60)), bad_users=users(1), full=True)
-    first = look(errors(1.5), full, split="Cookie")
-    later = look(errors(1.5), replace(full, candidate=answers(9000, 9000)), before=first, split="Cookie")
+    first = look(errors(1.5), full, by_user=True)
+    later = look(errors(1.5), replace(full, candidate=answers(9000, 9000)), before=first, by_user=True)
     assert later.evidence == first.evidence
     assert later.verdict == "NeedsData"
     assert "50% of 18,000 against 2% of 3,060: looks worse than 1.5x allows" in later.message
@@ -251,20 +251,20 @@ def test_another_leader_goes_on_as_the_first_would_have() -> None:
             checks = freeze(plan, checks, warmed())
             assert checks is not None
         ours = replace(timed(good, 3), drawn={200: good, 503: 3})
-        checks = judge(plan, "Request", run, checks, seen(ours, timed(3 * good, 9)), {}, 1100.0)
+        checks = judge(plan, run, checks, seen(ours, timed(3 * good, 9)), {}, 1100.0, by_user=False)
         states.append(checks)
         remembered = tuple(
             CheckStatus(c.name, threshold_us=c.threshold_us, log_e=tuple(float(repr(x)) for x in c.log_e))
             for c in checks
         )
-        again = judge(plan, "Request", run, remembered, seen(ours, timed(3 * good, 9)), {}, 1100.0)
+        again = judge(plan, run, remembered, seen(ours, timed(3 * good, 9)), {}, 1100.0, by_user=False)
         assert again == checks
     assert states[1][0].log_e != states[2][0].log_e
 
 
 def test_closing_a_step_twice_changes_nothing() -> None:
     plan = rollout(errors(1.5, 0.05))
-    checks = judge(plan, "Request", RUN, (), seen(answers(380, 20), answers(1194, 6)), {}, 1100.0)
+    checks = judge(plan, RUN, (), seen(answers(380, 20), answers(1194, 6)), {}, 1100.0, by_user=False)
     once = renewed(plan, checks)
     assert renewed(plan, once) == once
     assert once[0].verdict == "None"

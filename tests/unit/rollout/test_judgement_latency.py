@@ -62,7 +62,7 @@ def test_users_are_fewer_than_requests() -> None:
     ours, theirs = replace(timed(300, 100), users=4), replace(timed(2000, 20), users=20)
     before = frozen(latency(1.5))
     assert look(latency(1.5), seen(ours, theirs), before=before).verdict == "Fail"
-    assert look(latency(1.5), seen(ours, theirs), before=before, split="Cookie").verdict != "Fail"
+    assert look(latency(1.5), seen(ours, theirs), before=before, by_user=True).verdict != "Fail"
 
 
 def test_warming_up() -> None:
@@ -93,7 +93,7 @@ def test_errors_are_judged_while_latency_waits_for_the_baseline() -> None:
     plan = rollout(errors(1.5), latency(1.3))
     checks = freeze(plan, (), warmed(10, 0, 0.9))
     assert checks is not None
-    found = judge(plan, "Request", RUN, checks, seen(answers(0, 90), timed(10, 0), 0.9), {}, 1100.0)
+    found = judge(plan, RUN, checks, seen(answers(0, 90), timed(10, 0), 0.9), {}, 1100.0, by_user=False)
     assert [check.verdict for check in found] == ["Fail", "NeedsData"]
     assert (found[1].needs, found[1].log_e) == (90, checks[1].log_e)
 
@@ -102,7 +102,7 @@ def test_what_the_baseline_did_until_then_is_the_threshold_of_what_follows() -> 
     plan = rollout(errors(1.5), latency(1.3))
     waited = freeze(plan, (), warmed(10, 0))
     assert waited is not None
-    found = judge(plan, "Request", RUN, waited, seen(timed(300, 0), timed(120, 0)), {}, 1100.0)
+    found = judge(plan, RUN, waited, seen(timed(300, 0), timed(120, 0)), {}, 1100.0, by_user=False)
     checks = freeze(plan, found, seen(timed(300, 0), timed(120, 0)))
     assert checks is not None
     assert checks[1].threshold_us > 50_000

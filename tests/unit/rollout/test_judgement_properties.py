@@ -54,15 +54,15 @@ CHECKS = st.one_of(
 
 
 @settings(max_examples=60)
-@given(CHECKS, st.lists(SEEN, min_size=1, max_size=5), st.sampled_from(("Request", "Cookie")), SEEN)
-def test_there_is_always_a_verdict(check: CanaryCheck, seen: list[Observed], split: str, warm: Observed) -> None:
+@given(CHECKS, st.lists(SEEN, min_size=1, max_size=5), st.booleans(), SEEN)
+def test_there_is_always_a_verdict(check: CanaryCheck, seen: list[Observed], by_user: bool, warm: Observed) -> None:
     plan, checks = rollout(check), tuple[CheckStatus, ...]()
     for step, found in enumerate(seen, 1):
         weight = {0.0: 0, 1.0: 100_000}.get(found.share, 50_000)
         run = RunStatus("0" * 16, "v2", "", "v1", step, 3, weight, judged_since=1.0)
         checks = freeze(plan, checks, warm) or renewed(plan, checks)
         for _ in range(2):
-            (status,) = checks = judge(plan, split, run, checks, found, {}, 100.0)
+            (status,) = checks = judge(plan, run, checks, found, {}, 100.0, by_user=by_user)
             assert status.verdict in ("Pass", "NeedsData", "Fail")
             assert status.needs == 0 or status.verdict == "NeedsData"
             assert len(status.log_e) <= MOST_NUMBERS

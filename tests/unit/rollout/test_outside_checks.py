@@ -18,7 +18,7 @@ def asked(
     plan: CanaryRollout, before: tuple[CheckStatus, ...], verdict: str, at: float, requests: int = 0
 ) -> tuple[CheckStatus, ...]:
     outside: Mapping[str, OutsideResult] = {"orders": OutsideResult(verdict, "0.97", f"said {verdict}", at, "up")}
-    return judge(plan, "Request", RUN, before, seen(answers(requests, 0), answers(900, 0)), outside, at + 1)
+    return judge(plan, RUN, before, seen(answers(requests, 0), answers(900, 0)), outside, at + 1, by_user=False)
 
 
 def test_as_many_failures_as_count_one_after_the_other() -> None:
