@@ -72,7 +72,7 @@ def test_endpoints_that_cannot_be_connected_give_way_where_that_is_asked_for(wor
             with_config(world)
             until(lambda: all(talk(port, b"a") for _ in range(6)), "all to be answered")
             with_config(world, **limit)
-            until(lambda: not all(talk(port, b"a") for _ in range(6)), f"some to be closed with {limit}", seconds=30)
+            until(lambda: not all(talk(port, b"a") for _ in range(6)), f"some to be closed with {limit}")
 
 
 def test_as_many_answers_as_are_expected_reach_the_client(world: World) -> None:
@@ -90,7 +90,7 @@ def test_as_many_answers_as_are_expected_reach_the_client(world: World) -> None:
             sock.send(b"b")
             assert [sock.recv(100), sock.recv(100)] == [b"one:b", b"one:b"]
         with_config(world, proxy_stream_responses="0")
-        until(lambda: ask_udp(port, b"a", 0.3) == b"", "nobody to wait for an answer", seconds=30)
+        until(lambda: ask_udp(port, b"a", 0.3) == b"", "nobody to wait for an answer")
 
 
 def test_connections_and_sessions_are_logged_in_ingress_nginx_s_format(world: World) -> None:
@@ -119,15 +119,15 @@ def test_connections_and_sessions_are_logged_in_ingress_nginx_s_format(world: Wo
             world, log_format_stream="told: $protocol [$proxy_upstream_name] $upstream_addr $server_port $status"
         )
         line = f"told: TCP [tcp-{NAMESPACE}-echo-7] 127.0.0.1:{one} {port} 200\n"
-        until(lambda: talk(port, b"a") and line in serving.output(), "a line in another format", seconds=30)
+        until(lambda: talk(port, b"a") and line in serving.output(), "a line in another format")
         assert f"told: UDP [udp-{NAMESPACE}" not in serving.output()
         file = world.folder.parent / "streams.log"
         with_config(world, log_format_stream="file: $protocol", stream_access_log_path=str(file))
-        until(lambda: talk(port, b"a") and file.exists() and "file: TCP\n" in file.read_text(), "a file", seconds=30)
+        until(lambda: talk(port, b"a") and file.exists() and "file: TCP\n" in file.read_text(), "a file")
         with_config(
             world, log_format_stream="gone: $protocol", disable_stream_access_log="true", proxy_stream_timeout="1s"
         )
-        until(lambda: held(port, most=3) < 3, "the options to be in force", seconds=30)
+        until(lambda: held(port, most=3) < 3, "the options to be in force")
         assert "gone: " not in serving.output() + file.read_text()
 
 

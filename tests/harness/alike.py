@@ -31,6 +31,8 @@ OPEN = {"force_ssl_redirect": "false", "enable_global_auth": "false", "allowlist
 """Annotations by which the mark is seen whatever the ConfigMap says."""
 PATIENCE = 2.0
 """Seconds for an answer. What a plane waits longer for (a body that does not come), the other one has to, too."""
+MORE = 30.0
+"""Seconds for both when one of them alone came too late: the machine may be busy."""
 FRAMING = {"content-length", "transfer-encoding"}
 """nginx has a chunked body whole before it sends it on with its length; the proxy passes it on as it comes."""
 SENDERS = 6
@@ -154,7 +156,15 @@ class Alike:
                     yield Difference(sets[number], one, seen)
 
     def _both(self, number: int, one: Ask) -> tuple[Seen, Seen]:
-        first, second = (ask_plane(serving.door, one, number) for serving in self.servings)
+        first, second = self._asked(number, one, PATIENCE)
+        if first != second and not one.unsent and (_late(first) or _late(second)):
+            return self._asked(number, one, MORE)
+        return first, second
+
+    def _asked(self, number: int, one: Ask, patience: float) -> tuple[Seen, Seen]:
+        first, second = (
+            ask_plane(dataclasses.replace(each.door, timeout=patience), one, number) for each in self.servings
+        )
         return first, second
 
     def smallest(self, found: Difference) -> Difference:
@@ -182,6 +192,10 @@ def _in_mark(*manifests: Manifest) -> list[Manifest]:
     return list(manifests)
 
 
+def _late(seen: Seen) -> bool:
+    return "Timeout" in (seen.get("error"), seen.get("again", {}).get("error"))
+
+
 def _waits(one: Ask, seen: tuple[Seen, Seen]) -> bool:
     """nginx waits for a body that never comes before it asks an endpoint, which the proxy does at once."""
     return one.unsent and any(each.get("error") == "Timeout" for each in seen)
@@ -200,7 +214,6 @@ def ask_plane(door: Door, one: Ask, number: int) -> Seen:
 
 
 def _send(door: Door, one: Ask, number: int) -> Reply:
-    door = dataclasses.replace(door, timeout=PATIENCE)
     raw = at(one.encode().decode(errors="surrogateescape"), number).encode(errors="surrogateescape")
     name = at(HOST, number) if one.tls else None
     try:

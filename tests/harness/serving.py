@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from harness.waiting import until
 from harness.wire import Door
 
-STARTING = 60.0
-STOPPING = 30.0
+STARTING = 90.0
+STOPPING = 60.0
 
 
 @dataclass

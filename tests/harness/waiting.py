@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LONGEST = 30.0
+LONGEST = 60.0
 
 
 def until(condition: Callable[[], T], what: str, *, seconds: float = LONGEST, every: float = 0.01) -> T:

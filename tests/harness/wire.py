@@ -47,7 +47,7 @@ class Door:
 
     http: tuple[str, int]
     https: tuple[str, int] = ("127.0.0.1", 0)
-    timeout: float = 15.0
+    timeout: float = 45.0
 
     def connect(
         self, *, tls: bool = False, server_name: str | None = None, certificate: str = "", alpn: str = ""

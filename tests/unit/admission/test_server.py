@@ -36,7 +36,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while not condition():
             await asyncio.sleep(0.005)
     assert condition(), what
@@ -306,7 +306,7 @@ async def test_a_silent_connection_is_given_up(tmp_path: Path, monkeypatch: pyte
     async with running(tmp_path, StandIn()) as webhook:
         reader, writer = await webhook.connect()
         writer.write(f"POST {PATH} HTTP/1.1\r\nHost:".encode())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(45):
             assert await reader.read() == b""
         writer.close()
 

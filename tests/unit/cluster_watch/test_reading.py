@@ -105,7 +105,7 @@ async def test_changes_and_ghosts_are_found_while_kopf_lists_anew(
 
 
 async def test_it_ends_while_another_run_of_the_watch_begins(server: FakeServer) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         for turns in range(1, 6):
             async with connected(lambda: server.connection) as mirror:
                 await mirror.wait(lambda: server.watches("ingresses"), "the watch")

@@ -79,7 +79,7 @@ async def test_fetch_takes_the_reading_over(server: FakeServer) -> None:
         view: Any = await mirror.source.fetch(OPTIONS)
         assert view.data == {"key": "one"}
         await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             await mirror.source.settled()
         await mirror.wait(lambda: server.watches("configmaps"), "the watch")
 
@@ -109,7 +109,7 @@ async def test_failures_are_tried_again(server: FakeServer) -> None:
     async with connected(lambda: server.connection) as mirror:
         server.misbehave = fail
         mirror.source.want(frozenset((OPTIONS,)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             await mirror.source.settled()
         assert value(mirror) == ""
         await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
@@ -246,7 +246,7 @@ async def test_a_failure_of_ours_is_tried_again(
 
     monkeypatch.setattr(referred, "read_object", read)
     async with connected(lambda: server.connection, want=[OPTIONS]) as mirror:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(45):
             await mirror.source.settled()
         await mirror.wait(lambda: value(mirror) == "one", "the ConfigMap")
     assert log.WATCH_FAILED not in caplog.messages

@@ -49,7 +49,7 @@ async def test_enters_leaves_and_enters_again() -> None:
     try:
         for version in (10, 20, 30):
             enter(str(version))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(45):
                 while intake.inventory.find(WEB) is None:
                     await asyncio.sleep(0)
             assert WEB in {view.meta.ref for view in intake.take().applied}

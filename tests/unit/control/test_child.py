@@ -18,7 +18,7 @@ SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
 
 
 async def started(plane: DataPlane, other_than: int | None = None) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while plane.pid is None or plane.pid == other_than:
             await asyncio.sleep(0.005)
     return plane.pid
@@ -70,7 +70,7 @@ async def test_one_that_is_asked_to_end_while_it_starts_ends() -> None:
     await asyncio.sleep(0)
     assert plane.pid is None
     plane.end()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         assert await running == -signal.SIGTERM
 
 

@@ -62,7 +62,7 @@ async def told(notices: Notices, *events: Told, until: Callable[[], bool]) -> No
     work = asyncio.create_task(notices.run())
     notices(VIEW, Advance(STATUS, events, write=True))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             while not until():
                 await asyncio.sleep(0)
     finally:

@@ -276,7 +276,7 @@ async def test_one_that_is_deleted_is_forgotten() -> None:
 async def test_news_ends_a_pause() -> None:
     world = World(APPROVED)
     running = asyncio.create_task(world.rollouts.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(45):
         while world.phase != "AwaitingApproval":
             world.now += 0.1
             world.rollouts.news()

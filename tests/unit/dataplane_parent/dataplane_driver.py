@@ -88,7 +88,7 @@ class DataPlane:
         return int(head.split()[1]), body.decode()
 
     async def ready(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 try:
                     if (await self.get("/readyz", "healthz"))[0] == 200:
@@ -107,7 +107,7 @@ class DataPlane:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition():
             await asyncio.sleep(0.01)
 

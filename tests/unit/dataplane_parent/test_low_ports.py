@@ -60,7 +60,7 @@ print(json.dumps(told))
 def run(user: int, *, keep: bool, fails: bool = False, child: str = "cat") -> dict[str, Any]:
     unshare = ["unshare", "--net", sys.executable, "-c", PROGRAM, json.dumps([user, keep, fails, child])]
     path = str(Path(__file__).parents[3] / "operator")
-    done = subprocess.run(unshare, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(unshare, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60)
     if "unshare failed" in done.stderr:
         pytest.skip(f"needs root and a network namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ async def test_what_a_child_says_last_is_heard() -> None:
         pass_fds=(),
         heard=heard.append,
     )
-    assert await asyncio.wait_for(child.exited, 20) == 5
+    assert await asyncio.wait_for(child.exited, 45) == 5
     assert heard == ["ready 1", "plan 2"]
     child.send(signal.SIGTERM)
 

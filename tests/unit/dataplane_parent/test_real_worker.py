@@ -180,7 +180,7 @@ async def test_access_log_and_rotation(proxy: DataPlane, tmp_path: Path, backend
         await client.get()
         return path.exists() and path.read_text() != ""
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while not await followed():
             await asyncio.sleep(0.02)
     assert rotated.read_text().startswith(line)
@@ -201,7 +201,7 @@ async def test_metrics_name_the_ingress(proxy: DataPlane) -> None:
         'serin_connections{state="waiting"} 1',
         'serin_connections{state="upstream_idle"} 1',
     }
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(45):
         while not wanted <= set((await proxy.get("/metrics", "healthz"))[1].splitlines()):
             await asyncio.sleep(0.02)
 

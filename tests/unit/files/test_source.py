@@ -622,7 +622,7 @@ def test_a_real_overflow_of_the_queue_loses_nothing(folder: Folder, monkeypatch:
 async def test_changes_come_by_themselves(folder: Folder) -> None:
     folder.write("a.yaml", "a")
     folder.source = FileSource([str(folder.path)])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         changes = folder.source.changes()
         first = await anext(changes)
         assert [view.meta.ref.name for view in first.applied] == ["a"]

@@ -402,7 +402,7 @@ def test_processes_claim_rows_at_the_same_time(rig: Rig) -> None:
         assert sorted(pid for pid, _ in rows(rig) if pid) == sorted(p.pid for p in processes)
     finally:
         for process in processes:
-            process.communicate("\n", timeout=20)
+            process.communicate("\n", timeout=45)
 
 
 def test_addresses_as_text(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """Starts supervisor_process.py, publishes generations to it, asks it and its nginx over HTTP, reads its log."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -48,7 +49,7 @@ class NginxPlane(DataPlane):
 
     async def answer(self) -> tuple[int, int]:
         """Generation and worker's process of one answer."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             status, text = await self.get()
         assert status == 200
         generation, pid = text.split()
@@ -70,7 +71,7 @@ class NginxPlane(DataPlane):
         return {pid for pid, *_ in layout.ROW.iter_unpack(data) if pid}
 
     async def serves(self, generation: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 try:
                     if (await self.answer())[0] == generation:
@@ -86,7 +87,7 @@ class NginxPlane(DataPlane):
 
     async def figure(self, name: str, value: float) -> None:
         """Wait until the metrics page has it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while (await self.figures()).get(name) != value:
                 await asyncio.sleep(0.02)
 
@@ -100,10 +101,30 @@ class NginxPlane(DataPlane):
         if self.process is not None and self.process.poll() is None:
             self.kill_supervisor()
         self.groups |= {event["pid"] for event in self.happened("nginx-started")}
-        for group in self.groups:
-            if processes.group(group):
+        await until(self._is_gone)
+
+    def _is_gone(self) -> bool:
+        """Kills what is not: also an nginx that its supervisor was killed before it told of."""
+        left = self._left()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(pid) == pid:
+                    self.groups.add(pid)
+                os.kill(pid, signal.SIGKILL)
+        groups = [group for group in self.groups if processes.group(group)]
+        for group in groups:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-        await until(lambda: not any(processes.group(group) for group in self.groups))
+        return not left and not groups
+
+    def _left(self) -> list[int]:
+        """nginx masters, and children of a supervisor that have not become one yet, name the folder when called."""
+        found, mark = [], os.fsencode(self.run_dir)
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if mark in path.read_bytes():
+                    found.append(int(path.parent.name))
+        return found
 
 
 class Load:

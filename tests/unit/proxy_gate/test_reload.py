@@ -64,7 +64,7 @@ def world(tmp_path: Path) -> World:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(45):
         while not condition():
             await asyncio.sleep(0)
 

@@ -96,7 +96,7 @@ class Running:
 
     async def line(self, *, figures: bool = False) -> str:
         """What the worker says next about its plans, or about its connections."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             while True:
                 line = (await self.said.readline()).decode().strip()
                 if line.startswith("connections ") is figures:
@@ -165,7 +165,7 @@ class Connection:
         self.writer.write("\r\n".join(("GET /x HTTP/1.1", f"Host: {host}", *lines, "", "")).encode())
 
     async def answer(self) -> tuple[int, bytes]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             return int(head.split()[1]), head + await self.reader.readexactly(length)
@@ -256,16 +256,16 @@ async def test_at_its_end_a_worker_finishes_what_is_in_flight_and_writes_its_log
     running.endpoint.waiting.clear()
     running.endpoint.open.clear()
     client.send()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         await running.endpoint.waiting.wait()
     running.process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         assert await idle.reader.read() == b""
     running.endpoint.open.set()
     status, text = await client.answer()
     assert status == 200
     assert b"Connection: close\r\n" in text
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         assert await running.process.wait() == 0
     lines = (tmp_path / "access.log").read_text().splitlines()
     assert len(lines) == 2
@@ -297,7 +297,7 @@ async def test_a_request_counts_once_also_when_its_body_is_refused_at_once(runni
         return [counts.classes[4] for counts in totals.versions.values()], totals.others[4]
 
     # An answer is with the client a moment before its exchange is over and counted.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         while sum(counted()[0]) + counted()[1] < 2:
             await asyncio.sleep(0.01)
     assert counted() == ([1], 1)

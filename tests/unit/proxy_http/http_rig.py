@@ -17,7 +17,7 @@ from serin.dataplane.proxy.connection_settings import ConnectionSettings, Upstre
 from serin.dataplane.proxy.exchange import Answer, Client, Forward, Gate, LogContext, RequestHead
 from serin.dataplane.proxy.server import Server
 
-PATIENCE = 10.0
+PATIENCE = 45.0
 HOST = "Host: a.example\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

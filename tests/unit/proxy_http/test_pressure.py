@@ -50,7 +50,7 @@ def narrow(caller: Caller) -> Caller:
 
 async def swallow(caller: Caller, count: int) -> None:
     while count:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(45):
             part = await caller.reader.read(min(count, 1 << 20))
         assert part
         count -= len(part)

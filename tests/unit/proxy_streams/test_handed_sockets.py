@@ -13,7 +13,7 @@ KEY: SocketKey = ("TCP", 9000, "127.0.0.1")
 
 
 async def until(condition: object) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(45):
         while not condition():  # type: ignore[operator]
             await asyncio.sleep(0)
 
