@@ -95,7 +95,8 @@ def _finished(look: Look) -> Advance:
 def _shown(look: Look, state: State, run: RunStatus) -> RunStatus:
     """With what follows from the rest."""
     if run.outcome:
-        return replace(run, weight=WHOLE if run.outcome == "Promoted" else 0, mirror=0, next_at=0.0)
+        weight = WHOLE if run.outcome == "Promoted" else 0
+        return replace(run, weight=weight, mirror=0, verdict=look.verdict, next_at=0.0)
     if state not in GOING_ON:
         return replace(run, next_at=0.0)
     rollout = look.rollout

@@ -213,6 +213,7 @@ def test_a_failed_check_takes_it_back_in_one_write() -> None:
     assert (stand.weight, stand.suspended, stand.mirror) == (0, True, 0)
     assert run.reason() == ("False", "CheckFailed")
     assert run.status.history[0].outcome == "RolledBack"
+    assert run.run.verdict == "Fail"  # the column VERDICT
     assert "check errors failed" in run.status.message
     run.judgement.verdict = "Pass"
     run.wait(86_400, every=600)
