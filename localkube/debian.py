@@ -33,6 +33,13 @@ def obstacle() -> str:
     return f"the image needs a Python that a Debian release has ({known}), and this one is {_VERSION[0]}.{_VERSION[1]}"
 
 
+def release_name() -> str:
+    """Debian's release with this Python; LocalKubeError when there is none."""
+    if told := obstacle():
+        raise LocalKubeError(told)
+    return _RELEASES[_VERSION]
+
+
 def packages() -> list[str]:
     """Those that are asked for by name."""
     lines = (_RECIPE / "packages.txt").read_text().splitlines()
@@ -41,9 +48,7 @@ def packages() -> list[str]:
 
 def base(folder: Path, say: Say) -> Path:
     """The layer's tar file in `folder`."""
-    if told := obstacle():
-        raise LocalKubeError(told)
-    release = _RELEASES[_VERSION]
+    release = release_name()
     # What the release's own installer would see to: that /bin is a link to /usr/bin.
     include = ",".join([*packages(), "usr-is-merged"])
     options = ["--variant=essential", f"--include={include}", _MERGED, _CLEANED]
