@@ -40,6 +40,9 @@ struct srn_requests {
 };
 
 static srn_worker *followed; /* the one worker of nginx's process */
+/* what srn_request_first found for the request that Lua is asked for next */
+static const void *left_to_lua;
+static int left_result;
 
 static uint32_t place_of(const srn_requests *t, const void *request) {
     return (uint32_t)(((uint64_t)(uintptr_t)request * SRN_GOLDEN) >> 40) & t->mask;
@@ -509,7 +512,7 @@ static void go(srn_worker *w, void *request, srn_entry *e, uint32_t tries) {
         w->nginx.more_tries(request, 1, &err);
 }
 
-int srn_request_forward(srn_worker *w, const void *request) {
+static int forward(srn_worker *w, const void *request) {
     static const char name[] = "serin";
     char lower[sizeof name], *value = NULL, *err = NULL;
     size_t len = 0;
@@ -526,6 +529,21 @@ int srn_request_forward(srn_worker *w, const void *request) {
     go(w, r, e, known->tries);
     srn_rest(w);
     return e->choice.version;
+}
+
+int srn_request_forward(srn_worker *w, const void *request) {
+    if (request == NULL || request != left_to_lua)
+        return forward(w, request);
+    left_to_lua = NULL;
+    return left_result;
+}
+
+int srn_request_first(const void *request) {
+    if (followed == NULL)
+        return 0;
+    left_result = forward(followed, request);
+    left_to_lua = left_result == 0 ? NULL : request;
+    return left_result == 0;
 }
 
 void srn_follow(srn_worker *w, const srn_nginx *nginx) {

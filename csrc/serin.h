@@ -218,6 +218,9 @@ void srn_know(srn_worker *w, const uint8_t *text, size_t len, srn_route *route, 
  * and leave for one more attempt where there is another one. Negative: what srn_request_decide would give with SRN_ASK_KEY.
  * SRN_LATER: it is no such request, nothing has been done. */
 int srn_request_forward(srn_worker *w, const void *request);
+/* The same before Lua is entered (csrc/preload), for the worker that is followed. 1: all is done, the version is the first one.
+ * 0: Lua is to be asked at once; its srn_request_forward gives what was found here. */
+int srn_request_first(const void *request);
 /* `1.2.3.4` or `[::1]`, not ended by 0; its length. */
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 /* In the log phase of a request that nginx answered itself: srn_count, and srn_tell_own for its route (NULL: none). */

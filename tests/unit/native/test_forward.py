@@ -8,7 +8,7 @@ import pytest
 from harness.shared_memory import Rig, make_pool, make_split
 from serin.native._ffi import ffi, lib
 
-from serin.routing.plan import Algorithm
+from serin.routing.plan import Algorithm, Split
 
 LATER = lib.SRN_LATER
 UNKNOWN = b"0123456789abcdef v=1"
@@ -58,9 +58,11 @@ class Nginx:
 
     def know(self, rig: Rig, number: int, endpoints: int = 1, *, tries: int = 3, hashed: bool = False) -> bytes:
         pool = make_pool(number, endpoints, Algorithm.HASH if hashed else Algorithm.ROUND_ROBIN)
-        split = rig.put(make_split(number, [(pool, 0)]), pool)
-        route = self._keep(ffi.new("srn_route *"))
-        lib.srn_route_init(route, self.pointer, int(split.id, 16), [int(s.ident, 16) for s in split.shares], 1)
+        return self.know_split(rig.put(make_split(number, [(pool, 0)]), pool), tries)
+
+    def know_split(self, split: Split, tries: int = 3) -> bytes:
+        route, idents = self._keep(ffi.new("srn_route *")), [int(s.ident, 16) for s in split.shares]
+        lib.srn_route_init(route, self.pointer, int(split.id, 16), idents, len(idents))
         text = split.id.encode() + b" v=1"
         lib.srn_know(self.pointer, text, len(text), route, tries)
         return text
@@ -69,6 +71,11 @@ class Nginx:
         if text is not None:
             self.texts[request] = text
         return int(lib.srn_request_forward(self.pointer, ffi.cast("void *", request)))
+
+    def first(self, request: int, text: bytes | None) -> int:
+        if text is not None:
+            self.texts[request] = text
+        return int(lib.srn_request_first(ffi.cast("void *", request)))
 
     def choice(self, request: int) -> Any:
         return lib.srn_request_choice(self.pointer, ffi.cast("void *", request))
@@ -128,3 +135,34 @@ def test_a_balancer_of_another_form(rig: Rig) -> None:
     nginx = Nginx(rig, speaks=False)
     assert nginx.forward(64, nginx.know(rig, 1)) == LATER
     lib.srn_detach(nginx.pointer)
+
+
+def test_ahead_of_lua(rig: Rig, nginx: Nginx) -> None:
+    text = nginx.know(rig, 1, 2)
+    assert nginx.first(64, text) == 1
+    assert [request for request, _, _ in nginx.peers] == [64]
+    assert nginx.first(64, text) == 0, "a retry"
+    assert nginx.forward(64, text) == LATER
+    assert nginx.first(128, UNKNOWN) == 0
+    assert nginx.forward(128, UNKNOWN) == LATER
+    assert len(nginx.peers) == 1
+
+
+def test_what_was_found_ahead_of_lua_is_what_lua_finds(rig: Rig, nginx: Nginx) -> None:
+    """Versions but the first one have names that Lua gives to the log: chosen once, counted once."""
+    pools = make_pool(1, 1), make_pool(2, 1)
+    text = nginx.know_split(rig.put(make_split(1, [(pools[0], 0), (pools[1], 100)]), *pools))
+    assert nginx.first(64, text) == 0
+    assert nginx.forward(64, text) == 1
+    assert len(nginx.peers) == 1
+    assert nginx.forward(64, text) == LATER, "told once"
+    nobody = nginx.know(rig, 3, 0)
+    assert nginx.first(128, nobody) == 0
+    assert nginx.forward(128, nobody) == lib.SRN_NO_ENDPOINT
+
+
+def test_nobody_is_followed(rig: Rig) -> None:
+    nginx = Nginx(rig)
+    text = nginx.know(rig, 1)
+    lib.srn_detach(nginx.pointer)
+    assert nginx.first(64, text) == 0

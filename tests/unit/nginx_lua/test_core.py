@@ -257,3 +257,42 @@ def test_more_versions_than_there_is_room_for_are_left_out(rig: Rig, endpoint: M
     sets = "".join(f'set $serin "${{serin}}{half}";' for half in halves[1:])
     server = nginx(passed(halves[0], more=sets))
     assert set(server.names("/", 20)) == {"a"}
+
+
+COUNTED = """upstream counted { server 0.0.0.1; balancer_by_lua_block {
+    serin.entered = (serin.entered or 0) + 1
+    serin.balance()
+} }"""
+
+
+def counted(spec: str) -> str:
+    """A location whose requests are counted where they get as far as Lua, and one that says how many did."""
+    told = "location /entered { content_by_lua_block { ngx.print(serin.entered or 0) } }"
+    return passed(spec).replace("http://serin_http", "http://counted") + told
+
+
+def test_plain_requests_do_not_get_as_far_as_lua(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    """But the first two: Lua reads what the location says, and learns that the log wants no names of versions."""
+    server = nginx(counted(spec_of(one_pool(rig, endpoint("a"), endpoint("b")))), http=COUNTED)
+    assert Counter(server.names("/", 40)) == {"a": 20, "b": 20}
+    assert server.get("/entered").text == "2"
+
+
+def test_a_failed_attempt_gets_as_far_as_lua(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    down, up = endpoint("down"), endpoint("up")
+    server = nginx(counted(spec_of(one_pool(rig, down, up))), http=COUNTED)
+    server.names("/", 3)
+    before = int(server.get("/entered").text)
+    down.refuse()
+    down.close()
+    assert set(server.names("/", 20)) == {"up"}
+    assert 1 <= int(server.get("/entered").text) - before <= 3, "once for each failure, which put it out"
+
+
+def test_a_log_with_the_version_asks_lua(rig: Rig, endpoint: MakeEndpoint, nginx: MakeNginx) -> None:
+    spec = spec_of(one_pool(rig, endpoint("a")))
+    server = nginx(
+        counted(spec).replace("{ set", '{ set $serin_version ""; set $serin_reason ""; set', 1), http=COUNTED
+    )
+    assert server.names("/", 10) == ["a"] * 10
+    assert server.get("/entered").text == "10"

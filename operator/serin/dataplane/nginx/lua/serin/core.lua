@@ -1,8 +1,9 @@
 -- The phases of a forwarded request: the balancer's first call decides, later ones are retries.
 --
--- balance() is the whole cost of a plain route, nearly all of it one call of the routine's: no table and no closure is
--- made for a request, and nginx variables are read only where something depends on them. The end of a request is seen by the routine (srn_follow), since a Lua phase
--- for it would cost more than all of this. What a failure means is serin.dataplane.proxy.retries.
+-- A plain route's first attempt is one call of the routine's; where nginx was started with csrc/preload, that call is made
+-- before Lua is entered at all. No table and no closure is made for a request, and nginx variables are read only where
+-- something depends on them. The end of a request is seen by the routine (srn_follow), since a Lua phase for it would cost
+-- more than all of this. What a failure means is serin.dataplane.proxy.retries.
 
 local routine = require "serin.routine"
 local specs = require "serin.spec"
@@ -143,10 +144,17 @@ local function again(C, worker, r, spec, status)
     return go(C, worker, r, spec, choice)
 end
 
+-- Nothing was left to do for a first attempt here: from now on the routine is asked before Lua is.
+local function go_ahead()
+    if routine.ahead and routine.ahead() == 0 then
+        routine.ahead = nil
+    end
+end
+
 -- The routine has done the first attempt by itself, as first() does for a plain route; or has got as far as `version` says.
 local function forwarded(C, worker, r, version)
     if version == 0 and described == false then
-        return nil
+        return go_ahead()
     elseif version == KEY_WANTED then
         local spec = specs.of_request()
         if keys.endpoint(spec) == 0 then

@@ -85,6 +85,7 @@ typedef struct srn_nginx {
 void srn_follow(srn_worker *w, const srn_nginx *nginx);
 void srn_know(srn_worker *w, const uint8_t *text, size_t len, srn_route *route, uint32_t tries);
 int srn_request_forward(srn_worker *w, const void *request);
+int srn_request_first(const void *request);
 size_t srn_peer_text(const srn_choice *c, char *out, size_t len);
 void srn_request_own(srn_worker *w, void *request, srn_route *route);
 void srn_leaving(srn_worker *w);
@@ -98,6 +99,12 @@ ffi.cdef [[
 void *ngx_http_cleanup_add(void *r, size_t size);
 ]]
 
+-- Of what nginx is started with (csrc/preload/first_attempt.c).
+ffi.cdef [[
+void srn_preload_first(int (*attempt)(const void *request));
+int srn_preload_ahead(void);
+]]
+
 local ABI, ANY_ROW = 4, 0xffffffff
 local REFRESH, ATTACH_AGAIN = 1, 0.1
 
@@ -105,6 +112,7 @@ local routine = {
     ffi = ffi,
     C = nil, -- the library, after configure()
     worker = nil, -- the attached worker, nil as long as there is none
+    ahead = nil, -- see srn_preload_ahead; nil where nginx was started without
 
     NO_ENDPOINT = -1,
     KEY_WANTED = -6,
@@ -215,11 +223,17 @@ local function attach_again(exiting)
     end
 end
 
+local function ask_before_lua()
+    ffi.C.srn_preload_first(C.srn_request_first)
+    routine.ahead = ffi.C.srn_preload_ahead
+end
+
 -- In init_worker_by_lua.
 function routine.start()
     if not ngx.worker.id() then
         return -- a helper process of nginx's, which serves nobody
     end
+    pcall(ask_before_lua)
     if not attach() then
         ngx.timer.at(ATTACH_AGAIN, attach_again)
     end
