@@ -1,10 +1,12 @@
-"""Tests run side by side begin with what takes long, and what is costly ends with the last test that needs it."""
+"""What tests/conftest.py has for all tests: their order, the end of what is costly, skips that are failures."""
 
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from harness import second_look
 
 CONFTEST = Path(__file__).parents[2] / "conftest.py"
 STARTED = """
@@ -55,3 +57,15 @@ def test_what_is_costly_ends_with_its_last_test(tmp_path: Path) -> None:
     shown = run(project(tmp_path), "-s", "-q")
     told = [word for word in shown.replace(".", " ").split() if word in {"started", "ended", "one", "two", "other"}]
     assert told == ["other", "started", "one", "two", "ended", "other"]
+
+
+def test_a_skip_that_is_not_allowed_stays_a_failure_alone(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "tests" / "skips.txt").write_text("")
+    (folder / "tests" / "unit" / "test_in_unit.py").write_text("import pytest\ndef test_it():\n    pytest.skip('no')\n")
+    env = {**os.environ, "CI": "true", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-P", second_look.__file__, "-p", "xdist", "-n", "1", "tests"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "second look: 1 failed" in done.stdout
+    assert "UNSTEADY" not in done.stdout
