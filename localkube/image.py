@@ -44,7 +44,7 @@ def _build(folder: Path, say: Say) -> Path:
     digest = _digest([*(layer.name.encode() for layer in layers), DOCKERFILE.read_bytes()])
     made = folder / f"serin-{digest}.tar"
     if not made.exists():
-        _remove_others(made, "serin-*.tar")
+        _remove_others(made, "serin-*")
         fresh = made.with_name(f"{os.getpid()}-{made.name}")
         write_image(fresh, Image(NAME, layers, told.entrypoint, told.user, told.environment, told.labels, LAYERS))
         fresh.replace(made)
