@@ -32,9 +32,19 @@ WORKER = {"proxy": "serin.dataplane.proxy.worker", "nginx": "nginx: worker proce
 
 @pytest.fixture(scope="module")
 def web(site: Site, namespace: str) -> Iterator[str]:
-    """The namespace with a backend that answers for HOST."""
+    """The namespace with a backend that answers for HOST, of which a drain takes one pod at a time."""
     site.install()
-    site.apply(*backend("web", replicas=2, pre_stop=2), ingress("web", HOST, "web"), namespace=namespace)
+    site.apply(
+        *backend("web", replicas=2, pre_stop=2),
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "web"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+        },
+        ingress("web", HOST, "web"),
+        namespace=namespace,
+    )
     site.ready("deployment/web", namespace)
     site.wait(lambda: site.curl(f"http://{HOST}/").status == 200, "an answer")
     yield namespace
