@@ -4,7 +4,7 @@ import hashlib
 import json
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from localkube.archive import Image, write_image, write_layer
 
@@ -46,3 +46,23 @@ def read(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     found = archive.extractfile(name)
     assert found is not None
     return found
+
+
+def settings(folder: Path, image: Image) -> dict[str, Any]:
+    with tarfile.open(write_image(folder / "image.tar", image)) as archive:
+        [manifest] = json.load(read(archive, "manifest.json"))
+        told: dict[str, Any] = json.load(read(archive, manifest["Config"]))
+    return told
+
+
+def test_a_path_of_its_own_is_the_only_one(tmp_path: Path) -> None:
+    made = layer(tmp_path)
+    own = settings(tmp_path, Image("docker.io/a/b:c", [made], ["run"], environment=["PATH=/bin", "A=1"]))
+    assert own["config"]["Env"] == ["PATH=/bin", "A=1"]
+    [path] = settings(tmp_path, Image("docker.io/a/b:c", [made], ["run"]))["config"]["Env"]
+    assert path.startswith("PATH=/usr/local/sbin:")
+
+
+def test_each_layer_says_what_it_is(tmp_path: Path) -> None:
+    told = settings(tmp_path, Image("docker.io/a/b:c", [layer(tmp_path)], ["run"], made_by=["Serin"]))
+    assert [each["created_by"] for each in told["history"]] == ["Serin"]
