@@ -27,6 +27,8 @@ _READY_WITHIN = 120.0
 _LOST_NODES = ("--node-monitor-period=1s", "--node-monitor-grace-period=12s")
 # The kubelet sets these for the whole machine.
 _SYSCTLS = ("vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops")
+# A node's programs watch files by dozens, and the kernel's 128 watchers of a user are for all clusters and tests.
+_WATCHERS, _ENOUGH = "fs.inotify.max_user_instances", 2048
 
 
 class Cluster:
@@ -168,7 +170,9 @@ def _condition(conditions: Sequence[Mapping[str, Any]], name: str) -> Mapping[st
 def _keep_sysctls() -> None:
     kept = _MEMORY / "sysctls"
     if not kept.exists():
-        kept.write_text(run("sysctl", *_SYSCTLS))
+        kept.write_text(run("sysctl", *_SYSCTLS, _WATCHERS))
+    if int(run("sysctl", "-n", _WATCHERS)) < _ENOUGH:
+        run("sysctl", "-qw", f"{_WATCHERS}={_ENOUGH}")
 
 
 def _restore_sysctls() -> None:
