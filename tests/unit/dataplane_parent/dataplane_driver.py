@@ -95,6 +95,8 @@ class DataPlane:
                         return
                 except (OSError, ValueError):
                     pass
+                if self.process is not None and self.process.poll() is not None:
+                    raise AssertionError(f"ended with {self.process.returncode}:\n{self.stderr.read_text()[-4000:]}")
                 await asyncio.sleep(0.01)
 
     async def workers(self) -> set[tuple[int, int]]:

@@ -7,6 +7,7 @@ make the maker of files misbehave: `spoil` (nginx refuses what it writes, unless
 
 import asyncio
 import errno
+import faulthandler
 import hashlib
 import json
 import os
@@ -135,4 +136,5 @@ if __name__ == "__main__":
     if "SERIN_TEST_NO_TRACING" in os.environ:
         vars(adoption)["take"] = lambda *_: False
     log.configure("debug")
+    faulthandler.dump_traceback_later(40)  # beside its log, where it was not ready by then
     sys.exit(asyncio.run(supervisor.run(DataPlaneSettings(**given), state.create, make_applier=make_applier)))
