@@ -1,46 +1,41 @@
 """The course notes' releases by hand, under steady load: blue-green by Service and by Ingress, more and fewer pods."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from harness.e2e.backends import backend, ingress, service
+from harness.e2e.backends import Manifest, ingress, service
+from harness.e2e.notes import WEB, Stage
 from harness.e2e.replicas import everywhere, often, pods
 from harness.e2e.report import Report
 from harness.e2e.site import Site
 from harness.e2e.steady import Steady
 
-COLOURS = ("blue", "green")
-PRE_STOP = 3
+BLUE, GREEN = "v1", "v2"
 AFTERWARDS = 60
 
 
 @pytest.fixture(scope="module")
-def shop(site: Site, namespace: str) -> str:
-    """Namespace of blue and green, Service `colour` that leads to blue, `web` to scale, an Ingress for each."""
+def shop(site: Site, stage: Stage) -> Iterator[str]:
+    """The stage's namespace, with Service `colour` that leads to blue; Ingresses for it, for blue, and for `web`."""
     site.install()
-    chosen = service("colour")
-    chosen["spec"]["selector"] = {"app": "blue"}
-    hosts = [("colour", "colour"), ("direct", "blue"), ("web", "web")]
-    site.apply(
-        *(part for name in COLOURS for part in backend(name)),
-        *backend("web", pre_stop=PRE_STOP),
-        chosen,
-        *(ingress(name, f"{name}.example.com", backend_name) for name, backend_name in hosts),
-        namespace=namespace,
-    )
-    for name in (*COLOURS, "web"):
-        site.ready(f"deployment/{name}", namespace)
-    for name, answering in (("colour", "blue"), ("direct", "blue"), ("web", "web")):
-        everywhere(site, f"http://{name}.example.com/", answering)
-    return namespace
+    hosts = {"colour": ("colour", BLUE), "direct": (BLUE, BLUE), WEB: (WEB, WEB)}
+    ingresses = [ingress(name, f"{name}.example.com", leads_to) for name, (leads_to, _) in hosts.items()]
+    with stage.showing(colour_service(BLUE), *ingresses):
+        for name, (_, answering) in hosts.items():
+            everywhere(site, f"http://{name}.example.com/", answering)
+        yield stage.namespace
+
+
+def colour_service(colour: str) -> Manifest:
+    made = service("colour")
+    made["spec"]["selector"] = {"app": colour}
+    return made
 
 
 def by_service(site: Site, namespace: str, colour: str) -> None:
-    chosen = service("colour")
-    chosen["spec"]["selector"] = {"app": colour}
-    site.apply(chosen, namespace=namespace)
+    site.apply(colour_service(colour), namespace=namespace)
 
 
 def by_ingress(site: Site, namespace: str, colour: str) -> None:
@@ -57,7 +52,7 @@ def test_blue_green_and_back(
 ) -> None:
     """Blue to green and back: nobody loses a request, nobody sees the old one afterwards"""
     with site.steady(host) as load:
-        for colour in ("green", "blue"):
+        for colour in (GREEN, BLUE):
             began = time.monotonic()
             change(site, shop, colour)
             switched = everywhere(site, f"http://{host}/", colour)
@@ -77,19 +72,19 @@ def last_other(load: Steady, began: float, colour: str) -> float:
 
 def test_more_pods_and_fewer(site: Site, shop: str, report: Report) -> None:
     """From one pod to three and back to one: no request is lost, all pods get some"""
-    url = "http://web.example.com/"
-    with site.steady("web.example.com") as load:
+    url = f"http://{WEB}.example.com/"
+    with site.steady(f"{WEB}.example.com") as load:
         for count in (3, 1):
-            site.kubectl("-n", shop, "scale", "deployment/web", f"--replicas={count}")
-            site.ready("deployment/web", shop)
+            site.kubectl("-n", shop, "scale", f"deployment/{WEB}", f"--replicas={count}")
+            site.ready(f"deployment/{WEB}", shop)
             site.wait(partial(in_use, site, shop, url, count), f"{count} pods in use")
             report(f"{count}: {dict(pods(often(site, url, 30)))}")
         load.more(AFTERWARDS)
     report(**load.figures())
-    assert set(load.answers()) == {"200 web"}
+    assert set(load.answers()) == {f"200 {WEB}"}
 
 
 def in_use(site: Site, namespace: str, url: str, count: int) -> bool:
-    """Whether web has so many pods, and requests go to each of them and nowhere else."""
-    found = {pod["status"].get("podIP", "") for pod in site.pods("app=web", namespace)}
+    """Whether WEB has so many pods, and requests go to each of them and nowhere else."""
+    found = {pod["status"].get("podIP", "") for pod in site.pods(f"app={WEB}", namespace)}
     return len(found) == count and set(pods(often(site, url, 20))) == found

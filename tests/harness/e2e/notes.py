@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from harness.e2e.backends import Manifest, backend, ingress
+from harness.e2e.backends import Manifest, backend, ingress, service
 from harness.e2e.site import Site
 
 NAMES = ("v1", "v2", "tea", "coffee")
 SECURE = "dashboard"
 """Speaks HTTPS itself, behind port 443."""
+BAD, WEB, LATE, HEADLESS = "bad", "web", "late", "headless"
+"""Fails each 20th request; is there to be scaled, its pods serve on for a while; has no pod yet; has two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +35,30 @@ class Stage:
         return self.site.kubectl("-n", self.namespace, *args)
 
 
-def dashboard() -> list[Manifest]:
-    deployment, service = backend(SECURE, port=8443, args=["--tls"])
-    service["spec"]["ports"] = [{"name": "https", "port": 443, "targetPort": 8443}]
-    return [deployment, service]
+def backends() -> list[Manifest]:
+    secure, secure_service = backend(SECURE, port=8443, args=["--tls"])
+    secure_service["spec"]["ports"] = [{"name": "https", "port": 443, "targetPort": 8443}]
+    return [
+        *(each for name in NAMES for each in backend(name)),
+        *(secure, secure_service),
+        *backend(BAD, args=["--errors", "5%"]),
+        *backend(WEB, pre_stop=3),
+        *backend(LATE, replicas=0),
+        *(backend(HEADLESS, replicas=2)[0], service(HEADLESS, clusterIP="None")),
+    ]
 
 
-def canary(name: str, host: str, service: str = "v2", **annotations: str) -> Manifest:
+def canary(name: str, host: str, backend_name: str = "v2", **annotations: str) -> Manifest:
     """`annotations`: those of ingress-nginx's canary family, as `by_header` and `weight`."""
     told = {f"canary-{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return ingress(name, host, service, annotations={"canary": "true", **told})
+    return ingress(name, host, backend_name, annotations={"canary": "true", **told})
 
 
 @pytest.fixture(scope="session")
 def stage(site: Site) -> Iterator[Stage]:
-    """Backends that no test changes: each one pod, ready."""
+    """All backends, ready; whoever changes one leaves it as it was."""
     with site.namespace() as name:
-        site.apply(*(each for backend_name in NAMES for each in backend(backend_name)), *dashboard(), namespace=name)
-        for each in (*NAMES, SECURE):
+        site.apply(*backends(), namespace=name)
+        for each in (*NAMES, SECURE, BAD, WEB, HEADLESS):
             site.ready(f"deployment/{each}", name)
         yield Stage(site, name)
