@@ -1,16 +1,21 @@
 """The generation of the plan in force: the text of plan/generation, which a publisher replaces last, by rename.
 
-Told by inotify and looked at again every second, since a mount may come late and an event may be lost.
+Told by inotify and looked at again every second, since a mount may come late and an event may be lost. Where the kernel
+has no inotify instance left, of which all containers of one user on a node share 128, looking alone has to do.
 """
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from inotify_simple import INotify, flags
 
+from serin.telemetry import log
+
 LOOK_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 
 
 def read_generation(run_dir: Path) -> str:
@@ -29,30 +34,33 @@ class GenerationWatch:
         self._changed = changed
         self._known = ""
         self._loop = asyncio.get_running_loop()
-        self._inotify = INotify(nonblocking=True)
-        self._loop.add_reader(self._inotify.fileno(), self._told)
+        self._inotify = _inotify()
+        if self._inotify is not None:
+            self._loop.add_reader(self._inotify.fileno(), self._told, self._inotify)
         self._timer = self._loop.call_soon(self._look)
 
     def close(self) -> None:
         self._timer.cancel()
-        self._loop.remove_reader(self._inotify.fileno())
-        self._inotify.close()
+        if self._inotify is not None:
+            self._loop.remove_reader(self._inotify.fileno())
+            self._inotify.close()
 
     def _look(self) -> None:
-        self._follow()
+        if self._inotify is not None:
+            self._follow(self._inotify)
         self._check()
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
 
-    def _follow(self) -> None:
+    def _follow(self, inotify: INotify) -> None:
         """Watch the directories that are at the paths now; watching one again changes nothing."""
         for path in (self._run_dir, self._run_dir / "plan"):
             with contextlib.suppress(OSError):
-                self._inotify.add_watch(str(path), flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE)
+                inotify.add_watch(str(path), flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE)
 
-    def _told(self) -> None:
-        for _ in self._inotify.read(timeout=0):
+    def _told(self, inotify: INotify) -> None:
+        for _ in inotify.read(timeout=0):
             pass
-        self._follow()
+        self._follow(inotify)
         self._check()
 
     def _check(self) -> None:
@@ -60,3 +68,11 @@ class GenerationWatch:
         if generation and generation != self._known:
             self._known = generation
             self._changed(generation)
+
+
+def _inotify() -> INotify | None:
+    try:
+        return INotify(nonblocking=True)
+    except OSError as error:
+        log.event(_log, log.NO_INOTIFY, level=logging.WARNING, error=error.strerror, looks_every=f"{LOOK_SECONDS:g} s")
+        return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -126,6 +127,24 @@ async def test_generations_are_followed(tmp_path: Path, publish: Callable[[str],
     finally:
         watch.close()
     assert seen == ["1", "2", "3", "4"]
+
+
+async def test_generations_are_followed_where_inotify_is_used_up(
+    tmp_path: Path, publish: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(**_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("serin.dataplane.generation.INotify", none_left)
+    seen: list[str] = []
+    watch = GenerationWatch(tmp_path, seen.append)
+    try:
+        for number in ("1", "2"):
+            publish(number)
+            await until(lambda n=number: seen and seen[-1] == n)  # type: ignore[misc]
+    finally:
+        watch.close()
+    assert seen == ["1", "2"]
 
 
 async def test_a_generation_of_before_is_seen(tmp_path: Path, publish: Callable[[str], None]) -> None:
