@@ -38,20 +38,23 @@ def kill(name: str, seconds: float = 10.0) -> None:
 def remove(name: str) -> None:
     """With all below it; one that still holds a process stays."""
     for top in _tops():
-        for folder in sorted((top / name).rglob("*/"), key=lambda path: len(path.parts), reverse=True):
+        for folder in reversed(_groups(top / name)):
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        with contextlib.suppress(OSError):
-            (top / name).rmdir()
 
 
 def _processes(name: str) -> set[int]:
     found: set[int] = set()
     for top in _tops():
-        for path in [top / name, *(top / name).rglob("*/")]:
+        for path in _groups(top / name):
             with contextlib.suppress(OSError):  # a group that goes meanwhile
                 found.update(map(int, (path / "cgroup.procs").read_text().split()))
     return found
+
+
+def _groups(top: Path) -> list[Path]:
+    """It and all below it, parents first; what goes meanwhile is passed over, which Path.rglob does not do."""
+    return [Path(folder) for folder, _, _ in os.walk(top)]
 
 
 def _tops() -> list[Path]:
