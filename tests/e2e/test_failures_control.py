@@ -64,6 +64,12 @@ def untouched(pod: dict[str, Any]) -> dict[str, object]:
     return since | {name: restarts(pod, name) for name in ("controller", "data-plane")}
 
 
+def crash(site: Site, pods: list[dict[str, Any]], program: str) -> None:
+    """Kill the program in each pod, and wait until it runs again in all of them."""
+    ended = {kill(pod, program) for pod in pods}
+    site.wait(lambda: all(processes(pod, program) - ended for pod in pods), f"{program} to be started again")
+
+
 def seconds_until_served(site: Site, namespace: str, name: str) -> float:
     """From a new Ingress to answers of every replica."""
     host = f"{name}.example.com"
@@ -82,8 +88,7 @@ def test_api_server_gone_for_a_minute(site: Site, web: str, report: Report) -> N
     with site.steady(HOST, rate=RATE, place=place) as load, api_server_away(site) as away:
         load.more(200)
         for _ in range(2):  # the kubelet waits 10 s before the second start, and 20 s before the third
-            kill(backend_pod, BACKEND)
-            site.wait(lambda: processes(backend_pod, BACKEND), "the backend to be started again")
+            crash(site, [backend_pod], BACKEND)
         kill(backend_pod, BACKEND)
         killed = processes(struck, CONTROLLER)
         kill(struck, "serin supervise")
@@ -130,10 +135,7 @@ def test_controllers_crash_loop(site: Site, web: str, report: Report) -> None:
         [new] = until(lambda: running(site, names), "a pod of the broken release", seconds=60, every=0.2)
         with rights_taken(site):
             for _ in range(2):  # the supervisor waits 1 s, then 2
-                for pod in old:
-                    kill(pod, CONTROLLER)
-                for pod in old:
-                    site.wait(lambda pod=pod: processes(pod, CONTROLLER), "the controller to be started")  # type: ignore[misc]
+                crash(site, old, CONTROLLER)
             kill(site.pods("app=web", web)[1], BACKEND)
             until(lambda: readiness(site, new) == NO_PLAN, "the new pod to say that it has no plan", every=0.2)
             until(lambda: "command-ended" in log(site, new), "its controller to fail", every=0.2)
