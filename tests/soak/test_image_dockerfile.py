@@ -22,6 +22,8 @@ OF_THE_ENGINE = {"etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/pip.conf",
 
 def obstacle() -> str:
     """Why the Dockerfile cannot be built here; empty when it can."""
+    if "SOAK_SECONDS" not in os.environ:
+        return "it takes minutes, which make soak has"
     if shutil.which("buildah") is None:
         return "buildah is not installed, and Docker is not asked"
     if told := packages.obstacles() or packages.missing_packages():
