@@ -19,8 +19,8 @@ from harness.e2e.steady import Steady
 KEPT, PLAIN = "kept", "plain"
 REPLICAS = 4
 RATE, AT_MOST = 20.0, 300.0
-# Seconds that nobody expects to wait, and after which a silent node must be noticed (localkube.cluster: 12).
-SLOW, NOTICED = 1.0, 30.0
+# Seconds that nobody expects to wait. A node that is silent is noticed after 12 (localkube.cluster).
+SLOW = 1.0
 SHORT = {"proxy-connect-timeout": "1", "proxy-read-timeout": "3"}
 
 
@@ -149,8 +149,6 @@ def test_lost_node(site: Site, backends: str, report: Report) -> None:
     report(f"there, with {', '.join(f'{key} {value}' for key, value in SHORT.items())}", **figures(short))
     report("by the Service", **figures(service))
     no_loss(short)
-    assert short.longest < 8
-    assert noticed - cut < NOTICED
     assert after
     assert not any(each.lost for each in after), "the Service leads to the lost node, though it was noticed"
     # Requests on connections that were kept to endpoints of the lost node wait for as long as proxy-read-timeout.

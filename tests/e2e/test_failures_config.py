@@ -19,8 +19,6 @@ from harness.waiting import until
 
 HOST = "good.example.com"
 RATE = 30.0
-TIMEOUT = 5.0
-"""Seconds for which the API server waits for the webhook (admissionWebhooks.timeoutSeconds)."""
 CONFIG_MAP = "serin-controller"
 CLIENT = "203.0.113.9"
 
@@ -86,7 +84,6 @@ def test_webhook_hanging(site: Site, web: str, report: Report) -> None:
             assert (code, said) == (0, "ingress.networking.k8s.io/hung created")
         served_everywhere(site, "hung.example.com")
     report(stored_in=f"{took:.1f} s", **load.figures())
-    assert took < 3 * TIMEOUT
     no_loss(load)
 
 
@@ -118,7 +115,6 @@ def test_bad_ingresses_beside_good_ones(site: Site, web: str, report: Report) ->
     report(
         f"answers {seen}", stored_in=f"{stored:.1f} s", later_change_in_force_after=f"{took:.1f} s", **load.figures()
     )
-    assert stored < len(bad) * TIMEOUT  # nobody waited for an answer
     assert seen == {name: status for name, (_, status) in asked.items()}
     no_loss(load)
 

@@ -155,7 +155,6 @@ def test_killed(replicas: Site, report: Report) -> None:
         healed = time.monotonic()
         load.more(80)
     report("the data plane", **load.figures())
-    assert load.gap < 10
     assert not [each for each in load.lost if each.sent > healed], load.answers(healed)
 
 
@@ -225,4 +224,3 @@ def test_killed_leader(replicas: Site, web: str, report: Report) -> None:
     times = {"new_Ingress_served_after": served, "Lease_taken_after": taken, "status_written_after": written}
     report(**load.figures(), **{name: f"{value:.1f} s" for name, value in times.items()})
     no_loss(load)
-    assert taken < ELECTION_TTL + 10

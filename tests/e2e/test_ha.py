@@ -126,9 +126,7 @@ def test_a_node_is_lost(site: Site, front: Balancer, report: Report) -> None:
             load.more(SETTLED)
     finally:
         site.network.mend(SECOND)
-    assert seen <= 2 * bound("fall"), "twice the bound: machines of tests are busy"
     assert {status.split()[0] for status in load.answers(since=calm)} == {"200"}, "it has gone on for longer"
-    assert load.longest <= 2 * (bound("fall") + value("tcp-ut")), "a connection to the lost node was not given up"
     settled(site, front, since)
     report(**load.figures(), seen_after=f"{seen:.1f} s", bound=f"{bound('fall'):g} s")
 

@@ -101,7 +101,7 @@ async def test_only_wanted_tls_secrets_are_kept(api_server: Kube, watcher: Path,
 async def test_read_by_name(api_server: Kube, watcher: Path, namespace: str) -> None:
     users, options = Ref("Secret", namespace, "users"), Ref("ConfigMap", namespace, "options")
     async with mirrored(watcher, want=[users, options]) as mirror:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(45):
             await mirror.source.settled()
         assert not {users, options} & mirror.views.keys()
 

@@ -25,8 +25,8 @@ def told(*objects: dict[str, Any], host: str = HOST) -> list[str]:
             "traefik",
             None,
             (
-                "IngressClass traefik has the controller traefik.io/ingress-controller, not serin.dev/ingress-controller; "
-                "ours: nginx [spec.ingressClassName]"
+                "IngressClass traefik has the controller traefik.io/ingress-controller, "
+                "not serin.dev/ingress-controller; ours: nginx [spec.ingressClassName]"
             ),
         ),
         (
