@@ -35,7 +35,7 @@ run: setup
 SIDE_BY_SIDE := -n 3 --dist loadscope --no-loadscope-reorder
 
 test: lint
-	@$(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'
+	@$(BIN)/python -m localkube prepare || $(BIN)/python -m localkube build >/dev/null || echo 'test: those that need a Kubernetes are skipped'
 	@$(BIN)/python -m localnginx >/dev/null || echo 'test: those that need nginx are skipped'
 	$(BIN)/python -P tests/harness/second_look.py $(SIDE_BY_SIDE) tests
 
