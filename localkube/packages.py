@@ -24,7 +24,6 @@ _NEEDED = {
     "curl": "curl",
 }
 _CNI = "containernetworking-plugins"
-_PROBE = "serin-k-probe"
 
 
 def missing_packages() -> list[str]:
@@ -46,9 +45,10 @@ def obstacles() -> list[str]:
     if not os.access("/sys/fs/cgroup", os.W_OK) or not any(Path("/sys/fs/cgroup").iterdir()):
         found.append("control groups cannot be made in /sys/fs/cgroup")
     if which("ip") is not None:
-        if not tried("ip", "netns", "add", _PROBE):
+        probe = f"serin-k-probe-{os.getpid()}"
+        if not tried("ip", "netns", "add", probe):
             found.append("network namespaces cannot be made: CAP_SYS_ADMIN and CAP_NET_ADMIN are needed")
-        tried("ip", "netns", "delete", _PROBE)
+        tried("ip", "netns", "delete", probe)
     return found
 
 
