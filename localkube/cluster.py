@@ -5,11 +5,12 @@ so that whoever comes later can take it down, also when its owner was killed.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,6 @@ class Cluster:
 
     def start(self, nodes: int, images: Sequence[Path]) -> None:
         """Comes back when the nodes are Ready and names resolve."""
-        _keep_sysctls()
         self.network.create_bridge()
         self.plane.start()
         for index in range(1, nodes + 1):
@@ -81,6 +81,11 @@ class Cluster:
 
     def close(self) -> None:
         """Nothing is left of it, whatever state it is in."""
+        with _one_at_a_time():
+            self.remove()
+
+    def remove(self) -> None:
+        """As close(), for whoever sees to it that nobody else does the same."""
         for node in self.nodes:
             node.close()
         if (self.folder / "plane").exists():
@@ -114,7 +119,9 @@ def create(nodes: int, images: Sequence[Path], say: Say, *, owned: bool) -> Clus
     packages.install_missing(say)
     programs = build.programs(build.NODES, say)
     remove_orphans(programs)
-    cluster = Cluster(_claim(owned=owned), programs)
+    with _one_at_a_time():
+        cluster = Cluster(_claim(owned=owned), programs)
+        _keep_sysctls()
     try:
         cluster.start(nodes, images)
     except BaseException:
@@ -131,10 +138,20 @@ def lasting(programs: Mapping[str, Path]) -> list[Cluster]:
 
 def remove_orphans(programs: Mapping[str, Path]) -> None:
     """Take down clusters whose owner is gone."""
-    for state in _MEMORY.glob("[0-9]*"):
-        owner = processes.recorded(state / "owner.json")
-        if owner is not None and not owner.running:
-            Cluster(int(state.name), programs).close()
+    with _one_at_a_time():
+        for state in _MEMORY.glob("[0-9]*"):
+            owner = processes.recorded(state / "owner.json")
+            if owner is not None and not owner.running:
+                Cluster(int(state.name), programs).remove()
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Slots and what is set for the whole machine are shared by all processes that run clusters."""
+    _MEMORY.mkdir(parents=True, exist_ok=True)
+    with (_MEMORY / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def system_images(programs: Mapping[str, Path]) -> list[Path]:
@@ -153,7 +170,6 @@ def system_images(programs: Mapping[str, Path]) -> list[Path]:
 
 
 def _claim(*, owned: bool) -> int:
-    _MEMORY.mkdir(parents=True, exist_ok=True)
     for slot in range(SLOTS):
         with contextlib.suppress(FileExistsError):
             (_MEMORY / str(slot)).mkdir()
