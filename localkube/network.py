@@ -97,4 +97,6 @@ class Network:
         """All of it; routes go with the bridge."""
         for namespace in Path("/run/netns").glob(f"{self.bridge}-n*"):
             tried("ip", "netns", "delete", namespace.name)
+        for link in Path("/sys/class/net").glob(f"{self.bridge}-v*"):
+            tried("ip", "link", "delete", link.name)  # a process that is left in the node's namespace keeps it
         tried("ip", "link", "delete", self.bridge)
