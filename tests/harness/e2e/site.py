@@ -66,6 +66,9 @@ class Site:
         self._values = None
         if self.release.name in self.release.helm("list", "--all", "--short", "-n", self.release.namespace).split():
             self.release.uninstall()
+            # A pod that was kept out by the anti-affinity of one that ends is looked at again after 5 minutes.
+            path = f"/api/v1/namespaces/{self.release.namespace}/pods?labelSelector={_SELECTOR}"
+            self.wait(lambda: not self.get(path)["items"], "the replicas to be gone", seconds=120.0)
 
     def changed(self) -> None:
         """For tests that change the release by hand: the next install() upgrades whatever it finds."""
