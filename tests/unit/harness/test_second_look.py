@@ -48,7 +48,8 @@ def run(folder: Path, *tests: str, more: tuple[str, ...] = ()) -> subprocess.Com
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_some.py").write_text(CROWDED + "".join(tests))
     command = [sys.executable, "-P", second_look.__file__, "-p", "xdist", "-n", "1", *more, "."]
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env = {**inherited, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 

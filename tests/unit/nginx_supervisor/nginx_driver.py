@@ -42,10 +42,12 @@ class NginxPlane(DataPlane):
 
     @property
     def master(self) -> int:
-        """The living nginx master's process."""
-        pid = int((self.run_dir / "state" / "nginx" / "nginx.pid").read_text())
-        self.groups.add(pid)
-        return pid
+        """The living nginx master's process; 0 while it is writing its number."""
+        text = (self.run_dir / "state" / "nginx" / "nginx.pid").read_text()
+        if not text.endswith("\n"):
+            return 0
+        self.groups.add(int(text))
+        return int(text)
 
     async def answer(self) -> tuple[int, int]:
         """Generation and worker's process of one answer."""
