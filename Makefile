@@ -95,10 +95,10 @@ kind-down: setup
 image: setup
 	@$(BIN)/python -m localkube image $(OUT)
 
-# All scenarios over both data planes, each on two clusters of two nodes, side by side; the report is build/e2e-report.md.
+# All scenarios on a cluster with two nodes, over both data planes side by side; the report is build/e2e-report.md.
 e2e: setup
 	@$(BIN)/python -m localkube prepare
-	$(BIN)/pytest tests/e2e --planes=proxy,nginx -n 4 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest tests/e2e --planes=proxy,nginx -n 2 --dist loadscope --no-loadscope-reorder
 
 soak: setup
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak tests/kube/test_drill_outages.py \

@@ -81,10 +81,6 @@ LONG_FIRST = (
 """What takes minutes begins first, so that no process is left alone with it at the end."""
 
 
-FAILURES = ("tests/e2e/test_failures_", "tests/e2e/test_modes")
-"""Half of the time of tests/e2e."""
-
-
 def rank(nodeid: str) -> int:
     return next((place for place, start in enumerate(LONG_FIRST) if nodeid.startswith(start)), len(LONG_FIRST))
 
@@ -111,16 +107,14 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file run in one process, one after the other, as they share what the file starts.
 
-    Those that run over several data planes are as many groups. All on a cluster share it, whatever their file; where
-    that is all there is to run (`make e2e`), each plane has two, since most of the time is waiting.
+    Those that run over several data planes are as many groups; all on a cluster share it, whatever their file.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         plane = _PLANE.search(test)
         if file.startswith("tests/e2e/"):
-            failures = "," in self.config.getoption("--planes") and file.startswith(FAILURES)
-            file = f"tests/e2e {'failures' if failures else 'all others'}"
+            file = "tests/e2e"
         return file if plane is None else f"{file} {plane[1]}"
 
 
