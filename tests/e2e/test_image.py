@@ -51,7 +51,8 @@ def root(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
         for name in outer.getnames():
             if name.endswith("/layer.tar"):
                 with tarfile.open(fileobj=outer.extractfile(name)) as layer:
-                    layer.extractall(folder, filter="fully_trusted")
+                    layer.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)  # since Python 3.11.4
+                    layer.extractall(folder)
     yield folder
     subprocess.run(["rm", "-rf", folder], check=True)
 
