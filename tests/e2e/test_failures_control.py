@@ -136,7 +136,7 @@ def test_controllers_crash_loop(site: Site, web: str, report: Report) -> None:
             *("upgrade", release.name, str(CHART), "-n", release.namespace, "--reuse-values"),
             "--set=controller.extraArgs.no-such-flag=yes",
         )
-        [new] = until(lambda: running(site, names), "a pod of the broken release", seconds=60, every=0.2)
+        [new] = until(lambda: running(site, names), "a pod of the broken release", seconds=180, every=0.2)
         with rights_taken(site):
             for _ in range(2):  # the supervisor waits 1 s, then 2
                 crash(site, old, CONTROLLER)
