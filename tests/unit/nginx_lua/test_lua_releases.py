@@ -283,12 +283,17 @@ def lines_of(head: bytes) -> tuple[str, dict[str, str]]:
     return first, {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
 
 
+def copied(front: Front, method: str) -> bytes:
+    """The next copy: nobody waits for one, so that two of them may come in either order."""
+    before = len(front.preview.heads)
+    assert front.ask("/copied/a%2fb?c=d", ("X-Own", "1"), method=method).status == 200
+    until(lambda: len(front.preview.heads) > before, f"the copy of {method} came")
+    return front.preview.heads[-1]
+
+
 def test_a_preview_gets_copies_without_bodies(front: Front) -> None:
     for method in ("GET", "HEAD", "OPTIONS"):
-        assert front.ask("/copied/a%2fb?c=d", ("X-Own", "1"), method=method).status == 200
-    until(lambda: len(front.preview.heads) == 3, "three copies came")
-    for head, method in zip(front.preview.heads, ("GET", "HEAD", "OPTIONS"), strict=True):
-        first, lines = lines_of(head)
+        first, lines = lines_of(copied(front, method))
         assert first == f"{method} /copied/a%2fb?c=d HTTP/1.1"
         assert (lines["host"], lines["x-canary-mirror"], lines["x-own"]) == ("a", "1", "1")
         assert "content-length" not in lines
