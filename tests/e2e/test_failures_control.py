@@ -78,6 +78,44 @@ def seconds_until_served(site: Site, namespace: str, name: str) -> float:
     return time.monotonic() - begun
 
 
+def test_controllers_crash_loop(site: Site, web: str, report: Report) -> None:
+    """Every replica's controller crashes again and again: an upgrade to a flag that does not exist, rights are gone"""
+    site.ready("deployment/web", web)
+    release, old = site.release, site.pods()
+    names = {pod["metadata"]["name"] for pod in old}
+    with site.steady(HOST, rate=RATE) as load:
+        site.changed()
+        release.helm(
+            *("upgrade", release.name, str(CHART), "-n", release.namespace, "--reuse-values"),
+            "--set=controller.extraArgs.no-such-flag=yes",
+        )
+        [new] = until(lambda: running(site, names), "a pod of the broken release", seconds=180, every=0.2)
+        with rights_taken(site):
+            for _ in range(2):  # the supervisor waits 1 s, then 2
+                crash(site, old, CONTROLLER)
+            kill(site.pods("app=web", web)[1], BACKEND)
+            until(lambda: readiness(site, new) == NO_PLAN, "the new pod to say that it has no plan", every=0.2)
+            until(lambda: "command-ended" in log(site, new), "its controller to fail", every=0.2)
+            load.more(100)
+            assert [readiness(site, pod) for pod in old] == ["200 ok"] * 2
+            assert {pod["metadata"]["name"] for pod in site.pods() if is_ready(pod)} == names
+        began = time.monotonic()
+        release.helm("rollback", release.name, "-n", release.namespace, "--wait", "--timeout=60s")
+        healed = time.monotonic() - began
+        took = seconds_until_served(site, web, "healed")
+    report(**load.figures(), rollback=f"{healed:.1f} s", change_in_force_after=f"{took:.1f} s")
+    no_loss(load)
+    assert [untouched(pod) for pod in site.pods()] == [untouched(pod) for pod in old]
+
+
+def running(site: Site, old: set[str]) -> list[dict[str, Any]]:
+    return [pod for pod in site.pods() if pod["metadata"]["name"] not in old and pod["status"].get("podIP")]
+
+
+def log(site: Site, pod: dict[str, Any]) -> str:
+    return site.kubectl("-n", site.release.namespace, "logs", pod["metadata"]["name"], "-c", "controller")
+
+
 def test_api_server_gone_for_a_minute(site: Site, web: str, report: Report) -> None:
     """API server gone for a minute; a backend, a controller and at last a data plane are killed meanwhile"""
     witness, struck = site.pods()
@@ -123,41 +161,3 @@ def killed_once(site: Site, before: dict[str, Any]) -> bool:
     path = f"/api/v1/namespaces/{site.release.namespace}/pods/{before['metadata']['name']}"
     now = site.get(path)
     return all(restarts(now, name) == restarts(before, name) + 1 for name in ("controller", "data-plane"))
-
-
-def test_controllers_crash_loop(site: Site, web: str, report: Report) -> None:
-    """Every replica's controller crashes again and again: an upgrade to a flag that does not exist, rights are gone"""
-    site.ready("deployment/web", web)
-    release, old = site.release, site.pods()
-    names = {pod["metadata"]["name"] for pod in old}
-    with site.steady(HOST, rate=RATE) as load:
-        site.changed()
-        release.helm(
-            *("upgrade", release.name, str(CHART), "-n", release.namespace, "--reuse-values"),
-            "--set=controller.extraArgs.no-such-flag=yes",
-        )
-        [new] = until(lambda: running(site, names), "a pod of the broken release", seconds=180, every=0.2)
-        with rights_taken(site):
-            for _ in range(2):  # the supervisor waits 1 s, then 2
-                crash(site, old, CONTROLLER)
-            kill(site.pods("app=web", web)[1], BACKEND)
-            until(lambda: readiness(site, new) == NO_PLAN, "the new pod to say that it has no plan", every=0.2)
-            until(lambda: "command-ended" in log(site, new), "its controller to fail", every=0.2)
-            load.more(100)
-            assert [readiness(site, pod) for pod in old] == ["200 ok"] * 2
-            assert {pod["metadata"]["name"] for pod in site.pods() if is_ready(pod)} == names
-        began = time.monotonic()
-        release.helm("rollback", release.name, "-n", release.namespace, "--wait", "--timeout=60s")
-        healed = time.monotonic() - began
-        took = seconds_until_served(site, web, "healed")
-    report(**load.figures(), rollback=f"{healed:.1f} s", change_in_force_after=f"{took:.1f} s")
-    no_loss(load)
-    assert [untouched(pod) for pod in site.pods()] == [untouched(pod) for pod in old]
-
-
-def running(site: Site, old: set[str]) -> list[dict[str, Any]]:
-    return [pod for pod in site.pods() if pod["metadata"]["name"] not in old and pod["status"].get("podIP")]
-
-
-def log(site: Site, pod: dict[str, Any]) -> str:
-    return site.kubectl("-n", site.release.namespace, "logs", pod["metadata"]["name"], "-c", "controller")

@@ -1,4 +1,4 @@
-"""What clients see while replicas of Serin end: deleted, killed, drained, upgraded, scaled. Under constant load.
+"""What clients see while replicas of Serin end: deleted, killed, drained, scaled. Under constant load.
 
 Requests come through the Service: what is lost is lost with all that kube-proxy does about it.
 """
@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from harness.e2e.backends import backend, ingress
-from harness.e2e.chat import Chat
-from harness.e2e.killing import is_ready, kill, restarts
+from harness.e2e.killing import kill, restarts
 from harness.e2e.report import Report
 from harness.e2e.site import SECOND, Site
 from harness.e2e.steady import Steady
@@ -19,13 +18,6 @@ from localkube.client import RequestFailedError
 
 HOST = "replicas.example.com"
 RATE, AT_MOST = 25.0, 400.0
-# Seconds: how long a dead leader keeps others from writing, and how long a WebSocket holds up a pod that ends.
-ELECTION_TTL, GRACE = 8, 4
-VALUES: dict[str, object] = {
-    "controller.electionTTL": f"{ELECTION_TTL}s",
-    "dataPlane.shutdownGraceSeconds": GRACE,
-}
-OTHER = {"proxy": "nginx", "nginx": "proxy"}
 # A worker's command line, in either plane.
 WORKER = {"proxy": "serin.dataplane.proxy.worker", "nginx": "nginx: worker process"}
 
@@ -53,26 +45,11 @@ def web(site: Site, namespace: str) -> Iterator[str]:
 
 @pytest.fixture
 def replicas(site: Site, web: str) -> Site:
-    """Two replicas of VALUES."""
+    """Two replicas, whatever the test before left."""
     assert web
-    site.install(VALUES)
-    settled(site)
+    site.install()
+    site.settled()
     return site
-
-
-def settled(site: Site, count: int = 2) -> None:
-    """So many replicas are ready, and none is still ending."""
-    path = f"/api/v1/namespaces/{site.release.namespace}/pods?labelSelector=app.kubernetes.io/component=controller"
-
-    def holds() -> bool:
-        found = site.get(path)["items"]
-        return (
-            len(found) == count
-            and not any("deletionTimestamp" in pod["metadata"] for pod in found)
-            and all(map(is_ready, found))
-        )
-
-    site.wait(holds, f"{count} replicas and no other", seconds=90)
 
 
 def get_pod(site: Site, pod: dict[str, Any]) -> dict[str, Any] | None:
@@ -86,51 +63,20 @@ def no_loss(load: Steady) -> None:
     assert not load.lost, (load.figures(), load.answers())
 
 
-def test_upgrade(site: Site, web: str, report: Report) -> None:
-    """helm upgrade to the other data plane and other values, and back, while a WebSocket is open"""
-    site.install()
-    with site.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
-        site.install(VALUES | {"dataPlane.plane": OTHER[site.plane]})
-        settled(site)
-        load.more(20)
-    report(f"{site.plane} to {OTHER[site.plane]}", **load.figures())
-    no_loss(load)
-    chat = Chat(site.release.address(), {"Host": HOST})
-    try:
-        site.wait(lambda: chat.heard > 3 or chat.end, "the WebSocket to be open")
-        site.kubectl("-n", web, "scale", "deployment/web", "--replicas=3")
-        site.ready("deployment/web", web)
-        heard = chat.heard
-        site.wait(
-            lambda: chat.heard > heard + 3 or chat.end, "the WebSocket to go on with another endpoint beside its own"
-        )
-        assert not chat.end
-        with site.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
-            site.install(VALUES)
-            settled(site)
-            load.more(20)
-        site.wait(lambda: chat.end, "the WebSocket to end with its replica", seconds=5)
-    finally:
-        chat.leave()
-    report("and back", **load.figures())
-    report("WebSocket", messages=chat.heard, slowest=f"{chat.longest * 1000:.0f} ms", end=chat.end)
-    no_loss(load)
-
-
 def test_deleted_and_scaled(replicas: Site, report: Report) -> None:
     """A replica is deleted; one replica instead of two, and two again"""
     with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         replicas.kubectl("-n", replicas.release.namespace, "delete", "pod", replicas.pods()[0]["metadata"]["name"])
-        settled(replicas)
+        replicas.settled()
         load.more(20)
     report("deleted", **load.figures())
     no_loss(load)
     with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         replicas.release.scale(1)
-        settled(replicas, 1)
+        replicas.settled(1)
         load.more(20)
         replicas.release.scale(2)
-        settled(replicas)
+        replicas.settled()
         load.more(20)
     report("2 to 1 to 2", **load.figures())
     no_loss(load)
@@ -151,7 +97,7 @@ def test_killed(replicas: Site, report: Report) -> None:
         replicas.wait(
             lambda: restarts(get_pod(replicas, pod), "data-plane") > before, "the container to be started again"
         )
-        settled(replicas)
+        replicas.settled()
         healed = time.monotonic()
         load.more(80)
     report("the data plane", **load.figures())
@@ -184,11 +130,11 @@ def test_drained_node(replicas: Site, report: Report) -> None:
     """A node is drained, with a replica and backends on it; its PodDisruptionBudget keeps the other replica"""
     with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
         with drained(replicas, SECOND):
-            settled(replicas)
+            replicas.settled()
             assert {pod["spec"]["nodeName"] for pod in replicas.pods()} == {"n1"}
         first, second = replicas.pods()
         evicted = [evict(replicas, first), evict(replicas, second)]
-        settled(replicas)
+        replicas.settled()
         load.more(40)
     report(**load.figures(), evictions=evicted)
     no_loss(load)
@@ -219,7 +165,7 @@ def test_killed_leader(replicas: Site, web: str, report: Report) -> None:
         taken = time.monotonic() - killed
         replicas.wait(lambda: replicas.get(status)["status"]["loadBalancer"].get("ingress"), "the Ingress's address")
         written = time.monotonic() - killed
-        settled(replicas)
+        replicas.settled()
         load.more(20)
     times = {"new_Ingress_served_after": served, "Lease_taken_after": taken, "status_written_after": written}
     report(**load.figures(), **{name: f"{value:.1f} s" for name, value in times.items()})

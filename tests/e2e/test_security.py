@@ -35,6 +35,7 @@ class Pod:
 @pytest.fixture(scope="module")
 def restricted(site: Site) -> Iterator[None]:
     """Kubernetes lets nothing into the release's namespace but what keeps to the standard `restricted`."""
+    site.uninstall()
     namespace = site.release.namespace
     modes = ("enforce", "warn", "audit")
     site.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -45,8 +46,8 @@ def restricted(site: Site) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def pod(site: Site, restricted: None) -> Pod:
-    """One of the release's, made while `restricted` was in force: no other module has this annotation."""
-    site.install({"controller.podAnnotations.standard": "restricted"})
+    """One of the release's, made while `restricted` was in force."""
+    site.install()
     found = site.pods()[0]
     return Pod(found["metadata"]["uid"], found["spec"]["nodeName"], *containers(site, found))
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from harness.e2e.curl import Answer, curl
+from harness.e2e.killing import is_ready
 from harness.e2e.steady import Steady, steady
 from harness.waiting import until
 from localkube.build import Say
@@ -19,10 +20,15 @@ FIRST, SECOND = 1, 2
 """The nodes. Load comes from the first; what is broken is the second."""
 _RATE, _SECONDS = 40.0, 150.0
 _SELECTOR = "app.kubernetes.io/component=controller"
+ELECTION_TTL, GRACE = 8, 4
+"""Seconds: how long a dead leader keeps others from writing, and how long a WebSocket holds up a pod that ends."""
 
 
 def base(plane: str) -> dict[str, object]:
-    """The values that every test begins with: two replicas, each on a node of its own as long as there are two."""
+    """The values that every test begins with: two replicas, each on a node of its own as long as there are two.
+
+    What only makes a test wait is shorter than the chart has it. A pod is taken out after as long as there.
+    """
     labels = {"app.kubernetes.io/instance": "serin", "app.kubernetes.io/component": "controller"}
     spread = {
         "maxSkew": 1,
@@ -35,6 +41,10 @@ def base(plane: str) -> dict[str, object]:
         "dataPlane.plane": plane,
         "controller.replicaCount": 2,
         "controller.preStopSeconds": 5,
+        "controller.electionTTL": f"{ELECTION_TTL}s",
+        "controller.readinessProbe.periodSeconds": 1,
+        "controller.readinessProbe.failureThreshold": 15,
+        "dataPlane.shutdownGraceSeconds": GRACE,
         "controller.topologySpreadConstraints": [spread],
     }
 
@@ -119,6 +129,20 @@ class Site:
         """Those that are not being deleted: of Serin, or of another selector and namespace."""
         listed = self.get(f"/api/v1/namespaces/{namespace or self.release.namespace}/pods?labelSelector={selector}")
         return [pod for pod in listed["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+    def settled(self, count: int = 2) -> None:
+        """Wait until so many replicas are ready, and none is still ending."""
+        path = f"/api/v1/namespaces/{self.release.namespace}/pods?labelSelector={_SELECTOR}"
+
+        def holds() -> bool:
+            found = self.get(path)["items"]
+            return (
+                len(found) == count
+                and not any("deletionTimestamp" in pod["metadata"] for pod in found)
+                and all(map(is_ready, found))
+            )
+
+        self.wait(holds, f"{count} replicas and no other", seconds=90)
 
     def ready(self, name: str, namespace: str, seconds: float = 90.0) -> None:
         """Wait for a rollout: `deployment/web`, `daemonset/serin-controller`."""
