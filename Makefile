@@ -96,9 +96,13 @@ image: setup
 	@$(BIN)/python -m localkube image $(OUT)
 
 # All scenarios on a cluster with two nodes, over both data planes side by side; the report is build/e2e-report.md.
-e2e: setup
+# The programs, which take longest, are begun before there is an environment to run anything in.
+e2e:
+	@sh localkube/prerequisites.sh $(PYTHON)
+	@test -e $(STAMP) || { $(PYTHON) -m localkube.build & }
+	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m localkube prepare
-	$(BIN)/pytest tests/e2e --planes=proxy,nginx -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest tests/e2e --planes=proxy,nginx -n 3 --dist loadscope --no-loadscope-reorder
 
 soak: setup
 	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest tests/soak tests/kube/test_drill_outages.py \

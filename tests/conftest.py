@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: rank(item.nodeid))
 
 
-COSTLY = {"tests/e2e/": ("site",), "tests/kube/": ("api_server",)}
+COSTLY = {"tests/e2e/": ("release",), "tests/kube/": ("api_server",)}
 """Folders with what they start once for a run. It ends with their last test: even idle it takes processor time."""
 
 
@@ -114,16 +114,24 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
                     fixture.finish(item._request)  # type: ignore[attr-defined]  # a later use would start it again
 
 
+WITHOUT_SERIN = ("tests/e2e/test_image.py", "tests/e2e/test_install.py", "tests/e2e/test_takeover.py")
+"""They leave a cluster as they found it, so that those of all planes can have one."""
+
+
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     """Tests of one file run in one process, one after the other, as they share what the file starts.
 
-    Those that run over several data planes are as many groups; all on a cluster share it, whatever their file.
+    Those that run over several data planes are as many groups. All on a cluster share it, whatever their file: one for
+    each plane, and with several planes one more for WITHOUT_SERIN.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         plane = _PLANE.search(test)
         if file.startswith("tests/e2e/"):
+            several = "," in self.config.getoption("--planes")
+            if file in WITHOUT_SERIN and several:
+                return "tests/e2e without"
             file = "tests/e2e"
         return file if plane is None else f"{file} {plane[1]}"
 

@@ -1,7 +1,7 @@
 """Serin on a cluster with two nodes for each data plane; root and some Debian packages are needed.
 
-Tests run over the planes that --planes names. All of one plane share a cluster, so each module says by a fixture what
-it needs installed (`site.install`), and leaves nothing in the way of others but that.
+Tests run over the planes that --planes names. Many share a cluster (ByServer in tests/conftest.py), so each module says
+by a fixture what it needs installed (`site.install`), and leaves nothing in the way of others but that.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def site(plane: str, say: Callable[[str], None]) -> Iterator[Site]:
+def release(say: Callable[[str], None]) -> Iterator[Release]:
     """A fresh cluster, nothing installed yet. Skips where nodes cannot run; what fails later is a failure."""
     try:
         packages.install_missing(say)
@@ -48,9 +48,17 @@ def site(plane: str, say: Callable[[str], None]) -> Iterator[Site]:
     try:
         made = Release(running, programs)
         made.load_image(say)
-        yield Site(made, plane, say)
+        yield made
     finally:
         running.close()
+
+
+@pytest.fixture(scope="session")
+def site(plane: str, release: Release, say: Callable[[str], None]) -> Site:
+    """The cluster for one plane; what another plane's tests left is gone."""
+    made = Site(release, plane, say)
+    made.uninstall()
+    return made
 
 
 @pytest.fixture(scope="module")

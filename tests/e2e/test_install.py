@@ -42,6 +42,8 @@ def before(site: Site) -> set[str]:
 @pytest.fixture(scope="module")
 def installed(site: Site, before: set[str]) -> Iterator[Site]:
     site.install()
+    # helm knows of ready pods, not of kube-proxy, which may take a second more to lead there.
+    site.wait(lambda: site.curl(f"http://{DEMO_HOST}/").status == 200, "the Service to lead to a replica")
     yield site
     site.release.delete_demo()
 

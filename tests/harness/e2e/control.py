@@ -46,15 +46,15 @@ def reaches_api_server(site: Site) -> bool:
 @contextlib.contextmanager
 def rights_taken(site: Site) -> Iterator[None]:
     """Serin's bindings are gone in the block, so that whatever it asks the API server is refused."""
-    told = site.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-l", _ours(site), "-o", "json")
-    bindings = json.loads(told)["items"]
+    kinds = {"clusterrolebindings": (), "rolebindings": ("-n", site.release.namespace)}
+    listed = (site.kubectl("get", kind, *where, "-l", _ours(site), "-o", "json") for kind, where in kinds.items())
+    bindings = [each for told in listed for each in json.loads(told)["items"]]
     assert {each["kind"] for each in bindings} == {"ClusterRoleBinding", "RoleBinding"}
     for each in bindings:
         kept = ("name", "namespace", "labels", "annotations")
         each["metadata"] = {key: value for key, value in each["metadata"].items() if key in kept}
     try:
-        for kind in ("clusterrolebindings", "rolebindings"):
-            where = () if kind.startswith("cluster") else ("-n", site.release.namespace)
+        for kind, where in kinds.items():
             site.kubectl("delete", kind, *where, "-l", _ours(site))
         yield
     finally:

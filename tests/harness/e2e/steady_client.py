@@ -25,7 +25,7 @@ async def ask(session: aiohttp.ClientSession, url: str, headers: dict[str, str])
             await answer.read()
             status, backend = answer.status, answer.headers.get("X-Echo-Backend", "-")
     except (TimeoutError, aiohttp.ClientError, OSError) as problem:
-        error = repr(problem)
+        error = f"{'fresh' if session.connector and session.connector.force_close else 'kept'}: {problem!r}"
     print(json.dumps([sent, time.monotonic(), status, backend, error]), flush=True)
 
 

@@ -44,7 +44,7 @@ class Listened(Protocol):
 
 
 class Doors:
-    """`http` and `https` are inherited descriptors, which stay open; `ports` what clients see of them."""
+    """`http` and `https` are inherited descriptors, open until `close`; `ports` what clients see of them."""
 
     def __init__(
         self,
@@ -84,10 +84,16 @@ class Doors:
                 one.close()  # the parent's copy of the socket stays: what waits there is taken by the others
 
     async def close(self) -> None:
-        """Take no new connection; those that are just arriving get a moment, as idle ones do while draining."""
+        """Take no new connection; those that are just arriving get a moment, as idle ones do while draining.
+
+        The inherited descriptors go, too: while one is open the kernel takes connections that nobody would serve.
+        """
         for one in self._open:
             one.close()
         self._open = []
+        for fd in (fd for fds in self._fds for fd in fds):
+            os.close(fd)
+        self._fds = ((), ())
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=self._server.settings.drain_idle)
         for task in tuple(self._tasks):
