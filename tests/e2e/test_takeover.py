@@ -141,7 +141,7 @@ def scene(site: Site, namespace: str, tmp_path_factory: pytest.TempPathFactory) 
         removed(site, site.release.beside("serin", NAMESPACE))
         removed(site, former)
         site.kubectl("delete", "ingressclass", "nginx", "--ignore-not-found")
-        site.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+        site.kubectl("delete", "namespace", NAMESPACE)  # awaited: what another plane makes is of the same name
 
 
 def unharmed(load: Steady) -> None:

@@ -80,7 +80,10 @@ class Steady:
     def figures(self) -> dict[str, str]:
         """For the report."""
         told = {"sent": f"{self.sent:,}", "lost": str(len(self.lost)), "slowest": f"{self.longest * 1000:.0f} ms"}
-        return told | ({"lost within": f"{self.gap:.1f} s"} if self.lost else {})
+        if not self.lost:
+            return told
+        first = self.lost[0].sent - min(each.sent for each in self.results)
+        return told | {"lost within": f"{self.gap:.1f} s", "from second": f"{first:.1f}"}
 
     def _read(self) -> None:
         assert self._child.stdout is not None
