@@ -55,7 +55,7 @@ def test_sigterm_answers_what_is_in_flight(world: World) -> None:
 
 
 def test_nobody_is_taken_in_who_would_not_be_served(world: World) -> None:
-    """A client that comes while the last requests end is refused at once, and can go elsewhere: it is not kept waiting."""
+    """A client that comes while the last requests end is refused at once, and can go elsewhere: it does not wait."""
     serving = world.serve()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         asked = world.backends.requests
