@@ -268,6 +268,32 @@ def test_workers_that_are_replaced_keep_the_ports(world: World, tmp_path: pathli
         until(lambda: all(talk(port, b"a").startswith(b"hello of one") for _ in range(20)), "answers")
 
 
+def test_nobody_is_taken_in_while_the_last_sessions_end(world: World) -> None:
+    port = free_port()
+    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
+    put(world.folder / "echo.yaml", stream_service("echo"))
+    with tcp_backend("one") as one:
+        put(world.folder / "slice.yaml", stream_slice("echo", one))
+        serving = world.serve(*TCP_MAP)
+        until(lambda: talk(port, b"a"), "an answer")
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as last, last.makefile("rwb") as lines:
+            assert lines.readline() == b"hello of one\n"
+            os.kill(serving.data_plane(), signal.SIGTERM)
+            for place in (("127.0.0.1", port), serving.door.http):
+                until(lambda place=place: is_refused(place), "connections to be refused")  # type: ignore[misc]
+            lines.write(b"b\n")
+            lines.flush()
+            assert lines.readline() == b"one:b\n"
+
+
+def is_refused(place: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(place, timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("plane", [parameter(NGINX), parameter(STOCK)], indirect=True)
 def test_a_killed_master_comes_back_with_its_ports(world: World) -> None:
     """Its orphaned workers hold the ports until another master serves, which cannot bind them until then."""

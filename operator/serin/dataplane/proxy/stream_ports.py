@@ -51,10 +51,12 @@ class StreamPorts:
         self._match()
 
     def close(self) -> None:
-        """Take nothing new."""
+        """Take nothing new, and leave the kernel no socket to take it for us."""
         self._closed = True
         if self._received is not None:
             self._received.close()
+            for sock in self._received.sockets.values():
+                sock.close()
         for task in (*self._arriving, *self._opening):
             task.cancel()
         for key in tuple(self._serving):
