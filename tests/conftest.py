@@ -114,7 +114,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
                     fixture.finish(item._request)  # type: ignore[attr-defined]  # a later use would start it again
 
 
-WITHOUT_SERIN = ("tests/e2e/test_image.py", "tests/e2e/test_install.py", "tests/e2e/test_takeover.py")
+WITHOUT_SERIN = tuple(f"tests/e2e/test_{name}.py" for name in ("image", "install", "ha", "takeover"))
 """They leave a cluster as they found it, so that those of all planes can have one."""
 
 
