@@ -60,7 +60,7 @@ def test_what_is_nowhere_is_built_once(machine: Path) -> None:
     assert first == again
     assert all(os.access(path, os.X_OK) and path.name == name for name, path in first.items())
     assert len((machine / "calls").read_text().splitlines()) == 1
-    assert "4 to 6 minutes" in " ".join(said)
+    assert "4 to 5 minutes" in " ".join(said)
     assert not list(first["etcd"].parent.parent.glob("building-*"))
 
 
@@ -126,3 +126,12 @@ def test_a_second_build_waits_and_finds_what_the_first_made(machine: Path) -> No
         tells(folder / "bin" / "etcd", "etcd Version: 3.6.4")
     waiting.join(10)
     assert not (machine / "calls").exists()
+
+
+def test_the_build_alone_is_a_command(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build.main() == 0
+    assert all((build.cache_folder() / "bin" / name).exists() for name in build.NODES)
+    shutil.rmtree(build.cache_folder())
+    (machine / "path" / "go").unlink()
+    assert build.main() == 1
+    assert "there is no Go to build them" in capsys.readouterr().err
