@@ -88,9 +88,9 @@ def test_a_healthy_release_is_promoted(world: World) -> None:
 
 def test_doubled_latency_is_caught(world: World) -> None:
     # long enough that what a busy machine adds is little beside it
-    world.backends.sick.update(main=Sickness(delay=0.05), canary=Sickness(delay=0.1))
+    world.backends.sick.update(main=Sickness(delay=0.15), canary=Sickness(delay=0.3))
     serving = world.serve()
-    with load(serving.door, HOST, connections=8, again=world.plane.is_nginx) as running:
+    with load(serving.door, HOST, connections=16, again=world.plane.is_nginx) as running:
         put(world.folder / "shop.yaml", canary_route(step("30%", "1s"), step("100%", "1s"), checks=(P95,)))
         watched = Watched(serving)
         status = watched.becomes("RolledBack")

@@ -19,7 +19,7 @@ ALONE = "--alone"
 _PHASES = ("setup", "call", "teardown")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # pytest keeps plugins in sets
 class Seen:
     """What the reports of a run tell; a pytest plugin, of the process that was called alone and not of its workers."""
 

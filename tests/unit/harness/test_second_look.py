@@ -69,6 +69,15 @@ def test_what_passes_alone_is_told_with_its_reason(tmp_path: Path) -> None:
     assert "test_fine" not in told
 
 
+def test_folders_may_have_a_conftest(tmp_path: Path) -> None:
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "conftest.py").write_text("import os")
+    (tmp_path / "deeper" / "test_other.py").write_text("import os\n" + UNSTEADY.format(name="deep"))
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "deeper/test_other.py::test_deep" in done.stdout.partition(" UNSTEADY: ")[2]
+
+
 def test_what_fails_alone_too_fails_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, UNSTEADY.format(name="one"), FAILS.format(name="two"))
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
