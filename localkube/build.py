@@ -124,7 +124,7 @@ def _build(names: Sequence[str], bin_folder: Path, say: Say) -> None:
             " (install Go 1.24 or newer: https://go.dev/dl)"
         )
     bin_folder.mkdir(parents=True, exist_ok=True)
-    with one_build(bin_folder.parent / "build.lock", say):
+    with one_at_a_time(bin_folder.parent / "build.lock", say):
         still = [name for name in names if not _executable(bin_folder / name)]
         if still:
             _go_build(go, still, bin_folder, say)
@@ -163,13 +163,13 @@ def _linker_flags() -> str:
 
 
 @contextmanager
-def one_build(lock: Path, say: Say) -> Iterator[None]:
-    """Two builds at once would only slow each other down: the second waits, and finds what the first made."""
+def one_at_a_time(lock: Path, say: Say) -> Iterator[None]:
+    """Two that make the same would only slow each other down: the second waits, and finds what the first made."""
     with lock.open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another build ({lock})")
+            say(f"waiting for another process ({lock})")
             fcntl.flock(held, fcntl.LOCK_EX)
         yield
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from localkube import debian, dockerfile
 from localkube.archive import Image, write_image, write_layer
-from localkube.build import Say, cache_folder, one_build
+from localkube.build import Say, cache_folder, one_at_a_time
 from localkube.commands import run
 
 _RECENT = 3600.0
@@ -34,7 +34,7 @@ def build(say: Say, folder: Path | None = None) -> Path:
     """The archive's path; its file is kept as long as nothing changes."""
     folder = folder or cache_folder().parent / "image"
     folder.mkdir(parents=True, exist_ok=True)
-    with one_build(folder / "build.lock", say):
+    with one_at_a_time(folder / "build.lock", say):
         return _build(folder, say)
 
 

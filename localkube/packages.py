@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from localkube.build import Say, cache_folder, one_build
+from localkube.build import Say, cache_folder, one_at_a_time
 from localkube.commands import run, tried, which
 from localkube.containers import cni_folder
 from localkube.errors import LocalKubeError
@@ -63,7 +63,7 @@ def install_missing(say: Say, wanted: Sequence[str] = ()) -> None:
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     cache_folder().mkdir(parents=True, exist_ok=True)
     try:
-        with one_build(cache_folder() / "packages.lock", say):  # apt-get does not wait for another
+        with one_at_a_time(cache_folder() / "packages.lock", say):  # apt-get does not wait for another
             run(*quiet, "update")
             run(*quiet, "install", "--yes", "--no-install-recommends", *missing)
     except LocalKubeError as error:

@@ -10,7 +10,7 @@ from harness.load import load
 from harness.manifests import canary, put
 from harness.serving import await_ready, is_running, launch, launch_command
 from harness.waiting import until
-from harness.wire import Door, Request
+from harness.wire import Request, is_refused
 from harness.world import HOST, World
 
 CONNECTIONS = 6
@@ -62,19 +62,11 @@ def test_nobody_is_taken_in_who_would_not_be_served(world: World) -> None:
         last = pool.submit(serving.door.send, Request(host=HOST, path="/?sleep=2s"))
         until(lambda: world.backends.requests > asked, "the request to arrive")
         os.kill(serving.data_plane(), signal.SIGTERM)
-        until(lambda: serving.door.send(Request(host=HOST)).status == 0, "connections to be refused")
-        came = {refused(serving.door) for _ in range(200)}
+        until(lambda: is_refused(serving.door.http), "connections to be refused")
+        came = {is_refused(serving.door.http) for _ in range(200)}
         assert not last.done(), "all of it was while a request was in flight"
         assert came == {True}
         assert last.result().status == 200
-
-
-def refused(door: Door) -> bool:
-    try:
-        door.connect().close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_data_plane_serves_on_without_its_controller(world: World) -> None:

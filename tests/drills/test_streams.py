@@ -1,5 +1,6 @@
 """TCP, UDP, TLS passed on unread and the PROXY protocol, with real clients over both planes."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Iterator
 
 import pytest
 from harness.casefile import self_signed
@@ -34,7 +36,7 @@ from harness.streams import (
     with_config,
 )
 from harness.waiting import until
-from harness.wire import Request, read_reply
+from harness.wire import Request, is_refused, read_reply
 from harness.world import HOST, World
 
 __all__ = ["plane", "world"]
@@ -75,6 +77,19 @@ def ask(serving: Serving, prelude: bytes, host: str = HOST, *, tls: bool = False
     return headers
 
 
+@contextlib.contextmanager
+def echoed(world: World, *, by: str = "7", run_dir: pathlib.Path | None = None) -> Iterator[tuple[Serving, int]]:
+    """A port of TCP that leads to one backend, by its Service's port number or name, and answers."""
+    port = free_port()
+    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:{by}"}))
+    put(world.folder / "echo.yaml", stream_service("echo"))
+    with tcp_backend("one") as one:
+        put(world.folder / "slice.yaml", stream_slice("echo", one))
+        serving = world.serve(*TCP_MAP, run_dir=run_dir)
+        until(lambda: talk(port, b"a"), "an answer")
+        yield serving, port
+
+
 def test_lines_go_both_ways_and_endpoints_follow(world: World) -> None:
     port = free_port()
     put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
@@ -95,13 +110,7 @@ def test_lines_go_both_ways_and_endpoints_follow(world: World) -> None:
 
 
 def test_much_data_is_whole(world: World) -> None:
-    port = free_port()
-    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:s"}))
-    put(world.folder / "echo.yaml", stream_service("echo"))
-    with tcp_backend("one") as one:
-        put(world.folder / "slice.yaml", stream_slice("echo", one))
-        world.serve(*TCP_MAP)
-        until(lambda: talk(port, b"a"), "an answer")
+    with echoed(world, by="s") as (_, port):
         lines = [b"%06d" % number * 100 for number in range(5000)]
         with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
 
@@ -254,13 +263,7 @@ def test_whose_proxy_line_is_not_trusted_keeps_its_own_address(world: World) -> 
 
 
 def test_workers_that_are_replaced_keep_the_ports(world: World, tmp_path: pathlib.Path) -> None:
-    port = free_port()
-    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
-    put(world.folder / "echo.yaml", stream_service("echo"))
-    with tcp_backend("one") as one:
-        put(world.folder / "slice.yaml", stream_slice("echo", one))
-        serving = world.serve(*TCP_MAP, run_dir=tmp_path / "run")
-        until(lambda: talk(port, b"a"), "an answer")
+    with echoed(world, run_dir=tmp_path / "run") as (serving, port):
         before = set(serving.workers())
         for pid in before:
             os.kill(pid, signal.SIGKILL)
@@ -269,29 +272,18 @@ def test_workers_that_are_replaced_keep_the_ports(world: World, tmp_path: pathli
 
 
 def test_nobody_is_taken_in_while_the_last_sessions_end(world: World) -> None:
-    port = free_port()
-    put(world.folder / "tcp.yaml", ports_map("tcp", {port: f"{NAMESPACE}/echo:7"}))
-    put(world.folder / "echo.yaml", stream_service("echo"))
-    with tcp_backend("one") as one:
-        put(world.folder / "slice.yaml", stream_slice("echo", one))
-        serving = world.serve(*TCP_MAP)
-        until(lambda: talk(port, b"a"), "an answer")
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as last, last.makefile("rwb") as lines:
-            assert lines.readline() == b"hello of one\n"
-            os.kill(serving.data_plane(), signal.SIGTERM)
-            for place in (("127.0.0.1", port), serving.door.http):
-                until(lambda place=place: is_refused(place), "connections to be refused")  # type: ignore[misc]
-            lines.write(b"b\n")
-            lines.flush()
-            assert lines.readline() == b"one:b\n"
-
-
-def is_refused(place: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(place, timeout=20).close()
-    except ConnectionRefusedError:
-        return True
-    return False
+    with (
+        echoed(world) as (serving, port),
+        socket.create_connection(("127.0.0.1", port), timeout=20) as last,
+        last.makefile("rwb") as lines,
+    ):
+        assert lines.readline() == b"hello of one\n"
+        os.kill(serving.data_plane(), signal.SIGTERM)
+        for place in (("127.0.0.1", port), serving.door.http):
+            until(lambda place=place: is_refused(place), "connections to be refused")  # type: ignore[misc]
+        lines.write(b"b\n")
+        lines.flush()
+        assert lines.readline() == b"one:b\n"
 
 
 @pytest.mark.parametrize("plane", [parameter(NGINX), parameter(STOCK)], indirect=True)

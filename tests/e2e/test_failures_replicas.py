@@ -149,15 +149,15 @@ def leader(site: Site) -> str:
 
 
 def test_killed_leader(replicas: Site, web: str, report: Report) -> None:
-    """The leader is killed and its pod deleted by force: the other replica writes in its place"""
+    """The leader is killed, which gives nothing back, and its pod deleted: the other replica writes in its place"""
     before = leader(replicas)
     [pod] = [each for each in replicas.pods() if each["metadata"]["name"] == before]
     status = f"/apis/networking.k8s.io/v1/namespaces/{web}/ingresses/late"
     with replicas.steady(HOST, rate=RATE, seconds=AT_MOST) as load:
-        where = ("-n", replicas.release.namespace)
-        replicas.kubectl(*where, "delete", "pod", before, "--force", "--grace-period=0", "--wait=false")
         kill(pod, "controller")
         killed = time.monotonic()
+        # Before the kubelet has seen the end: of a pod that is being deleted it starts no container again.
+        replicas.kubectl("-n", replicas.release.namespace, "delete", "pod", before, "--wait=false")
         replicas.apply(ingress("late", f"late.{HOST}", "web"), namespace=web)
         replicas.wait(lambda: replicas.curl(f"http://late.{HOST}/").status == 200, "an answer for the new Ingress")
         served = time.monotonic() - killed
@@ -166,9 +166,7 @@ def test_killed_leader(replicas: Site, web: str, report: Report) -> None:
         replicas.wait(lambda: replicas.get(status)["status"]["loadBalancer"].get("ingress"), "the Ingress's address")
         written = time.monotonic() - killed
         replicas.settled()
-        calm = time.monotonic()
         load.more(20)
     times = {"new_Ingress_served_after": served, "Lease_taken_after": taken, "status_written_after": written}
     report(**load.figures(), **{name: f"{value:.1f} s" for name, value in times.items()})
-    # A pod that is deleted by force is gone before kube-proxy hears of it: what it loses is not Serin's to prevent.
-    assert not [each for each in load.lost if each.sent > calm], load.answers(calm)
+    no_loss(load)

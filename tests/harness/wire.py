@@ -41,6 +41,15 @@ class Reply:
         return next(iter(self.all(name)), None)
 
 
+def is_refused(place: tuple[str, int]) -> bool:
+    """Whether nobody listens there; a connection that is taken is closed at once."""
+    try:
+        socket.create_connection(place, timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """Where Serin listens."""

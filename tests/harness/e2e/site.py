@@ -20,7 +20,7 @@ FIRST, SECOND = 1, 2
 """The nodes. Load comes from the first; what is broken is the second."""
 _RATE, _SECONDS = 40.0, 150.0
 _SELECTOR = "app.kubernetes.io/component=controller"
-ELECTION_TTL, GRACE = 8, 4
+_ELECTION_TTL, _GRACE = 8, 4
 """Seconds: how long a dead leader keeps others from writing, and how long a WebSocket holds up a pod that ends."""
 
 
@@ -41,10 +41,10 @@ def base(plane: str) -> dict[str, object]:
         "dataPlane.plane": plane,
         "controller.replicaCount": 2,
         "controller.preStopSeconds": 5,
-        "controller.electionTTL": f"{ELECTION_TTL}s",
+        "controller.electionTTL": f"{_ELECTION_TTL}s",
         "controller.readinessProbe.periodSeconds": 1,
         "controller.readinessProbe.failureThreshold": 15,
-        "dataPlane.shutdownGraceSeconds": GRACE,
+        "dataPlane.shutdownGraceSeconds": _GRACE,
         "controller.topologySpreadConstraints": [spread],
     }
 
@@ -77,8 +77,7 @@ class Site:
         if self.release.name in self.release.helm("list", "--all", "--short", "-n", self.release.namespace).split():
             self.release.uninstall()
             # A pod that was kept out by the anti-affinity of one that ends is looked at again after 5 minutes.
-            path = f"/api/v1/namespaces/{self.release.namespace}/pods?labelSelector={_SELECTOR}"
-            self.wait(lambda: not self.get(path)["items"], "the replicas to be gone", seconds=120.0)
+            self.wait(lambda: not self._all_pods(), "the replicas to be gone", seconds=120.0)
 
     def changed(self) -> None:
         """For tests that change the release by hand: the next install() upgrades whatever it finds."""
@@ -127,22 +126,20 @@ class Site:
 
     def pods(self, selector: str = _SELECTOR, namespace: str = "") -> list[dict[str, Any]]:
         """Those that are not being deleted: of Serin, or of another selector and namespace."""
-        listed = self.get(f"/api/v1/namespaces/{namespace or self.release.namespace}/pods?labelSelector={selector}")
-        return [pod for pod in listed["items"] if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in self._all_pods(selector, namespace) if "deletionTimestamp" not in pod["metadata"]]
 
     def settled(self, count: int = 2) -> None:
         """Wait until so many replicas are ready, and none is still ending."""
-        path = f"/api/v1/namespaces/{self.release.namespace}/pods?labelSelector={_SELECTOR}"
 
         def holds() -> bool:
-            found = self.get(path)["items"]
-            return (
-                len(found) == count
-                and not any("deletionTimestamp" in pod["metadata"] for pod in found)
-                and all(map(is_ready, found))
-            )
+            return len(self._all_pods()) == count == sum(map(is_ready, self.pods()))
 
         self.wait(holds, f"{count} replicas and no other", seconds=90)
+
+    def _all_pods(self, selector: str = _SELECTOR, namespace: str = "") -> list[dict[str, Any]]:
+        path = f"/api/v1/namespaces/{namespace or self.release.namespace}/pods?labelSelector={selector}"
+        found: list[dict[str, Any]] = self.get(path)["items"]
+        return found
 
     def ready(self, name: str, namespace: str, seconds: float = 90.0) -> None:
         """Wait for a rollout: `deployment/web`, `daemonset/serin-controller`."""

@@ -122,7 +122,7 @@ def test_a_second_build_waits_and_finds_what_the_first_made(machine: Path) -> No
         waiting = threading.Thread(target=build.programs, args=(["etcd"], said.append))
         waiting.start()
         until(lambda: said, "the second to wait")
-        assert "waiting for another build" in said[0]
+        assert "waiting for another process" in said[0]
         tells(folder / "bin" / "etcd", "etcd Version: 3.6.4")
     waiting.join(10)
     assert not (machine / "calls").exists()
